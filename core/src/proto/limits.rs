@@ -1,0 +1,47 @@
+//! Every bound of the protocol machines, in one place. Sizes are octets.
+
+/// A command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512 and extensions add to it; nothing legitimate
+/// comes near this.
+pub const COMMAND_LINE: usize = 4096;
+
+/// A line of an AUTH exchange with its CRLF: RFC 4954 section 4 asks for 12288 octets of base64.
+pub const AUTH_LINE: usize = 12_288 + 2;
+
+/// An over-long line is skipped up to here and answered once; beyond it the connection ends.
+pub const SKIPPED_LINE: usize = 64 * 1024;
+
+/// A line of a reply with its CRLF. RFC 5321 section 4.5.3.1.5 asks for 512; servers exceed it.
+pub const REPLY_LINE: usize = 8192;
+
+/// Lines in one reply.
+pub const REPLY_LINES: usize = 256;
+
+/// All lines of one reply together.
+pub const REPLY_SIZE: usize = 64 * 1024;
+
+/// The text of one line of a reply that we send: 512 (RFC 5321 section 4.5.3.1.5) less code, enhanced code and CRLF.
+pub const REPLY_TEXT: usize = 480;
+
+/// A local part. RFC 5321 section 4.5.3.1.1 asks for 64; longer ones are in use.
+pub const LOCAL_PART: usize = 128;
+
+/// A domain (RFC 5321 section 4.5.3.1.2).
+pub const DOMAIN: usize = 255;
+
+/// Parameters of one MAIL or RCPT command.
+pub const PARAMETERS: usize = 16;
+
+/// Recipients of one transaction, unless the server is told otherwise. RFC 5321 section 4.5.3.1.8 asks for at least 100.
+pub const RECIPIENTS: usize = 1000;
+
+/// Answers that a server machine lets a client's pipelined RCPT commands owe at a time.
+pub const PIPELINED_RECIPIENTS: usize = 128;
+
+/// Steps of one AUTH exchange: no mechanism needs more.
+pub const AUTH_STEPS: usize = 8;
+
+/// Bad commands in one session before it is ended with 421.
+pub const BAD_COMMANDS: u32 = 20;
+
+/// Failed AUTH commands in one session before it is ended with 421.
+pub const AUTH_FAILURES: u32 = 3;

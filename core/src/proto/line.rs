@@ -1,0 +1,153 @@
+//! Finding lines in lent bytes: only CRLF ends a line (RFC 5321 section 2.3.8), and no byte is looked at twice.
+
+use memchr::memchr;
+
+/// Finds the end of the line at the start of what it is lent, remembering how far it has looked, so that a line which
+/// arrives byte by byte is still scanned once.
+#[derive(Debug, Default)]
+pub struct LineFinder {
+    /// Octets at the start of the line that were searched without finding its end.
+    searched: usize,
+    /// Octets of an over-long line that were given up already.
+    skipped: usize,
+}
+
+/// What was found at the start of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A line of `len` octets, its CRLF not counted. The line and its CRLF, `len + 2` octets, are done with.
+    Line {
+        /// Octets before the CRLF.
+        len: usize,
+    },
+    /// No end yet: read more. `used` octets belong to an over-long line and are done with.
+    More {
+        /// Octets done with.
+        used: usize,
+    },
+    /// An over-long line ended. `used` octets are done with.
+    TooLong {
+        /// Octets done with.
+        used: usize,
+    },
+    /// An over-long line went on past `give_up` octets.
+    Endless,
+}
+
+impl LineFinder {
+    /// Looks for the end of the line that begins `input`. A line of more than `limit` octets with its CRLF is skipped;
+    /// one of more than `give_up` octets is [`Found::Endless`].
+    pub fn find(&mut self, input: &[u8], limit: usize, give_up: usize) -> Found {
+        let mut from = self.searched;
+        while let Some(offset) = input.get(from..).and_then(|rest| memchr(b'\n', rest)) {
+            let lf = from + offset;
+            if lf > 0 && input[lf - 1] == b'\r' {
+                let line = self.skipped + lf + 1;
+                *self = Self::default();
+                return if line > give_up {
+                    Found::Endless
+                } else if line > limit {
+                    Found::TooLong { used: lf + 1 }
+                } else {
+                    Found::Line { len: lf - 1 }
+                };
+            }
+            from = lf + 1;
+        }
+        if self.skipped + input.len() > give_up {
+            return Found::Endless;
+        }
+        if self.skipped + input.len() < limit {
+            self.searched = input.len();
+            return Found::More { used: 0 };
+        }
+        // Too long already: nothing of it is kept, but for a CR that may be the first half of its end.
+        let keep = usize::from(input.last() == Some(&b'\r'));
+        let used = input.len() - keep;
+        self.skipped += used;
+        self.searched = keep;
+        Found::More { used }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Feeds `input` in pieces that end at each of `cuts`, as a driver would; gives what was found, octets and all.
+    fn drive(
+        input: &[u8],
+        cuts: impl Iterator<Item = usize>,
+        limit: usize,
+        give_up: usize,
+    ) -> Vec<Found> {
+        let (mut finder, mut start, mut all) = (LineFinder::default(), 0, Vec::new());
+        for cut in cuts.chain([input.len()]) {
+            loop {
+                match finder.find(&input[start..cut], limit, give_up) {
+                    Found::Line { len } => {
+                        start += len + 2;
+                        all.push(Found::Line { len });
+                    }
+                    Found::TooLong { used } => {
+                        start += used;
+                        all.push(Found::TooLong { used: 0 });
+                    }
+                    Found::Endless => {
+                        all.push(Found::Endless);
+                        return all;
+                    }
+                    Found::More { used } => {
+                        start += used;
+                        break;
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn only_crlf_ends_a_line() {
+        let lines = drive(b"a\nb\rc\r\r\n\r\n", [].into_iter(), 100, 200);
+        assert_eq!(lines, [Found::Line { len: 6 }, Found::Line { len: 0 }]);
+    }
+
+    #[test]
+    fn any_split_finds_the_same() {
+        let input = b"one\r\n0123456789012345678901234567890123456789\r\ntwo\n\r\n\r\n";
+        let whole = drive(input, [].into_iter(), 20, 60);
+        assert_eq!(whole.len(), 4);
+        assert_eq!(drive(input, 1..input.len(), 20, 60), whole);
+        for cut in 1..input.len() {
+            assert_eq!(
+                drive(input, [cut].into_iter(), 20, 60),
+                whole,
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_given_up_and_not_kept() {
+        let endless = vec![b'x'; 100];
+        assert_eq!(drive(&endless, 1..100, 20, 60), [Found::Endless]);
+        let mut finder = LineFinder::default();
+        assert_eq!(
+            finder.find(&endless[..30], 20, 60),
+            Found::More { used: 30 }
+        );
+    }
+
+    #[test]
+    fn the_limit_counts_the_crlf() {
+        assert_eq!(
+            drive(b"123456\r\n", [].into_iter(), 8, 60),
+            [Found::Line { len: 6 }]
+        );
+        assert_eq!(
+            drive(b"1234567\r\n", [].into_iter(), 8, 60),
+            [Found::TooLong { used: 0 }]
+        );
+    }
+}

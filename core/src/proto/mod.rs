@@ -1,0 +1,24 @@
+//! SMTP without I/O: types, codecs and the machines of both sides. No socket, clock, randomness or thread is known here.
+//!
+//! The driver lends bytes to a machine and gets events that borrow them; it sends what the machine has to transmit and
+//! owns the clock. Message bytes do not pass through a client machine: [`data`] turns them into slices to send.
+
+mod address;
+mod capability;
+mod command;
+
+pub mod limits;
+mod line;
+mod params;
+mod reply;
+mod tls_info;
+mod violation;
+
+pub use address::{Domain, ForwardPath, InvalidAddress, Mailbox, ReversePath};
+pub use capability::Capabilities;
+pub use command::{Command, CommandError};
+pub use line::{Found, LineFinder};
+pub use params::{BodyType, InvalidParameter, MailParameters, Parameter, RcptParameters};
+pub use reply::{EnhancedStatus, InvalidReply, Reply, ReplyGatherer};
+pub use tls_info::{TlsInfo, TlsVersion};
+pub use violation::Violation;

@@ -1,0 +1,470 @@
+//! Replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463): made by us, or gathered from a peer's lines.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Violation, limits};
+
+/// A reply: a code, perhaps an enhanced status code, and one or more lines of text.
+///
+/// A reply that we make has only printable ASCII in its text. One that a peer sent is kept as UTF-8, with every control
+/// character and every byte that is not UTF-8 written as `\xNN`; it is made ASCII should it ever be sent on.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Reply {
+    code: u16,
+    enhanced: Option<EnhancedStatus>,
+    /// Lines joined by LF, which no line holds.
+    text: Cow<'static, str>,
+}
+
+/// Why a reply cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidReply {
+    /// The code is not of the form that RFC 5321 section 4.2 gives it.
+    #[error("{0} is no reply code: the first digit is 2 to 5, the second 0 to 5")]
+    Code(u16),
+    /// A line of text has something else than printable ASCII and tabs.
+    #[error("the text of a reply is printable ASCII; {0:?} is not")]
+    Character(char),
+    /// A line of text is longer than [`limits::REPLY_TEXT`].
+    #[error("a line of a reply has at most {} octets of text", limits::REPLY_TEXT)]
+    TooLong,
+    /// The enhanced status code's class is not the code's first digit (RFC 3463 section 2).
+    #[error("the enhanced status code {enhanced} does not belong with code {code}")]
+    Enhanced {
+        /// The enhanced status code.
+        enhanced: EnhancedStatus,
+        /// The reply's code.
+        code: u16,
+    },
+}
+
+impl Reply {
+    /// A reply of one line.
+    pub fn new(code: u16, text: impl Into<Cow<'static, str>>) -> Result<Self, InvalidReply> {
+        let text = text.into();
+        check_code(code)?;
+        check_text(&text)?;
+        Ok(Self {
+            code,
+            enhanced: None,
+            text,
+        })
+    }
+
+    /// A reply of several lines.
+    pub fn multiline<S: AsRef<str>>(
+        code: u16,
+        lines: impl IntoIterator<Item = S>,
+    ) -> Result<Self, InvalidReply> {
+        check_code(code)?;
+        let mut text = String::new();
+        for (index, line) in lines.into_iter().enumerate() {
+            check_text(line.as_ref())?;
+            if index > 0 {
+                text.push('\n');
+            }
+            text.push_str(line.as_ref());
+        }
+        Ok(Self {
+            code,
+            enhanced: None,
+            text: Cow::Owned(text),
+        })
+    }
+
+    /// The same with an enhanced status code, whose class must be the code's first digit.
+    pub fn with_enhanced(mut self, enhanced: EnhancedStatus) -> Result<Self, InvalidReply> {
+        if u16::from(enhanced.class) != self.code / 100 {
+            return Err(InvalidReply::Enhanced {
+                enhanced,
+                code: self.code,
+            });
+        }
+        self.enhanced = Some(enhanced);
+        Ok(self)
+    }
+
+    /// A reply that this library words itself. The tests of its users send every one of them through [`Reply::new`].
+    pub(crate) const fn fixed(
+        code: u16,
+        enhanced: Option<(u8, u16, u16)>,
+        text: &'static str,
+    ) -> Self {
+        let enhanced = match enhanced {
+            Some((class, subject, detail)) => Some(EnhancedStatus {
+                class,
+                subject,
+                detail,
+            }),
+            None => None,
+        };
+        Self {
+            code,
+            enhanced,
+            text: Cow::Borrowed(text),
+        }
+    }
+
+    /// The code, 200 to 559.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The enhanced status code.
+    pub fn enhanced(&self) -> Option<EnhancedStatus> {
+        self.enhanced
+    }
+
+    /// The text, its lines joined by LF, without codes.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The lines of the text.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n')
+    }
+
+    /// 2yz: done.
+    pub fn is_positive(&self) -> bool {
+        self.code / 100 == 2
+    }
+
+    /// 3yz: go on.
+    pub fn is_intermediate(&self) -> bool {
+        self.code / 100 == 3
+    }
+
+    /// 4yz: not now.
+    pub fn is_transient(&self) -> bool {
+        self.code / 100 == 4
+    }
+
+    /// 5yz: not like this.
+    pub fn is_permanent(&self) -> bool {
+        self.code / 100 == 5
+    }
+
+    /// Appends the reply as it goes on the wire. `enhanced` says whether the enhanced status code is sent, which it is
+    /// not in the greeting and in the replies to HELO, EHLO and LHLO (RFC 2034 section 4).
+    pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
+        let digits = [
+            b'0' + (self.code / 100) as u8,
+            b'0' + (self.code / 10 % 10) as u8,
+            b'0' + (self.code % 10) as u8,
+        ];
+        let mut lines = self.lines().peekable();
+        while let Some(line) = lines.next() {
+            out.extend_from_slice(&digits);
+            out.push(if lines.peek().is_some() { b'-' } else { b' ' });
+            if let Some(status) = self.enhanced.filter(|_| enhanced) {
+                out.extend_from_slice(status.to_string().as_bytes());
+                out.push(b' ');
+            }
+            let plain = |b: u8| {
+                if b == b'\t' || (b' '..=b'~').contains(&b) {
+                    b
+                } else {
+                    b'?'
+                }
+            };
+            out.extend(line.bytes().take(limits::REPLY_TEXT).map(plain));
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    /// On one line, with the lines of the text joined by a space.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(enhanced) = self.enhanced {
+            write!(f, " {enhanced}")?;
+        }
+        for line in self.lines().filter(|line| !line.is_empty()) {
+            write!(f, " {line}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reply({:?})", self.to_string())
+    }
+}
+
+fn check_code(code: u16) -> Result<(), InvalidReply> {
+    // RFC 5321 section 4.2: Reply-code = %x32-35 %x30-35 %x30-39
+    if (200..600).contains(&code) && code / 10 % 10 <= 5 {
+        Ok(())
+    } else {
+        Err(InvalidReply::Code(code))
+    }
+}
+
+fn check_text(text: &str) -> Result<(), InvalidReply> {
+    if text.len() > limits::REPLY_TEXT {
+        return Err(InvalidReply::TooLong);
+    }
+    match text
+        .chars()
+        .find(|&c| c != '\t' && !(' '..='~').contains(&c))
+    {
+        Some(c) => Err(InvalidReply::Character(c)),
+        None => Ok(()),
+    }
+}
+
+/// An enhanced status code (RFC 3463): `5.1.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EnhancedStatus {
+    class: u8,
+    subject: u16,
+    detail: u16,
+}
+
+impl EnhancedStatus {
+    /// From its three numbers: class 2, 4 or 5; subject and detail 0 to 999. `None` if they are others.
+    pub fn new(class: u8, subject: u16, detail: u16) -> Option<Self> {
+        (matches!(class, 2 | 4 | 5) && subject <= 999 && detail <= 999).then_some(Self {
+            class,
+            subject,
+            detail,
+        })
+    }
+
+    /// 2 success, 4 transient, 5 permanent.
+    pub fn class(self) -> u8 {
+        self.class
+    }
+
+    /// What it is about: 1 addressing, 2 mailbox, 3 mail system, 4 network, 5 protocol, 6 content, 7 policy.
+    pub fn subject(self) -> u16 {
+        self.subject
+    }
+
+    /// Which of the subject's states.
+    pub fn detail(self) -> u16 {
+        self.detail
+    }
+
+    /// Parses `5.1.1` strictly: no leading zeros, nothing around it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(|part| {
+            let plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+            (plain && (part == "0" || !part.starts_with('0')))
+                .then(|| part.parse().ok())
+                .flatten()
+        });
+        let (class, subject, detail): (u16, u16, u16) =
+            (parts.next()??, parts.next()??, parts.next()??);
+        if parts.next().is_some() {
+            return None;
+        }
+        Self::new(u8::try_from(class).ok()?, subject, detail)
+    }
+}
+
+impl fmt::Display for EnhancedStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+/// Gathers a peer's reply line by line, within [`limits`].
+#[derive(Debug, Default)]
+pub struct ReplyGatherer {
+    code: Option<u16>,
+    lines: usize,
+    text: String,
+    enhanced: Option<EnhancedStatus>,
+}
+
+impl ReplyGatherer {
+    /// Takes one line without its CRLF. Gives the reply when this was its last line.
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Violation> {
+        let (code, more, text) = split(line).ok_or_else(|| Violation::NotAReply(readable(line)))?;
+        if let Some(first) = self.code.filter(|&first| first != code) {
+            return Err(Violation::MixedCodes { first, then: code });
+        }
+        let text = readable(text);
+        // RFC 2034 section 4: the same enhanced code stands in front of each line's text.
+        let (enhanced, text) = match text.split_once(' ').or(Some((&text, ""))) {
+            Some((word, rest)) => match EnhancedStatus::parse(word) {
+                Some(status) if u16::from(status.class()) == code / 100 => (Some(status), rest),
+                _ => (None, text.as_str()),
+            },
+            None => (None, text.as_str()),
+        };
+        if self.lines == 0 {
+            self.enhanced = enhanced;
+        } else {
+            self.text.push('\n');
+        }
+        self.text.push_str(text);
+        self.code = Some(code);
+        self.lines += 1;
+        if self.lines > limits::REPLY_LINES || self.text.len() > limits::REPLY_SIZE {
+            return Err(Violation::ReplyTooLong);
+        }
+        if more {
+            return Ok(None);
+        }
+        let done = std::mem::take(self);
+        Ok(Some(Reply {
+            code,
+            enhanced: done.enhanced,
+            text: Cow::Owned(done.text),
+        }))
+    }
+}
+
+/// Code, whether more lines follow, and text. A code alone is tolerated, as RFC 5321 section 4.2 asks.
+fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
+    let (digits, rest) = line.split_at_checked(3)?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let code = digits
+        .iter()
+        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    if !(200..600).contains(&code) {
+        return None;
+    }
+    match rest.split_first() {
+        None => Some((code, false, &[])),
+        Some((b' ', text)) => Some((code, false, text)),
+        Some((b'-', text)) => Some((code, true, text)),
+        Some(_) => None,
+    }
+}
+
+/// A peer's bytes as text that is safe to show: control characters and stray bytes become `\xNN`.
+fn readable(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() && c != '\t' {
+                text.extend(c.to_string().bytes().map(|b| format!("\\x{b:02x}")));
+            } else {
+                text.push(c);
+            }
+        }
+        text.extend(chunk.invalid().iter().map(|b| format!("\\x{b:02x}")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather(lines: &[&[u8]]) -> Result<Option<Reply>, Violation> {
+        let mut gatherer = ReplyGatherer::default();
+        let mut last = Ok(None);
+        for line in lines {
+            last = gatherer.line(line);
+            if last.is_err() {
+                break;
+            }
+        }
+        last
+    }
+
+    #[test]
+    fn a_reply_of_ours_is_printable_ascii() {
+        assert!(Reply::new(250, "fine\twith a tab").is_ok());
+        for text in ["a\rb", "a\nb", "a\0b", "\u{7f}", "é"] {
+            assert!(
+                matches!(Reply::new(250, text), Err(InvalidReply::Character(_))),
+                "{text:?}"
+            );
+        }
+        for code in [0, 199, 260, 600, 999] {
+            assert_eq!(Reply::new(code, "x"), Err(InvalidReply::Code(code)));
+        }
+        assert_eq!(
+            Reply::new(250, "x".repeat(limits::REPLY_TEXT + 1)),
+            Err(InvalidReply::TooLong)
+        );
+    }
+
+    #[test]
+    fn an_enhanced_code_must_fit_its_reply() {
+        let status = EnhancedStatus::new(5, 1, 1).unwrap();
+        assert!(Reply::new(250, "x").unwrap().with_enhanced(status).is_err());
+        let mut wire = Vec::new();
+        let reply = Reply::multiline(550, ["no", "really"])
+            .unwrap()
+            .with_enhanced(status)
+            .unwrap();
+        reply.write_to(&mut wire, true);
+        assert_eq!(wire, b"550-5.1.1 no\r\n550 5.1.1 really\r\n");
+    }
+
+    #[test]
+    fn no_line_on_the_wire_is_longer_than_512() {
+        let long = gather(&[&[b"250 2.0.0 ".as_slice(), &b"x".repeat(4000)].concat()])
+            .unwrap()
+            .unwrap();
+        let mut wire = Vec::new();
+        long.write_to(&mut wire, true);
+        assert!(wire.len() <= 512, "{}", wire.len());
+    }
+
+    #[test]
+    fn what_a_peer_says_is_gathered_and_made_readable() {
+        let reply = gather(&[b"250-2.1.0 one\x1b[2J", b"250-", b"250 2.1.0 \xff\xc3\xa9"])
+            .unwrap()
+            .unwrap();
+        assert_eq!(reply.enhanced(), EnhancedStatus::new(2, 1, 0));
+        assert_eq!(
+            reply.lines().collect::<Vec<_>>(),
+            ["one\\x1b[2J", "", "\\xffé"]
+        );
+        let mut wire = Vec::new();
+        reply.write_to(&mut wire, false);
+        assert_eq!(wire, b"250-one\\x1b[2J\r\n250-\r\n250 \\xff??\r\n");
+    }
+
+    #[test]
+    fn a_code_alone_is_a_reply_and_an_odd_enhanced_code_is_text() {
+        assert_eq!(gather(&[b"250"]).unwrap().unwrap().text(), "");
+        for text in ["2.0.00 x", "4.0.0 x", "2.0 x", "2.0.0.0 x"] {
+            let reply = gather(&[format!("250 {text}").as_bytes()])
+                .unwrap()
+                .unwrap();
+            assert_eq!((reply.enhanced(), reply.text()), (None, text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_a_violation() {
+        for line in [
+            b"".as_slice(),
+            b"25",
+            b"2x0 a",
+            b"250x",
+            b"199 a",
+            b"600 a",
+            b"HTTP/1.1 400",
+        ] {
+            assert!(
+                matches!(gather(&[line]), Err(Violation::NotAReply(_))),
+                "{line:?}"
+            );
+        }
+        assert_eq!(
+            gather(&[b"250-a", b"251 b"]),
+            Err(Violation::MixedCodes {
+                first: 250,
+                then: 251
+            })
+        );
+        let endless = vec![b"250-x".as_slice(); limits::REPLY_LINES + 1];
+        assert_eq!(gather(&endless), Err(Violation::ReplyTooLong));
+    }
+}

@@ -1,0 +1,84 @@
+//! What is known about TLS on a connection.
+
+use std::fmt;
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl TlsVersion {
+    /// As registered: `TLSv1.3`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What is known about TLS on a connection after the handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsInfo {
+    version: TlsVersion,
+    cipher: String,
+    server_name: Option<String>,
+    peer_certificate: Option<Vec<u8>>,
+}
+
+impl TlsInfo {
+    /// After a handshake that chose `version` and `cipher` (its IANA name).
+    pub fn new(version: TlsVersion, cipher: impl Into<String>) -> Self {
+        Self {
+            version,
+            cipher: cipher.into(),
+            server_name: None,
+            peer_certificate: None,
+        }
+    }
+
+    /// The same, with the server name that the client asked for (SNI, RFC 6066 section 3).
+    #[must_use]
+    pub fn with_server_name(mut self, name: Option<String>) -> Self {
+        self.server_name = name;
+        self
+    }
+
+    /// The same, with the peer's certificate in DER.
+    #[must_use]
+    pub fn with_peer_certificate(mut self, der: Option<Vec<u8>>) -> Self {
+        self.peer_certificate = der;
+        self
+    }
+
+    /// The version of TLS.
+    pub fn version(&self) -> TlsVersion {
+        self.version
+    }
+
+    /// The IANA name of the cipher suite, as `TLS13_AES_256_GCM_SHA384`.
+    pub fn cipher(&self) -> &str {
+        &self.cipher
+    }
+
+    /// The server name that the client asked for.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The peer's certificate in DER: the server's as a client sees it, or a client certificate.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.peer_certificate.as_deref()
+    }
+}
