@@ -6,7 +6,7 @@
 mod address;
 mod capability;
 mod command;
-
+pub mod data;
 pub mod limits;
 mod line;
 mod params;

@@ -1,0 +1,157 @@
+//! The text of a message inside DATA (RFC 5321 sections 4.1.1.4 and 4.5.2): dots, line ends and the end mark.
+//!
+//! [`Encoder`] is the client's side, [`Decoder`] the server's. Both take lent chunks, hand back slices of them, hold none of
+//! the message, and give the same result wherever the chunks are cut. Only CRLF ends a line and only CRLF.CRLF ends the data;
+//! a CR or LF on its own is never sent and always noticed.
+
+mod decode;
+mod encode;
+
+pub use decode::{Decoded, Decoder};
+pub use encode::{BareLineEnd, Encoder, LineEnds};
+
+const CR: u8 = b'\r';
+const LF: u8 = b'\n';
+
+/// Whether two neighbours show a CR without its LF or an LF without its CR; 1 or 0, for the loop below.
+fn bare_line_end(here: u8, next: u8) -> u8 {
+    u8::from(here == CR) ^ u8::from(next == LF)
+}
+
+/// Whether a dot follows what may be a line end; 1 or 0, for the loop below.
+fn leading_dot(here: u8, next: u8) -> u8 {
+    u8::from(here == LF) & u8::from(next == b'.')
+}
+
+/// Index of the first octet that, with the one behind it, is `wanted`.
+///
+/// The speed of both sides is the speed of this loop. Without branches inside a block it becomes vector code, and message text
+/// is passed over in one go at a rate near that of reading memory. A block is as small as it may be without losing that, since
+/// a block with a hit is looked at twice, and again from behind the hit.
+fn first_pair(octets: &[u8], wanted: impl Fn(u8, u8) -> u8) -> Option<usize> {
+    const BLOCK: usize = 256;
+    let next = octets.get(1..)?;
+    let here = &octets[..next.len()];
+    for (at, (here, next)) in here.chunks(BLOCK).zip(next.chunks(BLOCK)).enumerate() {
+        let pairs = || here.iter().zip(next);
+        if pairs().fold(0, |seen, (&here, &next)| seen | wanted(here, next)) != 0 {
+            let within = pairs().position(|(&here, &next)| wanted(here, next) != 0)?;
+            return Some(at * BLOCK + within);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Octets of which many matter here.
+    pub(super) fn text() -> impl Strategy<Value = Vec<u8>> {
+        let octet = prop_oneof![
+            8 => proptest::sample::select(b"\r\n.".to_vec()),
+            2 => proptest::sample::select(b"a\0 ".to_vec()),
+            1 => any::<u8>(),
+        ];
+        let piece = prop_oneof![
+            6 => octet.prop_map(|octet| vec![octet]),
+            2 => Just(b"\r\n".to_vec()),
+            2 => Just(b"\r\n.".to_vec()),
+            1 => (1..600_usize).prop_map(|len| vec![b'x'; len]),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Cuts `octets` at places drawn from `cuts`, empty chunks included.
+    pub(super) fn chunks<'a>(octets: &'a [u8], cuts: &[proptest::sample::Index]) -> Vec<&'a [u8]> {
+        let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(octets.len() + 1)).collect();
+        places.extend([0, octets.len()]);
+        places.sort_unstable();
+        places
+            .windows(2)
+            .map(|pair| &octets[pair[0]..pair[1]])
+            .collect()
+    }
+
+    /// What the server makes of the chunks: data, whether a bare CR or LF was seen, and the octets left over behind the end.
+    pub(super) fn decoded(chunks: &[&[u8]]) -> (Vec<u8>, bool, Option<Vec<u8>>) {
+        let mut decoder = Decoder::new();
+        let (mut data, mut left) = (Vec::new(), None);
+        for chunk in chunks {
+            let mut rest = *chunk;
+            // Behind the end of the data all octets are left alone, so the loop takes them here.
+            while left.is_none() {
+                match decoder.decode(rest) {
+                    Decoded::Piece { used, data: piece } => {
+                        assert!(!piece.is_empty());
+                        data.extend_from_slice(piece);
+                        rest = &rest[used..];
+                    }
+                    Decoded::More { used } => {
+                        assert_eq!(used, rest.len(), "nothing is left to the driver to keep");
+                        rest = &[];
+                        break;
+                    }
+                    Decoded::End { used } => {
+                        rest = &rest[used..];
+                        left = Some(Vec::new());
+                    }
+                }
+            }
+            if let Some(left) = &mut left {
+                left.extend_from_slice(rest);
+            }
+        }
+        assert_eq!(decoder.len(), data.len() as u64);
+        (data, decoder.bare_line_end(), left)
+    }
+
+    /// What the client makes of the chunks, and what it says of their end.
+    pub(super) fn encoded(ends: LineEnds, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), BareLineEnd>) {
+        let mut encoder = Encoder::new(ends);
+        let mut sent = Vec::new();
+        let mut all = || {
+            for chunk in chunks {
+                let mut rest = *chunk;
+                while let Some(slice) = encoder.encode(&mut rest)? {
+                    assert!(!slice.is_empty());
+                    sent.extend_from_slice(slice);
+                }
+                assert!(rest.is_empty());
+            }
+            sent.extend_from_slice(encoder.finish()?);
+            Ok(())
+        };
+        let end = all();
+        (sent, end)
+    }
+
+    #[test]
+    fn a_pair_is_found_at_every_place_of_a_block() {
+        for len in [2, 3, 255, 256, 257, 258, 511, 512, 513, 700] {
+            let mut octets = vec![b'x'; len];
+            assert_eq!(first_pair(&octets, leading_dot), None);
+            for at in 0..len - 1 {
+                octets[at..at + 2].copy_from_slice(b"\n.");
+                assert_eq!(first_pair(&octets, leading_dot), Some(at), "of {len}");
+                octets[at..at + 2].copy_from_slice(b"xx");
+            }
+        }
+        assert_eq!(first_pair(b"", bare_line_end), None);
+        assert_eq!(first_pair(b"\n", bare_line_end), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_client_sends_the_server_reads(message in text(), cuts: [proptest::sample::Index; 3], again: [proptest::sample::Index; 3]) {
+            let (sent, end) = encoded(LineEnds::Normalise, &chunks(&message, &cuts));
+            prop_assert_eq!(end, Ok(()));
+            let (data, bare, left) = decoded(&chunks(&sent, &again));
+            prop_assert!(!bare);
+            prop_assert_eq!(left, Some(Vec::new()));
+            prop_assert_eq!(data, super::encode::tests::canonical(&message));
+        }
+    }
+}
