@@ -1,0 +1,130 @@
+//! The envelope (RFC 5321 section 2.3.1): what MAIL and RCPT said, or are to say.
+
+use super::{ForwardPath, InvalidAddress, MailParameters, RcptParameters, ReversePath};
+
+/// A reverse-path and the recipients, with their parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    reverse_path: ReversePath,
+    parameters: MailParameters,
+    recipients: Vec<Recipient>,
+}
+
+/// A recipient of an envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    path: ForwardPath,
+    parameters: RcptParameters,
+}
+
+impl Envelope {
+    /// An envelope without recipients.
+    pub fn new(reverse_path: ReversePath) -> Self {
+        Self {
+            reverse_path,
+            parameters: MailParameters::default(),
+            recipients: Vec::new(),
+        }
+    }
+
+    /// An envelope from texts: an empty `sender` is the null reverse-path. The error names the address that is wrong.
+    pub fn parse<R: AsRef<str>>(
+        sender: &str,
+        recipients: impl IntoIterator<Item = R>,
+    ) -> Result<Self, InvalidEnvelope> {
+        let reverse_path = sender.parse().map_err(|source| InvalidEnvelope {
+            recipient: None,
+            source,
+        })?;
+        let mut envelope = Self::new(reverse_path);
+        for (index, recipient) in recipients.into_iter().enumerate() {
+            let path = recipient
+                .as_ref()
+                .parse()
+                .map_err(|source| InvalidEnvelope {
+                    recipient: Some(index),
+                    source,
+                })?;
+            envelope.push(Recipient::new(path));
+        }
+        Ok(envelope)
+    }
+
+    /// The same with these parameters of MAIL.
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: MailParameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// Adds a recipient.
+    pub fn push(&mut self, recipient: Recipient) {
+        self.recipients.push(recipient);
+    }
+
+    /// Where notices of failure go.
+    pub fn reverse_path(&self) -> &ReversePath {
+        &self.reverse_path
+    }
+
+    /// The parameters of MAIL.
+    pub fn parameters(&self) -> &MailParameters {
+        &self.parameters
+    }
+
+    /// The recipients, in order.
+    pub fn recipients(&self) -> &[Recipient] {
+        &self.recipients
+    }
+}
+
+impl Recipient {
+    /// A recipient without parameters.
+    pub fn new(path: ForwardPath) -> Self {
+        Self {
+            path,
+            parameters: RcptParameters::default(),
+        }
+    }
+
+    /// The same with these parameters of RCPT.
+    #[must_use]
+    pub fn with_parameters(mut self, parameters: RcptParameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
+    /// The forward-path.
+    pub fn path(&self) -> &ForwardPath {
+        &self.path
+    }
+
+    /// The parameters of RCPT.
+    pub fn parameters(&self) -> &RcptParameters {
+        &self.parameters
+    }
+}
+
+/// Which address of an envelope is not valid, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {source}", match .recipient { Some(index) => format!("recipient {}", index + 1), None => "the sender".to_owned() })]
+pub struct InvalidEnvelope {
+    /// The index of the recipient; `None` for the sender.
+    pub recipient: Option<usize>,
+    /// What is wrong with it.
+    pub source: InvalidAddress,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_names_the_address_that_is_wrong() {
+        let error = Envelope::parse("a@b", ["c@d", "e"]).unwrap_err();
+        assert_eq!(error.recipient, Some(1));
+        assert!(error.to_string().starts_with("recipient 2: "), "{error}");
+        let error = Envelope::parse("a\r\n@b", ["c@d"]).unwrap_err();
+        assert!(error.to_string().starts_with("the sender: "), "{error}");
+    }
+}
