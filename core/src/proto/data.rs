@@ -18,7 +18,11 @@ fn bare_line_end(here: u8, next: u8) -> bool {
     (here == CR) ^ (next == LF)
 }
 
-/// Whether a dot follows what may be a line end. Like its neighbour without a branch, for the loop below.
+/// Whether a dot follows what may be a line end.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch would keep the loop below from becoming vector code"
+)]
 fn leading_dot(here: u8, next: u8) -> bool {
     (here == LF) & (next == b'.')
 }
