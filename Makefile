@@ -1,0 +1,146 @@
+# Builds, tests and installs mailwire. `make help` lists what there is.
+#
+# Set-up that takes time is done once and remembered by stamp files in .venv; cargo remembers the rest itself.
+
+CARGO ?= cargo
+CC ?= cc
+PYTHON ?= python3
+PREFIX ?= /usr/local
+DESTDIR ?=
+export CARGO CC PYTHON PREFIX DESTDIR
+
+VENV := .venv/bin
+STAMPS := .venv/stamps
+NEED := tests/house/need.sh
+
+# A person's own sources, without what tools made: for the formatters, and for what the Python package is built from.
+OURS := find . \( -name .git -o -name .venv -o -name build -o -name target \) -prune -o -type f
+C_FILES := $(OURS) \( -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.hpp' \) -print0
+PACKAGE := $(shell find Cargo.lock Cargo.toml core/Cargo.toml core/src python -type f \
+	-not -path '*/__pycache__/*' -not -path '*/target/*' 2>/dev/null)
+
+CHECKS := check-format check-clippy check-core-alone check-house check-python check-c
+# The header can be out of date from the day there is a crate that it is made from.
+ifneq ($(wildcard ffi/Cargo.toml),)
+CHECKS += check-header
+endif
+TESTS := test-rust test-c test-python test-examples test-interop test-bench
+
+.PHONY: all help demo test check lib wheel install bench docs audit format clean need need-python $(CHECKS) $(TESTS) \
+	check-header
+
+all: lib
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What people come for
+
+demo: need lib $(STAMPS)/package ## send one message from every language to a C listener, and show failures
+	$(VENV)/python examples/demo.py
+
+test: need need-python ## all checks and tests, from a clean clone
+	@set -e; for part in check $(TESTS); do \
+		printf '\n== make %s\n' "$$part"; \
+		$(MAKE) --no-print-directory "$$part"; \
+	done
+	@printf '\nmake test: everything passed\n'
+
+check: need need-python $(CHECKS) ## format, lints, arrows, licences, tidiness
+
+lib: need ## libmailwire.so and libmailwire.a in build/lib
+	ffi/build-lib.sh
+
+wheel: need $(STAMPS)/python-tools ## a Python wheel in build/wheels
+	$(VENV)/maturin build --release --locked --manifest-path python/Cargo.toml --out build/wheels
+
+install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/usr/local)
+	ffi/install.sh
+
+bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software
+	$(VENV)/python tests/bench/run.py
+
+docs: need ## the Rust documentation, in target/doc
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire
+
+audit: need ## cargo-deny over the dependencies
+	tests/house/audit.sh
+
+format: need $(STAMPS)/check-tools ## bring all code into form
+	$(CARGO) fmt --all
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+	$(C_FILES) | xargs -0 -r $(VENV)/clang-format -i
+
+clean: ## remove what was built, and .venv
+	$(CARGO) clean
+	rm -rf build .venv
+
+# The parts of `make check`
+
+check-format: need ## Rust is formatted
+	$(CARGO) fmt --all --check
+
+check-clippy: need ## clippy has nothing to say
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+check-core-alone: need ## the protocol builds without the outside world
+	$(CARGO) check --locked -p mailwire --no-default-features
+
+check-house: need ## arrows, licences, tidiness
+	$(CARGO) test --locked --quiet -p mailwire-house
+
+check-python: $(STAMPS)/check-tools ## Python is formatted, and ruff has nothing to say
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+
+check-c: $(STAMPS)/check-tools ## C and C++ are formatted
+	$(C_FILES) | xargs -0 -r $(VENV)/clang-format --dry-run -Werror
+
+check-header: need ## mailwire.h is what its source makes
+	$(CARGO) test --locked --quiet -p mailwire-ffi --test header
+
+# The parts of `make test`
+
+test-rust: need ## unit, property and conversation tests
+	$(CARGO) test --locked --workspace
+
+test-c: lib ## C and C++ tests
+	tests/c/run.sh
+
+test-python: $(STAMPS)/package ## pytest
+	$(VENV)/python -m pytest tests/python
+
+test-examples: lib $(STAMPS)/package ## the examples and the README's lines, run
+	$(VENV)/python -m pytest tests/examples
+
+test-interop: lib $(STAMPS)/package ## with Postfix, Exim, aiosmtpd, swaks, curl and smtplib
+	$(VENV)/python tests/interop/install_peers.py
+	$(VENV)/python -m pytest tests/interop
+
+test-bench: $(STAMPS)/python-tools ## the yardsticks of `make bench` measure what they say
+	$(VENV)/python -m pytest tests/bench
+
+# Set-up
+
+need:
+	@$(NEED) cargo cc
+
+need-python:
+	@$(NEED) python3
+
+$(VENV)/python: | need-python
+	$(PYTHON) -m venv .venv
+	mkdir -p $(STAMPS)
+
+$(STAMPS)/check-tools: tests/house/requirements.txt | $(VENV)/python
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(STAMPS)/python-tools: python/requirements-dev.txt tests/interop/requirements.txt | $(VENV)/python
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	touch $@
+
+$(STAMPS)/package: $(PACKAGE) $(STAMPS)/python-tools | need
+	$(VENV)/python -m pip install --quiet --disable-pip-version-check ./python
+	touch $@
