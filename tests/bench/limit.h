@@ -81,8 +81,7 @@ static inline void read_options(int argc, char **argv, const struct option *opti
         errno = 0;
         long value = strtol(text, &end, 10);
         if (errno != 0 || end == text || *end != '\0' || value < found->min || value > found->max) {
-            fprintf(stderr, "%s: %s takes a number from %ld to %ld\n", argv[0], found->name, found->min,
-                    found->max);
+            fprintf(stderr, "%s: %s takes a number from %ld to %ld\n", argv[0], found->name, found->min, found->max);
             exit(2);
         }
         *found->value = value;

@@ -68,12 +68,9 @@ int main(int argc, char **argv) {
     long connections = 1;
     long seconds = 60;
     const struct option options[] = {
-        {"--port", &port, 1, 65535},
-        {"--messages", &messages, 1, 100000000},
-        {"--size", &size, 2, 1L << 30},
-        {"--connections", &connections, 1, 10000},
-        {"--mode", &client.mode, 0, 2},
-        {"--fresh", &client.fresh, 0, 0},
+        {"--port", &port, 1, 65535},      {"--messages", &messages, 1, 100000000},
+        {"--size", &size, 2, 1L << 30},   {"--connections", &connections, 1, 10000},
+        {"--mode", &client.mode, 0, 2},   {"--fresh", &client.fresh, 0, 0},
         {"--seconds", &seconds, 1, 3600},
     };
     read_options(argc, argv, options, sizeof options / sizeof options[0]);

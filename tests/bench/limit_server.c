@@ -31,11 +31,11 @@ enum {
 struct connection {
     int fd;
     bool in_body;
-    bool closing;            /* QUIT was read: close once all replies are out */
-    char first;              /* first letter of a command line whose end has not come; 0 at the start of a line */
-    unsigned char carried;   /* bytes in `carry` */
-    char carry[CARRY];       /* the end of the body read so far */
-    char *unsent;            /* replies the socket would not take yet, or NULL */
+    bool closing;          /* QUIT was read: close once all replies are out */
+    char first;            /* first letter of a command line whose end has not come; 0 at the start of a line */
+    unsigned char carried; /* bytes in `carry` */
+    char carry[CARRY];     /* the end of the body read so far */
+    char *unsent;          /* replies the socket would not take yet, or NULL */
     size_t unsent_len;
     size_t unsent_from;
 };
@@ -322,8 +322,8 @@ static void serve(struct server *server, struct connection *connection, uint32_t
                 alive = send_replies(server, connection);
             }
             server->replies_len = 0;
-        } while (alive && !connection->closing && connection->unsent == NULL &&
-                 (size_t)length == server->read_size && ++reads < READS_IN_A_ROW);
+        } while (alive && !connection->closing && connection->unsent == NULL && (size_t)length == server->read_size &&
+                 ++reads < READS_IN_A_ROW);
     }
     if (!alive || (connection->closing && connection->unsent == NULL)) {
         close_connection(server, connection);

@@ -25,7 +25,7 @@ class Counter:
         self.first_connection = self.last_message = 0.0
         self.ended = asyncio.Event()
 
-    async def handle_DATA(self, server: SMTP, session: object, envelope: object) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: SMTP, session: object, envelope: object) -> str:
         self.messages += 1
         self.last_message = time.monotonic()
         return "250 2.0.0 Taken"
