@@ -3,11 +3,12 @@
 # Set-up that takes time is done once and remembered by stamp files in .venv; cargo remembers the rest itself.
 
 CARGO ?= cargo
-CC ?= cc
 PYTHON ?= python3
 PREFIX ?= /usr/local
 DESTDIR ?=
-export CARGO CC PYTHON PREFIX DESTDIR
+export CARGO PYTHON
+# Only the installer may see where to: a build script that finds DESTDIR puts its own libraries there.
+unexport PREFIX DESTDIR
 
 VENV := .venv/bin
 STAMPS := .venv/stamps
@@ -55,7 +56,7 @@ wheel: need $(STAMPS)/python-tools ## a Python wheel in build/wheels
 	$(VENV)/maturin build --release --locked --manifest-path python/Cargo.toml --out build/wheels
 
 install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/usr/local)
-	ffi/install.sh
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ffi/install.sh
 
 bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software
 	$(VENV)/python tests/bench/run.py
