@@ -64,7 +64,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         name: "proto",
-        may: &["error", "sasl"],
+        may: &["error", "outcome", "sasl"],
         dependencies: Some(&["base64", "idna", "memchr", "thiserror", "zeroize"]),
     },
     Room {
