@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Gets the foreign mail programs that the interop tests run. Debian and its kin; see `--help`.
+
+Postfix, swaks and curl are installed, Postfix without ever being started as a service. Exim would
+take Postfix's place, so it is only downloaded, with the libraries that this machine lacks, and
+unpacked into a cache folder, from which the tests run it. Nothing is installed over another.
+
+Without root, what needs root is left out, and the tests that need it are skipped (with CI=true
+they fail). Uses the standard library alone, so that any Python can run it.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+CACHE = Path(os.environ.get("MAILWIRE_PEERS") or Path(__file__).parents[2] / "build" / "peers")
+"""Where programs are unpacked that must not be installed."""
+
+INSTALLED = {
+    "postfix": "/usr/sbin/postfix",
+    # saslpasswd2 and the mechanisms: Postfix's AUTH, on both sides.
+    "sasl2-bin": "/usr/sbin/saslpasswd2",
+    "libsasl2-modules": "/usr/share/doc/libsasl2-modules",
+    "swaks": "/usr/bin/swaks",
+    # What swaks needs for STARTTLS.
+    "libnet-ssleay-perl": "/usr/share/doc/libnet-ssleay-perl",
+    "curl": "/usr/bin/curl",
+}
+"""Debian packages to install, each with a path that shows it is there."""
+
+EXIM_PACKAGES = ("exim4-daemon-light", "exim4-base", "libnss-wrapper")
+"""Unpacked, not installed. libnss-wrapper lends Exim the user that its build insists on."""
+
+
+def exim_program(root: Path) -> Path:
+    """Exim's program in a folder where its packages were unpacked."""
+    return root / "usr" / "sbin" / "exim4"
+
+
+def library_folders(root: Path) -> list[Path]:
+    """Where shared libraries lie in a folder where packages were unpacked."""
+    return sorted({path.parent for path in root.glob("**/lib/**/*.so*")})
+
+
+def main() -> int:
+    """Installs and unpacks what is missing; the second time there is nothing to do."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
+    cache = parser.parse_args().cache
+    if shutil.which("apt-get") is None:
+        print("peers: there is no apt-get here; the tests use what is installed")
+        return 0
+    if os.geteuid() == 0:
+        _install([name for name, path in INSTALLED.items() if not Path(path).exists()])
+    else:
+        print("peers: not root, so nothing is installed")
+    try:
+        _unpack_exim(cache / "exim")
+    except subprocess.CalledProcessError:
+        if os.geteuid() == 0:
+            raise
+        print("peers: Exim could not be fetched without root; its tests will be skipped")
+    return 0
+
+
+def _install(packages: list[str]) -> None:
+    if not packages:
+        print("peers: Postfix, swaks and curl are there")
+        return
+    removed = re.findall(r"^Remv (\S+)", _apt("install", "--simulate", *packages), re.MULTILINE)
+    if removed:
+        print(f"peers: Postfix is left out, because it would remove {' '.join(removed)}")
+        packages = [package for package in packages if package != "postfix"]
+    print(f"peers: installing {' '.join(packages)}", flush=True)
+    with _services_denied():
+        _apt("install", "--yes", *packages)
+
+
+@contextlib.contextmanager
+def _services_denied() -> Iterator[None]:
+    """No package's script may start a service meanwhile (Debian's policy-rc.d, exit status 101)."""
+    policy = Path("/usr/sbin/policy-rc.d")
+    if policy.exists():
+        kept: bytes | None = policy.read_bytes()
+        mode = policy.stat().st_mode
+    else:
+        kept, mode = None, 0o755
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        yield
+    finally:
+        if kept is None:
+            policy.unlink()
+        else:
+            policy.write_bytes(kept)
+            policy.chmod(mode)
+
+
+def _unpack_exim(root: Path) -> None:
+    if exim_program(root).exists():
+        print(f"peers: Exim is in {root}")
+        return
+    print(f"peers: unpacking Exim into {root}", flush=True)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    plan = _apt("install", "--simulate", "exim4-daemon-light")
+    # Only what is not installed at all: a library of the system is never put aside by another.
+    absent = re.findall(r"^Inst (lib\S+) \(", plan, re.MULTILINE)
+    with tempfile.TemporaryDirectory(dir=root.parent) as work:
+        unpacked = Path(work) / "root"
+        _apt("download", *EXIM_PACKAGES, *absent, folder=work)
+        for package in Path(work).glob("*.deb"):
+            _run(["dpkg-deb", "-x", str(package), str(unpacked)])
+        # Set-user-ID would make the loader ignore LD_LIBRARY_PATH, and here serves no purpose.
+        exim_program(unpacked).chmod(0o755)
+        _check_libraries(unpacked)
+        shutil.rmtree(root, ignore_errors=True)
+        unpacked.rename(root)
+
+
+def _check_libraries(root: Path) -> None:
+    folders = ":".join(map(str, library_folders(root)))
+    listed = _run(["ldd", str(exim_program(root))], LD_LIBRARY_PATH=folders)
+    absent = re.findall(r"(\S+) => not found", listed)
+    if absent:
+        raise SystemExit(f"peers: Exim lacks the libraries {', '.join(absent)}")
+
+
+def _apt(action: str, *arguments: str, folder: str | None = None) -> str:
+    """Runs apt-get; where that fails, as without package lists, fetches the lists and tries again."""
+    options = ["--quiet", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120"]
+    command = ["apt-get", *options, action, *arguments]
+    try:
+        return _run(command, folder, quiet=True, DEBIAN_FRONTEND="noninteractive")
+    except subprocess.CalledProcessError as error:
+        if os.geteuid() != 0:
+            print(error.stdout, file=sys.stderr)
+            raise
+    print("peers: fetching the package lists", flush=True)
+    _run(["apt-get", "--quiet", "update"])
+    return _run(command, folder, DEBIAN_FRONTEND="noninteractive")
+
+
+def _run(
+    command: list[str], folder: str | None = None, *, quiet: bool = False, **environment: str
+) -> str:
+    """Runs a command and hands back what it printed; shows that where it fails, unless `quiet`."""
+    try:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=True,
+            timeout=600,
+            text=True,
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        if not quiet:
+            print(f"peers: {' '.join(command)} failed:\n{error.stdout}", file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

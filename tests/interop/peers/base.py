@@ -1,0 +1,67 @@
+"""What the tests ask of a foreign server, and a mailbox that is a Maildir."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from ..compare import assert_same
+from ..process import wait_for
+
+USER = "user"
+PASSWORD = "a secret"
+DOMAIN = "inbox.test"
+SIZE_LIMIT = 64 * 2**20
+DELIVERY_SECONDS = 15.0
+
+
+class Peer(ABC):
+    """A running server on loopback.
+
+    `port` offers STARTTLS, and AUTH PLAIN behind it; `login_port` is the same with LOGIN alone.
+    """
+
+    name: str
+    port: int
+    login_port: int
+
+    @abstractmethod
+    def new_address(self) -> str:
+        """An address that no mail was sent to yet."""
+
+    @abstractmethod
+    def assert_arrived(self, address: str, sent: bytes) -> str:
+        """Waits for the one message to `address`, compares it with `sent` by the rule of compare.py.
+
+        Returns the protocol that the peer says it came by, in the words of RFC 3848.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Ends the server and all its processes."""
+
+
+class Maildirs:
+    """The mailboxes of a server that delivers into Maildirs: `m000`, `m001` and so on in one folder.
+
+    They are named beforehand, so that the server's configuration can list them.
+    """
+
+    NAMES = tuple(f"m{number:03}" for number in range(400))
+
+    def __init__(self, folder: Path, trace: tuple[str, ...]) -> None:
+        self.folder = folder
+        self._trace = trace
+        self._unused = iter(self.NAMES)
+
+    def new_address(self) -> str:
+        """See `Peer.new_address`."""
+        return f"{next(self._unused)}@{DOMAIN}"
+
+    def assert_arrived(self, address: str, sent: bytes) -> str:
+        """See `Peer.assert_arrived`; the trace fields that were named must be on top."""
+        new = self.folder / address.partition("@")[0] / "new"
+        path = wait_for(lambda: next(new.glob("*"), None), DELIVERY_SECONDS, f"a mail in {new}")
+        fields = assert_same(sent, path.read_bytes(), trace=self._trace, mailbox=True)
+        assert len(list(new.iterdir())) == 1, "the message came more than once"
+        path.unlink()
+        received = fields["Received"].split()
+        return received[received.index("with") + 1].upper()

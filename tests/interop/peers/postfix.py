@@ -1,0 +1,236 @@
+"""Postfix with everything of its own: configuration, queue, data and log in one scratch folder.
+
+It receives mail into Maildirs, and can pass mail on to other listeners by the recipient's domain.
+Its master process runs in front, so no service manager and no syslog is needed. It must be started
+by root, because that is how Postfix gives each of its processes no more rights than it needs.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..certificates import Certificates
+from ..process import HOST, Daemon, free_port
+from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
+
+_QUEUES = (
+    "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
+)
+
+# What virtual(8) and cleanup(8) put on top, first to last.
+_TRACE = ("Return-Path", "X-Original-To", "Delivered-To", "Received")
+
+RELAY_TRACE = ("Received",)
+"""What Postfix puts on top of a mail that it passes on."""
+
+
+def missing() -> str | None:
+    """Why Postfix cannot be run here, or None."""
+    if shutil.which("postconf", path=_PATH) is None:
+        return "Postfix is not installed"
+    if shutil.which("saslpasswd2", path=_PATH) is None:
+        return "Postfix: saslpasswd2, which makes its users, is not installed"
+    if os.geteuid() != 0:
+        return "Postfix can be started by root only"
+    return None
+
+
+@dataclass(frozen=True)
+class Relay:
+    """Where the mail for one domain is passed on to."""
+
+    port: int
+    tls: bool = False
+    auth: bool = False
+
+
+class Postfix(Peer):
+    """A running Postfix. `relays` are by the recipient's domain."""
+
+    name = "Postfix"
+
+    def __init__(
+        self, folder: Path, certificates: Certificates, relays: dict[str, Relay] | None = None
+    ) -> None:
+        self.port, self.login_port = free_port(), free_port()
+        self._folder = folder
+        mail = folder / "mail"
+        self._mailboxes = Maildirs(mail, _TRACE)
+        account = pwd.getpwnam("postfix")
+        mail.mkdir()
+        for name in ("queue", "data", *(f"queue/{queue}" for queue in _QUEUES.split())):
+            (folder / name).mkdir()
+            if name not in ("queue", "queue/pid"):
+                os.chown(folder / name, account.pw_uid, account.pw_gid)
+        os.chown(mail, _MAIL_USER, _MAIL_USER)
+        self._write_users(account.pw_uid)
+        self._write_configuration(certificates, relays or {})
+        self._daemon = Daemon(
+            [f"{_setting('daemon_directory')}/master", "-c", str(folder), "-d"],
+            folder / "master.log",
+        )
+        try:
+            self._daemon.wait_until_it_greets(self.port)
+        except BaseException as error:
+            self.stop()
+            raise RuntimeError(f"Postfix did not start: {error}\n{self.logged()}") from error
+
+    def new_address(self) -> str:
+        return self._mailboxes.new_address()
+
+    def assert_arrived(self, address: str, sent: bytes) -> str:
+        try:
+            return self._mailboxes.assert_arrived(address, sent)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.logged()}") from None
+
+    def logged(self) -> str:
+        """The end of the mail log."""
+        log = self._folder / "data" / "mail.log"
+        return log.read_text(errors="replace")[-3000:] if log.exists() else ""
+
+    def stop(self) -> None:
+        self._daemon.stop()
+
+    def _write_users(self, owner: int) -> None:
+        """One user in a Cyrus SASL database of our own."""
+        (self._folder / "sasl").mkdir()
+        database = self._folder / "sasl" / "users"
+        subprocess.run(
+            [
+                shutil.which("saslpasswd2", path=_PATH) or "saslpasswd2",
+                *("-c", "-p", "-f", str(database), "-u", _HOSTNAME, USER),
+            ],
+            input=PASSWORD.encode(),
+            check=True,
+            timeout=20,
+        )
+        os.chown(database, owner, -1)
+        (self._folder / "sasl" / "smtpd.conf").write_text(
+            "pwcheck_method: auxprop\n"
+            "auxprop_plugin: sasldb\n"
+            f"sasldb_path: {database}\n"
+            "mech_list: PLAIN LOGIN\n"
+        )
+
+    def _write_configuration(self, certificates: Certificates, relays: dict[str, Relay]) -> None:
+        main = {**_MAIN, **self._own_settings(certificates, relays)}
+        (self._folder / "main.cf").write_text(
+            "".join(f"{name} = {value}\n" for name, value in main.items())
+        )
+        (self._folder / "addresses").write_text(
+            "".join(f"{name}@{DOMAIN} {name}/\n" for name in Maildirs.NAMES)
+        )
+        (self._folder / "relays").write_text(
+            "".join(
+                f"{domain} relay{number}:[localhost]:{relay.port}\n"
+                for number, (domain, relay) in enumerate(relays.items())
+            )
+        )
+        listeners = (
+            f"{HOST}:{self.port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=plain\n"
+            f"{HOST}:{self.login_port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=login\n"
+        )
+        clients = "".join(
+            f"relay{number} unix - - n - - smtp\n"
+            f"  -o smtp_tls_security_level={'secure' if relay.tls else 'none'}\n"
+            f"  -o smtp_sasl_auth_enable={'yes' if relay.auth else 'no'}\n"
+            for number, relay in enumerate(relays.values())
+        )
+        (self._folder / "master.cf").write_text(listeners + clients + _MASTER)
+
+    def _own_settings(
+        self, certificates: Certificates, relays: dict[str, Relay]
+    ) -> dict[str, object]:
+        folder = self._folder
+        return {
+            "queue_directory": folder / "queue",
+            "data_directory": folder / "data",
+            "maillog_file": folder / "data" / "mail.log",
+            "maillog_file_prefixes": folder,
+            "cyrus_sasl_config_path": folder / "sasl",
+            "smtpd_tls_cert_file": certificates.chain,
+            "smtpd_tls_key_file": certificates.key,
+            "smtp_tls_CAfile": certificates.authority,
+            "virtual_mailbox_base": folder / "mail",
+            "virtual_mailbox_maps": f"texthash:{folder}/addresses",
+            "relay_domains": " ".join(relays),
+            "transport_maps": f"texthash:{folder}/relays",
+        }
+
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+_HOSTNAME = "postfix.test"
+_MAIL_USER = 65534
+
+_MAIN: dict[str, object] = {
+    "compatibility_level": "3.6",
+    "myhostname": _HOSTNAME,
+    "mydestination": "",
+    "mynetworks": f"{HOST}/32",
+    "inet_interfaces": HOST,
+    "inet_protocols": "ipv4",
+    "alias_maps": "",
+    "alias_database": "",
+    "local_recipient_maps": "",
+    "smtpd_peername_lookup": "no",
+    "smtp_host_lookup": "native",
+    "smtp_dns_support_level": "disabled",
+    "fast_flush_domains": "",
+    # Nothing but the trace fields is to be changed.
+    "local_header_rewrite_clients": "",
+    "always_add_missing_headers": "no",
+    "message_size_limit": SIZE_LIMIT,
+    "virtual_mailbox_limit": 0,
+    "mailbox_size_limit": 0,
+    "queue_minfree": 0,
+    "virtual_mailbox_domains": DOMAIN,
+    "virtual_minimum_uid": 1,
+    "virtual_uid_maps": f"static:{_MAIL_USER}",
+    "virtual_gid_maps": f"static:{_MAIL_USER}",
+    "smtpd_tls_security_level": "may",
+    "smtpd_tls_auth_only": "yes",
+    "smtpd_tls_received_header": "no",
+    "smtpd_sasl_auth_enable": "yes",
+    "smtpd_sasl_type": "cyrus",
+    "smtpd_sasl_path": "smtpd",
+    "smtpd_sasl_local_domain": _HOSTNAME,
+    "smtp_sasl_type": "cyrus",
+    "smtp_sasl_password_maps": f"static:{USER}:{PASSWORD}",
+    "smtp_sasl_security_options": "noanonymous",
+    "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",
+    # The tests open many connections and read the mailbox at once: no waiting on purpose.
+    "smtpd_client_connection_rate_limit": 0,
+    "smtpd_client_connection_count_limit": 0,
+    "in_flow_delay": 0,
+    "smtp_connection_cache_on_demand": "no",
+}
+
+_MASTER = """\
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+virtual unix - n n - - virtual
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+smtp unix - - n - - smtp
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+def _setting(name: str) -> str:
+    """The value that this Postfix was built with."""
+    postconf = shutil.which("postconf", path=_PATH) or "postconf"
+    done = subprocess.run([postconf, "-dh", name], capture_output=True, check=True, timeout=20)
+    return done.stdout.decode().strip()
