@@ -39,7 +39,10 @@ def take_off_trace(message: bytes, names: tuple[str, ...]) -> tuple[dict[str, st
 
 
 def from_mailbox(stored: bytes) -> bytes:
-    """Step 3: a mailbox file's LF as the CRLF it was. A CR in the file stays, and so shows as a difference."""
+    """Step 3: a mailbox file's LF as the CRLF it was.
+
+    A CR in the file stays, and so shows as a difference.
+    """
     return stored.replace(b"\n", CRLF)
 
 

@@ -134,7 +134,7 @@ def _check_libraries(root: Path) -> None:
 
 
 def _apt(action: str, *arguments: str, folder: str | None = None) -> str:
-    """Runs apt-get; where that fails, as without package lists, fetches the lists and tries again."""
+    """Runs apt-get; where that fails, as without package lists, fetches them and retries."""
     options = ["--quiet", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120"]
     command = ["apt-get", *options, action, *arguments]
     try:

@@ -31,7 +31,18 @@ def run(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "CI": ci, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "interop.ci_rule", "-p", "no:cacheprovider", "-q", "."],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "interop.ci_rule",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            ".",
+        ],
+        check=False,
         cwd=folder,
         env=environment,
         capture_output=True,

@@ -1,4 +1,4 @@
-"""swaks, curl, smtplib and Postfix as a relay send to mailwire's listener, which gets what was sent.
+"""swaks, curl, smtplib and Postfix as a relay send to mailwire's listener: it gets what was sent.
 
 The listeners of the modes starttls and auth require it, so what arrives there came that way.
 """

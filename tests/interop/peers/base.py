@@ -29,7 +29,7 @@ class Peer(ABC):
 
     @abstractmethod
     def assert_arrived(self, address: str, sent: bytes) -> str:
-        """Waits for the one message to `address`, compares it with `sent` by the rule of compare.py.
+        """Waits for the one message to `address`, and compares it with `sent` as compare.py says.
 
         Returns the protocol that the peer says it came by, in the words of RFC 3848.
         """
@@ -40,7 +40,7 @@ class Peer(ABC):
 
 
 class Maildirs:
-    """The mailboxes of a server that delivers into Maildirs: `m000`, `m001` and so on in one folder.
+    """The mailboxes of a server that delivers into Maildirs: `m000`, `m001` … in one folder.
 
     They are named beforehand, so that the server's configuration can list them.
     """

@@ -39,7 +39,12 @@ class Exim(Peer):
         # The user may be unable to enter the folder that the cache is in.
         shutil.copytree(_ROOT, folder / "root", symlinks=True, ignore=_only_programs)
         self._daemon = Daemon(
-            [str(exim_program(folder / "root")), "-C", str(self._configuration(certificates)), "-bdf"],
+            [
+                str(exim_program(folder / "root")),
+                "-C",
+                str(self._configuration(certificates)),
+                "-bdf",
+            ],
             folder / "exim.log",
             user=user if os.geteuid() == 0 else None,
             environment=self._environment(user),

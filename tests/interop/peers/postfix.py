@@ -17,7 +17,8 @@ from ..process import HOST, Daemon, free_port
 from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
 
 _QUEUES = (
-    "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
+    "active bounce corrupt defer deferred flush hold "
+    "incoming maildrop pid private public saved trace"
 )
 
 # What virtual(8) and cleanup(8) put on top, first to last.
@@ -199,7 +200,7 @@ _MAIN: dict[str, object] = {
     "smtpd_sasl_path": "smtpd",
     "smtpd_sasl_local_domain": _HOSTNAME,
     "smtp_sasl_type": "cyrus",
-    "smtp_sasl_password_maps": f"static:{USER}:{PASSWORD}",
+    "smtp_sasl_password_maps": f"static:{{{USER}:{PASSWORD}}}",
     "smtp_sasl_security_options": "noanonymous",
     "smtpd_relay_restrictions": "permit_mynetworks,reject_unauth_destination",
     # The tests open many connections and read the mailbox at once: no waiting on purpose.
