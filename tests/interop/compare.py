@@ -46,9 +46,7 @@ def from_mailbox(stored: bytes) -> bytes:
     return stored.replace(b"\n", CRLF)
 
 
-def assert_same(
-    sent: bytes, received: bytes, *, trace: tuple[str, ...] = (), mailbox: bool = False
-) -> dict[str, str]:
+def assert_same(sent: bytes, received: bytes, *, trace: tuple[str, ...] = (), mailbox: bool = False) -> dict[str, str]:
     """Raises `Different` unless `received` is `sent`; returns the trace fields that were on top."""
     if mailbox:
         received = from_mailbox(received)

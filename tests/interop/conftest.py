@@ -62,9 +62,7 @@ def listeners(loopback_certificates: Certificates) -> Iterator[dict[str, Listene
     running: dict[str, Listener] = {}
     try:
         for mode in ("plain", "starttls", "auth"):
-            running[mode] = Listener(
-                loopback_certificates, tls=mode != "plain", auth=mode == "auth"
-            )
+            running[mode] = Listener(loopback_certificates, tls=mode != "plain", auth=mode == "auth")
         yield running
     finally:
         for listener in running.values():
@@ -72,9 +70,7 @@ def listeners(loopback_certificates: Certificates) -> Iterator[dict[str, Listene
 
 
 @pytest.fixture(scope="session")
-def relaying_postfix(
-    listeners: dict[str, Listener], loopback_certificates: Certificates
-) -> Iterator[Postfix]:
+def relaying_postfix(listeners: dict[str, Listener], loopback_certificates: Certificates) -> Iterator[Postfix]:
     """A Postfix that passes on the mail for `<mode>.relay.test` to the listener of that mode."""
     skip_if(postfix.missing())
     relays = {

@@ -46,8 +46,7 @@ def _eight_bit() -> bytes:
     return _text(
         "eight-bit",
         "Grüße, Привет, 你好, 🙂\r\n".encode() + every_byte + b"\r\n." + every_byte + b"\r\n",
-        b"MIME-Version: 1.0\r\n"
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n",
+        b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n",
     )
 
 

@@ -148,9 +148,7 @@ def _apt(action: str, *arguments: str, folder: str | None = None) -> str:
     return _run(command, folder, DEBIAN_FRONTEND="noninteractive")
 
 
-def _run(
-    command: list[str], folder: str | None = None, *, quiet: bool = False, **environment: str
-) -> str:
+def _run(command: list[str], folder: str | None = None, *, quiet: bool = False, **environment: str) -> str:
     """Runs a command and hands back what it printed; shows that where it fails, unless `quiet`."""
     try:
         return subprocess.run(

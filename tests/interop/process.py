@@ -84,9 +84,7 @@ class Daemon:
 
         def greets() -> bool | None:
             if self._process.poll() is not None:
-                raise RuntimeError(
-                    f"the program ended with {self._process.returncode}\n{self.logged()}"
-                )
+                raise RuntimeError(f"the program ended with {self._process.returncode}\n{self.logged()}")
             try:
                 with socket.create_connection((HOST, port), timeout=2) as connection:
                     return connection.recv(4).startswith(b"220") or None

@@ -52,10 +52,8 @@ def test_a_wrong_password_is_told_as_such(peer, loopback_certificates):
 
 def test_a_certificate_of_another_authority_is_refused(peer, tmp_path):
     other = certificates.make(tmp_path)
-    with pytest.raises(OSError, match="(?i)certificate"):
-        mailwire_driver.send(
-            corpus.message("plain"), peer.port, peer.new_address(), authority=other.authority
-        )
+    with pytest.raises(OSError, match=r"(?i)certificate"):
+        mailwire_driver.send(corpus.message("plain"), peer.port, peer.new_address(), authority=other.authority)
 
 
 @pytest.mark.parametrize("name", corpus.NAMES)

@@ -21,9 +21,7 @@ MODES = ("plain", "starttls", "auth")
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", corpus.NAMES)
 @pytest.mark.parametrize("sender", ["smtplib", "curl", "swaks"])
-def test_each_message_arrives_as_it_was_sent(
-    listeners, loopback_certificates, tmp_path, sender, name, mode
-):
+def test_each_message_arrives_as_it_was_sent(listeners, loopback_certificates, tmp_path, sender, name, mode):
     skip_if(senders.missing(sender))
     message, listener = corpus.message(name), listeners[mode]
     target = Target(
@@ -32,9 +30,7 @@ def test_each_message_arrives_as_it_was_sent(
         authority=None if mode == "plain" else loopback_certificates.authority,
         auth=mode == "auth",
     )
-    received = while_sending(
-        lambda: senders.send(sender, message, target, tmp_path), listener, target.recipient
-    )
+    received = while_sending(lambda: senders.send(sender, message, target, tmp_path), listener, target.recipient)
     assert_same(message, received)
 
 
@@ -44,9 +40,7 @@ def test_postfix_passes_each_message_on(listeners, relaying_postfix, name, mode)
     message, recipient = corpus.message(name), f"{name}@{mode}.relay.test"
     target = Target(relaying_postfix.port, recipient, authority=None, auth=False)
     try:
-        received = while_sending(
-            lambda: senders.by_smtplib(message, target), listeners[mode], recipient
-        )
+        received = while_sending(lambda: senders.by_smtplib(message, target), listeners[mode], recipient)
     except TimeoutError as error:
         raise TimeoutError(f"{error}\n{relaying_postfix.logged()}") from None
     assert_same(message, received, trace=RELAY_TRACE)

@@ -74,9 +74,7 @@ class Exim(Peer):
 
     def _environment(self, user: int) -> dict[str, str]:
         root = self._folder / "root"
-        (self._folder / "passwd").write_text(
-            f"root:x:0:0::/:/bin/false\n{_NAME}:x:{user}:{user}::/:/bin/false\n"
-        )
+        (self._folder / "passwd").write_text(f"root:x:0:0::/:/bin/false\n{_NAME}:x:{user}:{user}::/:/bin/false\n")
         (self._folder / "group").write_text(f"root:x:0:\n{_NAME}:x:{user}:\n")
         return {
             "LD_LIBRARY_PATH": ":".join(map(str, library_folders(root))),

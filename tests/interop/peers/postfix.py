@@ -16,10 +16,7 @@ from ..certificates import Certificates
 from ..process import HOST, Daemon, free_port
 from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
 
-_QUEUES = (
-    "active bounce corrupt defer deferred flush hold "
-    "incoming maildrop pid private public saved trace"
-)
+_QUEUES = "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
 
 # What virtual(8) and cleanup(8) put on top, first to last.
 _TRACE = ("Return-Path", "X-Original-To", "Delivered-To", "Received")
@@ -53,9 +50,7 @@ class Postfix(Peer):
 
     name = "Postfix"
 
-    def __init__(
-        self, folder: Path, certificates: Certificates, relays: dict[str, Relay] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, certificates: Certificates, relays: dict[str, Relay] | None = None) -> None:
         self.port, self.login_port = free_port(), free_port()
         self._folder = folder
         mail = folder / "mail"
@@ -111,20 +106,13 @@ class Postfix(Peer):
         )
         os.chown(database, owner, -1)
         (self._folder / "sasl" / "smtpd.conf").write_text(
-            "pwcheck_method: auxprop\n"
-            "auxprop_plugin: sasldb\n"
-            f"sasldb_path: {database}\n"
-            "mech_list: PLAIN LOGIN\n"
+            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\nmech_list: PLAIN LOGIN\n"
         )
 
     def _write_configuration(self, certificates: Certificates, relays: dict[str, Relay]) -> None:
         main = {**_MAIN, **self._own_settings(certificates, relays)}
-        (self._folder / "main.cf").write_text(
-            "".join(f"{name} = {value}\n" for name, value in main.items())
-        )
-        (self._folder / "addresses").write_text(
-            "".join(f"{name}@{DOMAIN} {name}/\n" for name in Maildirs.NAMES)
-        )
+        (self._folder / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in main.items()))
+        (self._folder / "addresses").write_text("".join(f"{name}@{DOMAIN} {name}/\n" for name in Maildirs.NAMES))
         (self._folder / "relays").write_text(
             "".join(
                 f"{domain} relay{number}:[localhost]:{relay.port}\n"
@@ -143,9 +131,7 @@ class Postfix(Peer):
         )
         (self._folder / "master.cf").write_text(listeners + clients + _MASTER)
 
-    def _own_settings(
-        self, certificates: Certificates, relays: dict[str, Relay]
-    ) -> dict[str, object]:
+    def _own_settings(self, certificates: Certificates, relays: dict[str, Relay]) -> dict[str, object]:
         folder = self._folder
         return {
             "queue_directory": folder / "queue",
