@@ -5,10 +5,10 @@
 
 mod address;
 mod capability;
+pub mod client;
 mod command;
 pub mod data;
 mod envelope;
-
 pub mod limits;
 mod line;
 mod params;

@@ -1,0 +1,102 @@
+//! One AUTH exchange on a connection (RFC 4954 section 4): base64 lines around a SASL mechanism.
+
+use super::outbox::Outbox;
+use super::{Answers, Connection, Event};
+use crate::proto::{Reply, Violation, limits};
+use crate::sasl::{ClientExchange, Secret, base64};
+
+/// RFC 4954 section 4: with a longer line the initial response has to wait until the server asks for it. CRLF counts.
+const COMMAND_LINE: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Authentication {
+    exchange: ClientExchange,
+    /// An initial response that was too long for the command.
+    held: Option<Secret>,
+    /// Challenges so far.
+    steps: usize,
+    /// Whether `*` was sent.
+    cancelled: bool,
+}
+
+impl Authentication {
+    /// Queues the AUTH command.
+    pub(super) fn begin(mut exchange: ClientExchange, outbox: &mut Outbox) -> Self {
+        let verb = b"AUTH ";
+        let name = exchange.mechanism().name().as_bytes();
+        let initial = exchange.initial_response();
+        let held = match initial {
+            None => {
+                outbox.push_secret(&[verb, name, b"\r\n"]);
+                None
+            }
+            Some(initial) => {
+                let text = base64::encode_initial_response(initial.expose());
+                if verb.len() + name.len() + 1 + text.expose().len() + 2 <= COMMAND_LINE {
+                    outbox.push_secret(&[verb, name, b" ", text.expose(), b"\r\n"]);
+                    None
+                } else {
+                    outbox.push_secret(&[verb, name, b"\r\n"]);
+                    Some(initial)
+                }
+            }
+        };
+        Self {
+            exchange,
+            held,
+            steps: 0,
+            cancelled: false,
+        }
+    }
+
+    /// The response to a 334. `None` if the exchange cannot go on: the challenge is not base64, there are too many of them,
+    /// or the mechanism has nothing to say to it.
+    fn respond(&mut self, challenge: &Reply) -> Option<Secret> {
+        self.steps += 1;
+        if self.steps > limits::AUTH_STEPS {
+            return None;
+        }
+        let challenge = base64::decode(challenge.text().trim().as_bytes()).ok()?;
+        self.held
+            .take()
+            .or_else(|| self.exchange.respond(challenge.expose()).ok())
+    }
+
+    /// Whether a success is to be believed: nobody cancelled, and the mechanism has nothing more to say.
+    fn is_satisfied(&mut self) -> bool {
+        !self.cancelled && self.held.is_none() && self.exchange.respond(&[]).is_err()
+    }
+}
+
+impl Connection {
+    /// A reply to AUTH or to one of the lines that follow it.
+    pub(super) fn take_auth_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        let wrong = |reply| {
+            Err(Violation::WrongReply {
+                command: Answers::Auth.name(),
+                reply,
+            })
+        };
+        let Some(authentication) = &mut self.authentication else {
+            return wrong(reply);
+        };
+        if reply.code() == 334 && !authentication.cancelled {
+            if let Some(response) = authentication.respond(&reply) {
+                let text = base64::encode(response.expose());
+                self.outbox.push_secret(&[text.expose(), b"\r\n"]);
+            } else {
+                // RFC 4954 section 4: a lone asterisk cancels; the server answers 501.
+                authentication.cancelled = true;
+                self.outbox.push(b"*\r\n");
+            }
+            self.expect(Answers::Auth);
+            return Ok(None);
+        }
+        if reply.is_intermediate() || (reply.is_positive() && !authentication.is_satisfied()) {
+            return wrong(reply);
+        }
+        self.authenticated = reply.is_positive();
+        self.authentication = None;
+        Ok(Some(Event::Auth(reply)))
+    }
+}

@@ -1,0 +1,140 @@
+//! Bytes in and out: lines are found in what the driver lends, replies are gathered, and what TLS changes is forgotten.
+
+use std::io::IoSlice;
+
+use super::{Connection, Event, Stage, TransactionId};
+use crate::outcome::Outcome;
+use crate::proto::{
+    Capabilities, Found, LineFinder, Need, Progress, ReplyGatherer, TlsInfo, Violation, limits,
+};
+
+/// Where replies are put together. It holds no bytes but those of the reply it is at.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    lines: LineFinder,
+    gatherer: ReplyGatherer,
+    /// Whether the gatherer holds the first lines of a reply.
+    in_reply: bool,
+    /// Whether bytes were seen that came while no reply was owed: the next reply cannot answer a command queued since.
+    pub(super) surplus: bool,
+}
+
+impl Connection {
+    /// Takes bytes from the server. The first `used` of them are done with; the rest is to be lent again, with what comes
+    /// next behind it.
+    ///
+    /// Lend what is left before any new command is queued. A violation ends the connection: close it, and ask
+    /// [`lost`](Self::lost) what became of the transactions.
+    pub fn receive(&mut self, input: &[u8]) -> Result<Progress<Event>, Violation> {
+        let progress = self.take_lines(input);
+        match &progress {
+            Err(_) => self.close(),
+            Ok(Progress::Event { used, .. } | Progress::Need { used, .. }) => {
+                // Conformance C053: what comes while nothing is owed must not pass for the answer to the next command.
+                self.inbox.surplus |=
+                    self.awaited.is_empty() && (*used < input.len() || self.inbox.in_reply);
+            }
+        }
+        progress
+    }
+
+    fn take_lines(&mut self, input: &[u8]) -> Result<Progress<Event>, Violation> {
+        let mut used = 0;
+        loop {
+            match self.stage {
+                Stage::Closed => {
+                    let used = input.len();
+                    return Ok(Progress::Need {
+                        used,
+                        need: Need::Close,
+                    });
+                }
+                // RFC 3207 section 4.2: what was in clear behind the 220 is neither kept nor passed over.
+                Stage::Handshake if used < input.len() => {
+                    return Err(Violation::BytesBehindStartTls);
+                }
+                Stage::Handshake => {
+                    return Ok(Progress::Need {
+                        used,
+                        need: Need::Tls,
+                    });
+                }
+                Stage::Greeting | Stage::Unwelcome | Stage::Greeted | Stage::Ready => {}
+            }
+            let rest = &input[used..];
+            match self
+                .inbox
+                .lines
+                .find(rest, limits::REPLY_LINE, limits::REPLY_LINE)
+            {
+                Found::Line { len } => {
+                    used += len + 2;
+                    let reply = self.inbox.gatherer.line(&rest[..len])?;
+                    self.inbox.in_reply = reply.is_none();
+                    if let Some(reply) = reply
+                        && let Some(event) = self.take_reply(reply)?
+                    {
+                        return Ok(Progress::Event { used, event });
+                    }
+                }
+                Found::More { used: skipped } => {
+                    used += skipped;
+                    return Ok(Progress::Need {
+                        used,
+                        need: Need::More,
+                    });
+                }
+                Found::TooLong { .. } | Found::Endless => return Err(Violation::ReplyLineTooLong),
+            }
+        }
+    }
+
+    /// What is to be sent now, as slices for a vectored write. Tell [`sent`](Self::sent) how much of it went out.
+    pub fn transmit(&mut self) -> impl Iterator<Item = IoSlice<'_>> {
+        self.outbox.slices()
+    }
+
+    /// Takes note that the first `n` octets of what [`transmit`](Self::transmit) gave were handed to the transport.
+    pub fn sent(&mut self, n: usize) {
+        self.outbox.sent(n);
+    }
+
+    /// Whether there is something to send.
+    pub fn has_output(&self) -> bool {
+        !self.outbox.pending().is_empty()
+    }
+
+    /// The TLS handshake that [`Need::Tls`] asked for is done. Forgets all that was learnt in clear (RFC 3207 section 4.2):
+    /// a new hello is needed. `leftover` is what was read in clear and not used; there must be none.
+    pub fn secured(&mut self, leftover: &[u8], tls: TlsInfo) -> Result<(), Violation> {
+        if !leftover.is_empty() {
+            self.close();
+            return Err(Violation::BytesBehindStartTls);
+        }
+        self.capabilities = Capabilities::default();
+        self.pipelining = false;
+        self.authenticated = false;
+        self.open = false;
+        self.inbox.surplus = false;
+        self.tls = Some(tls);
+        if matches!(self.stage, Stage::Handshake | Stage::Ready) {
+            self.stage = Stage::Greeted;
+        }
+        Ok(())
+    }
+
+    /// The connection is gone, or is given up: what became of every transaction that was not finished.
+    ///
+    /// Recipients that a reply had decided keep that. Of a transaction whose [`end_of_data`](Self::end_of_data) was called,
+    /// the others are [`Unknown`](crate::Delivery::Unknown); of any other, [`NotTried`](crate::Delivery::NotTried).
+    pub fn lost(&mut self) -> Vec<(TransactionId, Outcome)> {
+        self.close();
+        self.transactions
+            .drain(..)
+            .map(|mut transaction| {
+                transaction.lose();
+                (transaction.id(), transaction.into_outcome())
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,186 @@
+//! What each reply means for the command it answers.
+
+use super::{Answers, Connection, END_OF_DATA, Event, Hello, Stage};
+use crate::error::Phase;
+use crate::proto::{Capabilities, Protocol, Reply, Violation};
+
+impl Connection {
+    /// Takes the next reply, in the order of the commands, and queues what may be sent because of it.
+    pub(super) fn take_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        let answered = self
+            .awaited
+            .front()
+            .filter(|oldest| !self.inbox.surplus && oldest.end <= self.outbox.sent_in_all())
+            .map(|oldest| oldest.what);
+        // RFC 5321 section 3.8: 421 may come at any time, as a reply or by itself.
+        if reply.code() == 421 {
+            self.take_closing(answered, &reply);
+            return Ok(Some(Event::Closing(reply)));
+        }
+        let Some(what) = answered else {
+            return Err(Violation::UnexpectedReply(reply));
+        };
+        self.awaited.pop_front();
+        if reply.is_intermediate() && !matches!(what, Answers::Data | Answers::Auth) {
+            return Err(wrong(what, reply));
+        }
+        let event = match what {
+            Answers::Greeting => {
+                self.stage = if reply.is_positive() {
+                    Stage::Greeted
+                } else {
+                    Stage::Unwelcome
+                };
+                Some(Event::Greeting(reply))
+            }
+            Answers::Hello(hello) => Some(self.take_hello_reply(hello, reply)),
+            Answers::StartTls => self.take_start_tls_reply(reply)?,
+            Answers::Auth => self.take_auth_reply(reply)?,
+            Answers::Command(command) => {
+                // RFC 5321 section 4.1.1.5: RSET ends a transaction.
+                self.open &= !(command == "RSET" && reply.is_positive());
+                Some(Event::Reply { command, reply })
+            }
+            Answers::Quit => {
+                self.close();
+                let command = what.name();
+                Some(Event::Reply { command, reply })
+            }
+            Answers::Reset => None,
+            Answers::Mail => {
+                self.open = reply.is_positive();
+                self.front(|transaction| transaction.mail(reply));
+                self.settle()
+            }
+            Answers::Rcpt(index) => {
+                self.open |= reply.is_positive();
+                self.front(|transaction| transaction.rcpt(index, reply));
+                self.settle()
+            }
+            Answers::Data => self.take_data_reply(reply)?,
+            Answers::EndOfData => {
+                self.front(|transaction| transaction.decide_rest(reply, Phase::EndOfData));
+                self.finish()
+            }
+            Answers::Delivered(index) => {
+                let last = self.front(|transaction| transaction.decide(index, reply));
+                if last == Some(true) {
+                    self.finish()
+                } else {
+                    None
+                }
+            }
+            Answers::Abandoned(_) => self.finish(),
+        };
+        self.pump();
+        Ok(event)
+    }
+
+    fn take_hello_reply(&mut self, hello: Hello, reply: Reply) -> Event {
+        if reply.is_positive() {
+            self.capabilities = match hello {
+                Hello::Ehlo => Capabilities::from_reply(&reply),
+                Hello::Helo => Capabilities::default(),
+            };
+            self.pipelining = self.capabilities.has("PIPELINING");
+            self.stage = Stage::Ready;
+            // RFC 5321 section 4.1.4: a hello clears all buffers as RSET does.
+            self.open = false;
+        }
+        Event::Hello(reply)
+    }
+
+    fn take_start_tls_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        if reply.code() == 220 {
+            self.stage = Stage::Handshake;
+            Ok(None)
+        } else if reply.is_positive() {
+            // RFC 3207 section 4: 220 alone says that the server is ready.
+            Err(wrong(Answers::StartTls, reply))
+        } else {
+            Ok(Some(Event::StartTlsRefused(reply)))
+        }
+    }
+
+    fn take_data_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        let Some(transaction) = self.transactions.front_mut() else {
+            return Err(wrong(Answers::Data, reply));
+        };
+        if reply.is_transient() || reply.is_permanent() {
+            transaction.decide_rest(reply, Phase::Data);
+            return Ok(self.finish());
+        }
+        // RFC 5321 section 3.3: nothing but 354 asks for a message.
+        if reply.code() != 354 {
+            return Err(wrong(Answers::Data, reply));
+        }
+        if transaction.has_standing() {
+            transaction.send_body();
+            return Ok(Some(Event::SendBody(transaction.id())));
+        }
+        // RFC 2920 section 3.1: with no recipient, a lone dot gets out of it. If the server did take one although it had refused
+        // MAIL, that would send an empty message; and LMTP has no reply to it (RFC 2033 section 4.2).
+        if transaction.is_contradicted() || self.protocol == Protocol::Lmtp {
+            return Err(wrong(Answers::Data, reply));
+        }
+        transaction.abandon();
+        self.open = false;
+        self.send(Answers::Abandoned(END_OF_DATA), &["."]);
+        Ok(None)
+    }
+
+    /// After a reply to MAIL or RCPT: ends a transaction that need not go on. While DATA is under way it has to.
+    fn settle(&mut self) -> Option<Event> {
+        if !self.awaited.is_empty() {
+            return None;
+        }
+        let transaction = self.transactions.front_mut()?;
+        if transaction.is_hopeless() {
+            return self.finish();
+        }
+        if transaction.is_spoilt() {
+            transaction.abandon();
+            self.open = false;
+            self.send(Answers::Abandoned("RSET"), &["RSET"]);
+        }
+        None
+    }
+
+    /// The server closes the connection. The transaction whose command it answers has this as its reply.
+    fn take_closing(&mut self, answered: Option<Answers>, reply: &Reply) {
+        let nothing_owed = self.awaited.is_empty();
+        self.front(|transaction| match answered {
+            Some(
+                what @ (Answers::Mail | Answers::Rcpt(_) | Answers::Data | Answers::EndOfData),
+            ) => transaction.decide_rest(reply.clone(), what.phase()),
+            Some(Answers::Delivered(index)) => {
+                transaction.decide(index, reply.clone());
+            }
+            None if nothing_owed && transaction.is_sending_body() => {
+                transaction.decide_rest(reply.clone(), Phase::Body);
+            }
+            _ => {}
+        });
+        self.close();
+    }
+
+    fn finish(&mut self) -> Option<Event> {
+        let transaction = self.transactions.pop_front()?;
+        Some(Event::Finished {
+            id: transaction.id(),
+            outcome: transaction.into_outcome(),
+        })
+    }
+
+    /// Does something to the transaction that runs.
+    fn front<T>(&mut self, action: impl FnOnce(&mut super::Transaction) -> T) -> Option<T> {
+        self.transactions.front_mut().map(action)
+    }
+}
+
+fn wrong(what: Answers, reply: Reply) -> Violation {
+    Violation::WrongReply {
+        command: what.name(),
+        reply,
+    }
+}
