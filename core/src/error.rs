@@ -278,6 +278,12 @@ impl Error {
         Self::new(Status::InvalidArgument, message)
     }
 
+    /// More about what happened, behind what is said already.
+    pub(crate) fn with_more(mut self, text: &str) -> Self {
+        self.0.message.push_str(text);
+        self
+    }
+
     pub(crate) fn at(mut self, phase: Phase) -> Self {
         self.0.phase = Some(phase);
         self

@@ -2,11 +2,24 @@
 //!
 //! - [`proto`]: the protocol machines, without I/O; [`sasl`]: the authentication mechanisms, likewise.
 //! - [`error`] and [`outcome`]: what every call reports, with numbers that are the same in every language.
+//! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
+//! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
 
+#[cfg(feature = "io")]
+pub mod blocking;
+#[cfg(feature = "io")]
+pub mod client;
 pub mod error;
+#[cfg(feature = "io")]
+#[allow(dead_code, unused_imports)] // until the server that stands on it is there
+mod net;
 pub mod outcome;
 pub mod proto;
 pub mod sasl;
+#[cfg(feature = "io")]
+pub mod tls;
 
 pub use error::{Error, Phase, Status};
+#[cfg(feature = "io")]
+pub use net::Cancel;
 pub use outcome::{Delivery, Outcome, RecipientOutcome};

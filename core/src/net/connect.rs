@@ -1,0 +1,447 @@
+//! Opening a connection: names to addresses, then all addresses, the quickest wins (Happy Eyeballs, RFC 8305).
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::{TcpSocket, UnixStream, lookup_host};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::deadline::shown;
+use super::socket::Socket;
+use super::stream::{Peer, Stream};
+use crate::error::{Error, Phase, Status};
+
+/// How long the next address waits while the one before it has not answered (RFC 8305 section 5).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// Connects to a host by name or address. An address is not looked up. Of several addresses each is tried, IPv6 and IPv4 by turns;
+/// the first that answers wins and the others are closed. `source` is the address to connect from. Looking up and connecting
+/// may each take `timeout`.
+///
+/// Every error names the host and port, and is [`Status::Dns`], [`Status::ConnectionRefused`], [`Status::Timeout`] or
+/// [`Status::Io`], in the phase Resolve or Connect. Dropping the future closes what was begun; a look-up goes on in its thread.
+pub(crate) async fn connect(
+    host: &str,
+    port: u16,
+    source: Option<IpAddr>,
+    timeout: Duration,
+) -> Result<(Stream, SocketAddr), Error> {
+    let label = label(host, port);
+    let found = resolve(host, port, timeout)
+        .await
+        .map_err(|error| error.at(Phase::Resolve).with_peer(label.as_str()))?;
+    connect_any(&label, found, source, timeout)
+        .await
+        .map_err(|error| error.at(Phase::Connect).with_peer(label.as_str()))
+}
+
+/// Connects to the Unix socket at `path`.
+pub(crate) async fn connect_unix(path: &Path, timeout: Duration) -> Result<Stream, Error> {
+    let label = path.display().to_string();
+    let opened = async { Socket::unix(UnixStream::connect(path).await?) };
+    let connected = match deadline(timeout) {
+        Some(at) => timeout_at(at, opened)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        None => opened.await,
+    };
+    match connected {
+        Ok(socket) => Ok(Stream::new(socket, Peer::Named(label.into()))),
+        Err(error) => {
+            let (status, text) = match error.kind() {
+                io::ErrorKind::ConnectionRefused => (
+                    Status::ConnectionRefused,
+                    "nothing listens on this socket: is the server running?".to_owned(),
+                ),
+                io::ErrorKind::NotFound => (
+                    Status::ConnectionRefused,
+                    "there is no such socket: is the server running, and the path right?"
+                        .to_owned(),
+                ),
+                io::ErrorKind::PermissionDenied => (
+                    Status::Io,
+                    "this program has no right to use the socket".to_owned(),
+                ),
+                io::ErrorKind::TimedOut => (
+                    Status::Timeout,
+                    format!("no answer within {}", shown(timeout)),
+                ),
+                io::ErrorKind::WouldBlock => (
+                    Status::Io,
+                    "the server has more connections waiting than it takes".to_owned(),
+                ),
+                _ => (Status::Io, format!("cannot connect: {error}")),
+            };
+            Err(Error::new(status, text)
+                .at(Phase::Connect)
+                .with_peer(label)
+                .with_source(error))
+        }
+    }
+}
+
+/// `host:port`, with brackets where the host has colons.
+fn label(host: &str, port: u16) -> String {
+    let bare = without_brackets(host);
+    if bare.contains(':') {
+        format!("[{bare}]:{port}")
+    } else {
+        format!("{bare}:{port}")
+    }
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+async fn resolve(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, Error> {
+    let bare = without_brackets(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = ascii_name(bare)?;
+    let looked_up = match deadline(timeout) {
+        Some(at) => timeout_at(at, lookup_host((name.as_str(), port)))
+            .await
+            .map_err(|_| {
+                Error::new(
+                    Status::Timeout,
+                    format!(
+                        "no name server told the address of {name} within {}: is the network up?",
+                        shown(timeout)
+                    ),
+                )
+            })?,
+        None => lookup_host((name.as_str(), port)).await,
+    };
+    let found: Vec<_> = looked_up
+        .map_err(|error| no_such_host(&name).with_source(error))?
+        .collect();
+    if found.is_empty() {
+        return Err(no_such_host(&name));
+    }
+    Ok(by_turns(found))
+}
+
+fn no_such_host(name: &str) -> Error {
+    Error::new(
+        Status::Dns,
+        format!(
+            "no such host `{name}`: check the spelling, and that this machine reaches a name server"
+        ),
+    )
+}
+
+/// The name as name servers know it. What cannot be one never reaches the resolver, which would cut it at a NUL.
+fn ascii_name(host: &str) -> Result<String, Error> {
+    idna::domain_to_ascii(host)
+        .ok()
+        .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
+        .ok_or_else(|| Error::invalid(format!("`{}` is not a host name", host.escape_default())))
+}
+
+/// IPv6 and IPv4 by turns, beginning with the family that the resolver put first (RFC 8305 section 4). Each address once.
+fn by_turns(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut unique = Vec::with_capacity(found.len());
+    for address in found {
+        if !unique.contains(&address) {
+            unique.push(address);
+        }
+    }
+    let first_is_v6 = unique.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = unique
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut ordered = Vec::new();
+    for address in first {
+        ordered.push(address);
+        ordered.extend(second.next());
+    }
+    ordered.extend(second);
+    ordered
+}
+
+type Attempt = Pin<Box<dyn Future<Output = io::Result<Socket>> + Send>>;
+
+/// The attempts that run, and what became of those that ended.
+struct Race {
+    waiting: std::vec::IntoIter<SocketAddr>,
+    running: Vec<(SocketAddr, Attempt)>,
+    failed: Vec<(SocketAddr, io::Error)>,
+    source: Option<IpAddr>,
+}
+
+async fn connect_any(
+    label: &str,
+    addresses: Vec<SocketAddr>,
+    source: Option<IpAddr>,
+    timeout: Duration,
+) -> Result<(Stream, SocketAddr), Error> {
+    let mut race = Race {
+        waiting: addresses.into_iter(),
+        running: Vec::new(),
+        failed: Vec::new(),
+        source,
+    };
+    let won = match deadline(timeout) {
+        Some(at) => timeout_at(at, race.run()).await.unwrap_or(None),
+        None => race.run().await,
+    };
+    match won {
+        // The losers close here, with the race.
+        Some((socket, address)) => Ok((Stream::new(socket, Peer::Named(label.into())), address)),
+        None => Err(race.fault(label, timeout)),
+    }
+}
+
+impl Race {
+    /// The first connection, or `None` when every address has failed.
+    async fn run(&mut self) -> Option<(Socket, SocketAddr)> {
+        self.start_next();
+        while !self.running.is_empty() {
+            let stagger = sleep_until(Instant::now() + STAGGER);
+            tokio::pin!(stagger);
+            let more = self.waiting.len() > 0;
+            let turn = poll_fn(|cx| match self.poll_running(cx) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending if more => stagger.as_mut().poll(cx).map(|()| None),
+                Poll::Pending => Poll::Pending,
+            })
+            .await;
+            match turn {
+                Some((address, Ok(socket))) => return Some((socket, address)),
+                Some((address, Err(error))) => {
+                    self.failed.push((address, error));
+                    self.start_next();
+                }
+                // It is slow: the next one starts beside it.
+                None => self.start_next(),
+            }
+        }
+        None
+    }
+
+    fn start_next(&mut self) {
+        if let Some(address) = self.waiting.next() {
+            let attempt = Box::pin(open(address, self.source));
+            self.running.push((address, attempt));
+        }
+    }
+
+    fn poll_running(&mut self, cx: &mut Context<'_>) -> Poll<(SocketAddr, io::Result<Socket>)> {
+        for index in 0..self.running.len() {
+            if let Poll::Ready(result) = self.running[index].1.as_mut().poll(cx) {
+                let (address, _) = self.running.remove(index);
+                return Poll::Ready((address, result));
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Why nothing came of it. An address that was still being tried had not answered in time.
+    fn fault(mut self, label: &str, timeout: Duration) -> Error {
+        let unanswered = self.running.drain(..).map(|(address, _)| address);
+        self.failed
+            .extend(unanswered.map(|address| (address, io::ErrorKind::TimedOut.into())));
+        let port = label.rsplit(':').next().unwrap_or_default();
+        let (status, what) = self.reason(label, port, timeout);
+        let tried = self.tried(label);
+        let error = Error::new(status, format!("{what}{tried}"));
+        // The cause is the failure that the status was taken from.
+        let cause = self
+            .failed
+            .into_iter()
+            .find(|(_, error)| status_of(error) == status);
+        match cause {
+            Some((_, cause)) => error.with_source(cause),
+            None => error,
+        }
+    }
+
+    /// The most telling of the failures: a host that refuses is there, one that is silent may be.
+    fn reason(&self, label: &str, port: &str, timeout: Duration) -> (Status, String) {
+        let has = |status| {
+            self.failed
+                .iter()
+                .find(|(_, error)| status_of(error) == status)
+        };
+        if has(Status::ConnectionRefused).is_some() {
+            return (
+                Status::ConnectionRefused,
+                format!("nothing listens on {label}: is the server running, and the port right?"),
+            );
+        }
+        if has(Status::Timeout).is_some() {
+            return (
+                Status::Timeout,
+                format!(
+                    "no answer from {label} within {}: a firewall may be dropping port {port}",
+                    shown(timeout)
+                ),
+            );
+        }
+        let text = match has(Status::Io) {
+            Some((_, error)) => local_fault(label, error, self.source),
+            None => format!("there is no address to connect to for {label}"),
+        };
+        (Status::Io, text)
+    }
+
+    /// What became of each address, where there is more to tell than the label says already.
+    fn tried(&self, label: &str) -> String {
+        match self.failed.as_slice() {
+            [(address, _)] if address.to_string() == label => String::new(),
+            failed => {
+                let each: Vec<_> = failed
+                    .iter()
+                    .map(|(address, error)| format!("{}: {}", address.ip(), word(error)))
+                    .collect();
+                format!(" (tried {})", each.join(", "))
+            }
+        }
+    }
+}
+
+async fn open(address: SocketAddr, source: Option<IpAddr>) -> io::Result<Socket> {
+    let socket = if address.is_ipv6() {
+        TcpSocket::new_v6()?
+    } else {
+        TcpSocket::new_v4()?
+    };
+    if let Some(source) = source {
+        if source.is_ipv6() != address.is_ipv6() {
+            return Err(Errno::AFNOSUPPORT.into());
+        }
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    Socket::tcp(socket.connect(address).await?)
+}
+
+fn status_of(error: &io::Error) -> Status {
+    match error.kind() {
+        // A reset instead of an answer comes from a firewall or a server that is just stopping.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {
+            Status::ConnectionRefused
+        }
+        io::ErrorKind::TimedOut => Status::Timeout,
+        _ => Status::Io,
+    }
+}
+
+fn local_fault(label: &str, error: &io::Error, source: Option<IpAddr>) -> String {
+    match (error.kind(), source) {
+        (io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable, _) => {
+            format!("there is no way to {label} from here: is the network up?")
+        }
+        (io::ErrorKind::AddrNotAvailable, Some(source)) => {
+            format!("cannot connect from {source}: this machine does not have that address")
+        }
+        (_, Some(source)) if Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) => {
+            format!("cannot connect from {source} to {label}: one is IPv4 and the other IPv6")
+        }
+        _ => format!("cannot connect to {label}: {error}"),
+    }
+}
+
+fn word(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "refused".to_owned(),
+        io::ErrorKind::TimedOut => "no answer".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+        io::ErrorKind::HostUnreachable => "host unreachable".to_owned(),
+        _ if Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT) => {
+            "other family than the source address".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_nothing_is_tried_twice() {
+        let found = addresses(&[
+            "[::1]:25",
+            "[::2]:25",
+            "[::1]:25",
+            "[::3]:25",
+            "1.1.1.1:25",
+            "2.2.2.2:25",
+        ]);
+        let ordered = addresses(&[
+            "[::1]:25",
+            "1.1.1.1:25",
+            "[::2]:25",
+            "2.2.2.2:25",
+            "[::3]:25",
+        ]);
+        assert_eq!(by_turns(found), ordered);
+        let only_v4 = addresses(&["1.1.1.1:25", "2.2.2.2:25"]);
+        assert_eq!(by_turns(only_v4.clone()), only_v4);
+    }
+
+    #[test]
+    fn labels_put_brackets_around_colons() {
+        assert_eq!(label("mail.example", 25), "mail.example:25");
+        assert_eq!(label("::1", 25), "[::1]:25");
+        assert_eq!(label("[::1]", 25), "[::1]:25");
+    }
+
+    #[tokio::test]
+    async fn after_a_refusing_address_comes_the_next_at_once() {
+        let good = TcpListener::bind("127.0.0.2:0").await.unwrap();
+        let port = good.local_addr().unwrap().port();
+        let begun = Instant::now();
+        let (stream, address) = connect_any(
+            "both.example:25",
+            addresses(&[&format!("127.0.0.1:{port}"), &format!("127.0.0.2:{port}")]),
+            None,
+            Duration::from_secs(5),
+        )
+        .await
+        .unwrap();
+        assert_eq!(address.ip().to_string(), "127.0.0.2");
+        assert_eq!(stream.peer_label(), "both.example:25");
+        assert!(begun.elapsed() < STAGGER, "waited for no reason");
+    }
+
+    #[tokio::test]
+    async fn every_address_is_told_when_all_refuse() {
+        let error = connect_any(
+            "both.example:1",
+            addresses(&["127.0.0.1:1", "127.0.0.2:1"]),
+            None,
+            Duration::from_secs(5),
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(error.status(), Status::ConnectionRefused);
+        assert_eq!(
+            error.message(),
+            "nothing listens on both.example:1: is the server running, and the port right? \
+             (tried 127.0.0.1: refused, 127.0.0.2: refused)"
+        );
+        assert!(error.os_errno().is_some());
+    }
+}

@@ -1,0 +1,19 @@
+//! Sockets, on tokio: opening and accepting connections, TLS over them, and the limits of time around every wait.
+
+mod cancel;
+mod connect;
+mod deadline;
+mod fault;
+mod listener;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use cancel::Cancel;
+pub(crate) use connect::{connect, connect_unix};
+pub(crate) use deadline::{Deadline, limit};
+pub(crate) use fault::io_fault;
+pub(crate) use listener::{Bound, Listener};
+pub(crate) use socket::close_raw;
+pub(crate) use stream::{Peer, Stream};
