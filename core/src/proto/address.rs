@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::limits;
@@ -134,6 +134,14 @@ impl Hash for Mailbox {
 }
 
 impl Domain {
+    /// The literal of an IP address: `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 section 4.1.3).
+    pub fn literal(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(v4) => Self(format!("[{v4}]").into()),
+            IpAddr::V6(v6) => Self(format!("[IPv6:{v6}]").into()),
+        }
+    }
+
     /// As given, or as A-labels.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -502,6 +510,15 @@ mod tests {
         );
         assert_eq!("ü@b".parse::<Mailbox>(), Err(InvalidAddress::NotAscii));
         assert_eq!("\"ü\"@b".parse::<Mailbox>(), Err(InvalidAddress::NotAscii));
+    }
+
+    #[test]
+    fn the_literal_of_an_address_parses() {
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            let literal = Domain::literal(address.parse().unwrap());
+            assert_eq!(literal.as_str().parse::<Domain>(), Ok(literal.clone()));
+            assert!(literal.is_literal());
+        }
     }
 
     #[test]

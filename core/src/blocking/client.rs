@@ -1,0 +1,165 @@
+//! The blocking client: a pool of connections that any number of threads send through.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::call::Call;
+use super::pool::{Borrowed, Pool};
+use crate::client::{Connection, Content, Options};
+use crate::error::{Error, Status};
+use crate::outcome::{Delivery, Outcome};
+use crate::proto::Envelope;
+
+/// A client that keeps its connections. Share it between threads; each call borrows a connection and drives it on its own
+/// thread. No thread runs behind it, but for a short one while a host name is looked up.
+///
+/// ```no_run
+/// use mailwire::blocking::{Call, Client};
+/// use mailwire::client::{Content, Options};
+/// use mailwire::proto::Envelope;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(Options::from_url("smtp://user:secret@mail.example.org")?)?;
+/// let envelope = Envelope::parse("me@example.org", ["you@example.net"])?;
+/// let outcome = client.send(&envelope, Content::bytes(b"Subject: hello\n\nHello.\n"), Call::default())?;
+/// println!("{:?}", outcome.delivery());
+/// # Ok(())
+/// # }
+/// ```
+pub struct Client {
+    pool: Pool,
+}
+
+impl Client {
+    /// A client with these options, which are checked as a whole. Nothing is connected before the first message.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        options.check()?;
+        Ok(Self {
+            pool: Pool::new(options),
+        })
+    }
+
+    /// Sends one message. What became of it is in the outcome, and on failure in [`Error::outcome`].
+    ///
+    /// A kept connection that turns out to be dead before anything of the message was decided is replaced, once, without the
+    /// caller seeing it. Nothing that may have been accepted is sent again.
+    pub fn send(
+        &self,
+        envelope: &Envelope,
+        mut content: Content<'_>,
+        call: Call<'_>,
+    ) -> Result<Outcome, Error> {
+        let ends = self.begin(&call)?;
+        loop {
+            let mut borrowed = self.pool.borrow(&call, ends)?;
+            let reused = borrowed.is_reused();
+            borrowed.count(1);
+            let sending = async |connection: &mut Connection| {
+                connection.send_one(envelope.clone(), &mut content).await
+            };
+            let result = match borrowed.run(&call, ends, sending) {
+                Ok(result) => result,
+                Err(cut_short) => {
+                    let mut result = None;
+                    let rest = report_cut_short(&mut borrowed, cut_short, &mut |_, one| {
+                        result = Some(one)
+                    });
+                    return result.unwrap_or_else(|| Err(rest.unwrap_or_else(no_connection)));
+                }
+            };
+            match result {
+                Err(error) if reused && content.is_untouched() && was_stale(&error) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Sends many messages over one connection at a time, and calls `each` with index and result of every one, in order. Where
+    /// the server allows it, the envelope of a message leaves with the last bytes of the one before it. Fails as a whole only
+    /// if there is no connection to be had; the messages behind that point were not tried and are not reported.
+    pub fn send_many<'a>(
+        &self,
+        messages: impl IntoIterator<Item = (Envelope, Content<'a>), IntoIter: Send>,
+        call: Call<'_>,
+        mut each: impl FnMut(usize, Result<Outcome, Error>) + Send,
+    ) -> Result<(), Error> {
+        let ends = self.begin(&call)?;
+        let mut messages = messages.into_iter().peekable();
+        let mut done = 0;
+        while messages.peek().is_some() {
+            let mut borrowed: Borrowed<'_> = self.pool.borrow(&call, ends)?;
+            let mut tried = 0;
+            let limit = usize::try_from(borrowed.room()).unwrap_or(usize::MAX);
+            let mut batch = messages.by_ref().take(limit);
+            let mut report = |index: usize, result: Result<Outcome, Error>| {
+                tried = tried.max(index + 1);
+                each(done + index, result);
+            };
+            let sending = async |connection: &mut Connection| {
+                connection.send_many(&mut batch, &mut report).await
+            };
+            if let Err(cut_short) = borrowed.run(&call, ends, sending) {
+                return report_cut_short(&mut borrowed, cut_short, &mut report).map_or(Ok(()), Err);
+            }
+            borrowed.count(u32::try_from(tried).unwrap_or(u32::MAX));
+            done += tried;
+        }
+        Ok(())
+    }
+
+    /// Says goodbye on idle connections. Calls under way end as they would; later ones fail with [`Status::Closed`].
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
+    /// What every call begins with: may it run here, and when must it end?
+    fn begin(&self, call: &Call<'_>) -> Result<Option<Instant>, Error> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(Error::new(
+                Status::Misuse,
+                "the blocking client was called inside an async runtime, which it would block: use mailwire::client there",
+            ));
+        }
+        Ok(call.ends(self.pool.options().deadline()))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("options", self.pool.options())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call was cut short: every message that was under way gets its result. Gives the error back if there was none.
+fn report_cut_short(
+    borrowed: &mut Borrowed<'_>,
+    error: Error,
+    each: &mut (dyn FnMut(usize, Result<Outcome, Error>) + Send),
+) -> Option<Error> {
+    match borrowed.connection() {
+        Some(connection) => {
+            let phase = connection.phase();
+            connection.report_lost(error.at(phase), each)
+        }
+        None => Some(error),
+    }
+}
+
+fn no_connection() -> Error {
+    Error::new(Status::Internal, "a message was neither sent nor refused")
+}
+
+/// Whether a kept connection failed before the server decided anything.
+fn was_stale(error: &Error) -> bool {
+    let broke = matches!(error.status(), Status::ConnectionLost | Status::Io);
+    let closing = error.reply().is_some_and(|reply| reply.code() == 421);
+    let undecided = error.outcome().is_none_or(|outcome| {
+        outcome
+            .recipients()
+            .iter()
+            .all(|r| matches!(r.delivery(), Delivery::NotTried | Delivery::Deferred))
+    });
+    (broke || closing) && undecided
+}

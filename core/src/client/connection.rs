@@ -1,0 +1,337 @@
+//! One connection to a server: the machine, the stream under it, and the steps that everything else is made of.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Options;
+use super::limits::longest_wait;
+use crate::error::{Error, Phase, Status};
+use crate::net::{self, Deadline, Stream};
+use crate::proto::client::{Connection as Machine, Event, TransactionId};
+use crate::proto::{Capabilities, Need, Progress, TlsInfo, Violation};
+
+/// A connection to a server, greeted, secured and authenticated as its options say.
+///
+/// Dropping a future of one of its methods leaves the session in the middle of something: the connection is then no longer
+/// [usable](Self::is_usable) and must be dropped. What became of a message that was on its way is then not known.
+pub struct Connection {
+    pub(super) machine: Machine,
+    pub(super) stream: Stream,
+    /// Received and not yet used.
+    input: Input,
+    pub(super) options: Options,
+    /// The server as `host:port`, for errors.
+    pub(super) peer: String,
+    pub(super) deadline: Deadline,
+    /// Messages that were begun and have no result yet, oldest first, and their indices in the caller's order.
+    pub(super) under_way: VecDeque<(TransactionId, usize)>,
+    /// Something is under way, or went wrong: only a call that ended well clears it.
+    pub(super) busy: bool,
+}
+
+/// What comes next in a session.
+pub(super) enum Step {
+    Event(Event),
+    /// The handshake is due.
+    Tls,
+    /// The machine is done with the connection.
+    Close,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: Stream,
+        machine: Machine,
+        options: &Options,
+        peer: String,
+        deadline: Deadline,
+    ) -> Self {
+        Self {
+            machine,
+            stream,
+            input: Input::default(),
+            options: options.clone(),
+            peer,
+            deadline,
+            under_way: VecDeque::new(),
+            busy: true,
+        }
+    }
+
+    /// What the server announced after the last EHLO.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.machine.capabilities()
+    }
+
+    /// What is known about TLS; `None` in clear.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.machine.tls()
+    }
+
+    /// Whether another message can be sent: nothing is under way, nothing went wrong.
+    pub fn is_usable(&self) -> bool {
+        !self.busy && self.machine.is_idle()
+    }
+
+    /// Whether the server has closed, or said something unasked, since the last call. Waits for nothing.
+    pub(crate) async fn is_stale(&mut self) -> bool {
+        // The runtime looks at its sockets when a task yields.
+        tokio::task::yield_now().await;
+        poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.stream, cx).is_ready())).await
+            || self.input.len() > 0
+    }
+
+    /// The descriptor under the stream, for the child of a fork to close.
+    pub(crate) fn raw_fd(&self) -> std::os::fd::RawFd {
+        self.stream.raw_fd()
+    }
+
+    /// The limit on the whole of what is done next.
+    pub(crate) fn set_deadline(&mut self, limit: Option<Duration>) {
+        self.deadline = Deadline::after(limit);
+    }
+
+    /// Says goodbye and closes. A failure here is of no consequence and not reported.
+    pub async fn quit(mut self) {
+        self.busy = true;
+        if self.machine.quit().is_ok() {
+            while let Ok(step) = self.step().await {
+                if matches!(step, Step::Close) {
+                    break;
+                }
+            }
+        }
+        let closing = async { tokio::io::AsyncWriteExt::shutdown(&mut self.stream).await };
+        let _ = tokio::time::timeout(longest_wait(Phase::Quit, None), closing).await;
+    }
+
+    /// Sends what is due and waits for the next thing to happen.
+    pub(super) async fn step(&mut self) -> Result<Step, Error> {
+        loop {
+            let progress = self
+                .machine
+                .receive(self.input.unused())
+                .map_err(|v| self.violation(&v))?;
+            match progress {
+                Progress::Event { used, event } => {
+                    self.input.consume(used);
+                    return Ok(Step::Event(event));
+                }
+                Progress::Need { used, need } => {
+                    self.input.consume(used);
+                    self.flush().await?;
+                    match need {
+                        Need::More => self.read().await?,
+                        Need::Tls => return Ok(Step::Tls),
+                        Need::Close => return Ok(Step::Close),
+                        // A client's machine asks nothing.
+                        Need::Answer => {
+                            return Err(self.fail(Error::new(
+                                Status::Internal,
+                                "the machine waits for an answer",
+                            )));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was received beyond the last event: after STARTTLS there must be none.
+    pub(super) fn leftover(&self) -> &[u8] {
+        self.input.unused()
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.write(&[]).await
+    }
+
+    /// Writes `body` and behind it what the machine has to transmit, in as few writes as the transport allows. Reads
+    /// meanwhile, so that two full directions cannot hold each other up.
+    pub(super) async fn write(&mut self, body: &[&[u8]]) -> Result<(), Error> {
+        let phase = if body.is_empty() {
+            self.machine.waiting_for().unwrap_or(Phase::Command)
+        } else {
+            Phase::Body
+        };
+        let limit = longest_wait(phase, self.options.timeout);
+        let mut body: &[&[u8]] = body;
+        let mut offset = 0;
+        while !body.is_empty() || self.machine.has_output() {
+            let mut slices: Vec<IoSlice<'_>> =
+                body.iter().map(|slice| IoSlice::new(slice)).collect();
+            if let Some(first) = slices.first_mut() {
+                first.advance(offset);
+            }
+            slices.extend(self.machine.transmit());
+            let (stream, input) = (&mut self.stream, &mut self.input);
+            let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
+            let written = within(phase, limit, self.deadline, writing).await;
+            drop(slices);
+            let mut left = written.map_err(|fault| self.fault(phase, fault))?;
+            while let Some(first) = body.first().map(|slice| slice.len() - offset) {
+                if left < first {
+                    offset += left;
+                    left = 0;
+                    break;
+                }
+                left -= first;
+                offset = 0;
+                body = &body[1..];
+            }
+            self.machine.sent(left);
+        }
+        let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
+        within(phase, limit, self.deadline, flushing)
+            .await
+            .map_err(|fault| self.fault(phase, fault))
+    }
+
+    async fn read(&mut self) -> Result<(), Error> {
+        let phase = self.machine.waiting_for().unwrap_or(Phase::Command);
+        let limit = longest_wait(phase, self.options.timeout);
+        let reading = poll_fn(|cx| self.input.poll_fill(&mut self.stream, cx));
+        match within(phase, limit, self.deadline, reading).await {
+            Ok(0) => Err(self.fault(phase, Fault::Io(io::ErrorKind::UnexpectedEof.into()))),
+            Ok(_) => Ok(()),
+            Err(fault) => Err(self.fault(phase, fault)),
+        }
+    }
+
+    /// Adds where it happened to an error of this connection.
+    pub(super) fn fail(&self, error: Error) -> Error {
+        error
+            .with_peer(self.peer.clone())
+            .with_tls(self.machine.tls().cloned())
+    }
+
+    fn violation(&self, violation: &Violation) -> Error {
+        let phase = self.machine.waiting_for().unwrap_or(Phase::Command);
+        let hint = match violation {
+            Violation::NotAReply(_) if phase == Phase::Greeting => {
+                "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"
+            }
+            _ => "",
+        };
+        self.fail(
+            Error::new(Status::Protocol, format!("{violation}{hint}"))
+                .at(phase)
+                .with_source(violation.clone()),
+        )
+    }
+
+    /// The connection broke below SMTP, or a limit of time passed.
+    fn fault(&self, phase: Phase, fault: Fault) -> Error {
+        let error = match fault {
+            Fault::Late(error) => error,
+            Fault::Io(error) => net::io_fault(error, phase, "server"),
+        };
+        let hint = match phase {
+            _ if error.status() != Status::ConnectionLost => "",
+            Phase::Greeting => {
+                " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
+            }
+            Phase::EndOfData => {
+                " before it answered the message, which it may or may not have taken"
+            }
+            _ => "",
+        };
+        self.fail(error.with_more(hint))
+    }
+}
+
+/// Why a read or a write did not happen.
+enum Fault {
+    Late(Error),
+    Io(io::Error),
+}
+
+/// Waits for I/O, at most for `limit` and not past `deadline`.
+async fn within<T>(
+    phase: Phase,
+    limit: Duration,
+    deadline: Deadline,
+    work: impl Future<Output = io::Result<T>>,
+) -> Result<T, Fault> {
+    match net::limit(phase, limit, deadline, async { Ok(work.await) }).await {
+        Ok(done) => done.map_err(Fault::Io),
+        Err(late) => Err(Fault::Late(late)),
+    }
+}
+
+/// Received octets, used from the front.
+#[derive(Default)]
+struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+/// The most that is read ahead: more than the longest reply.
+const READ_AHEAD: usize = 128 * 1024;
+
+/// What is asked for in one read: replies are short.
+const READ: usize = 8 * 1024;
+
+impl Input {
+    fn unused(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    fn len(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
+    fn consume(&mut self, used: usize) {
+        self.start += used;
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads once. Gives the number of octets, 0 at the end.
+    fn poll_fill(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        let old = self.buffer.len();
+        self.buffer.resize(old + READ, 0);
+        let mut space = ReadBuf::new(&mut self.buffer[old..]);
+        let polled = Pin::new(stream).poll_read(cx, &mut space);
+        let filled = space.filled().len();
+        self.buffer.truncate(old + filled);
+        polled.map_ok(|()| filled)
+    }
+}
+
+/// Writes once, reading what has come meanwhile if the peer takes no more. The end of the stream is left for the next read
+/// to find.
+fn poll_write(
+    stream: &mut Stream,
+    input: &mut Input,
+    slices: &[IoSlice<'_>],
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        match Pin::new(&mut *stream).poll_write_vectored(cx, slices) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            Poll::Ready(result) => return Poll::Ready(result),
+            Poll::Pending => {}
+        }
+        if input.len() >= READ_AHEAD {
+            return Poll::Pending;
+        }
+        match input.poll_fill(stream, cx) {
+            Poll::Ready(Ok(0)) | Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! From nothing to a session that can send: connect, TLS, greeting, EHLO, STARTTLS, AUTH.
+
+use super::connection::Step;
+use super::limits::longest_wait;
+use super::options::ServerAddress;
+use super::verdict::{self, advice};
+use super::{Connection, Options};
+use crate::error::{Error, Phase, Status};
+use crate::net::{self, Deadline, Stream};
+use crate::proto::client::{Connection as Machine, Event, Hello};
+use crate::proto::{Domain, Protocol, Reply};
+use crate::sasl::{ClientExchange, Credentials, Mechanism};
+use crate::tls::{self, TlsPolicy};
+
+impl Connection {
+    /// Connects, and does all that comes before the first message. Dropping the future closes the connection.
+    pub async fn open(options: &Options) -> Result<Self, Error> {
+        Self::open_by(options, Deadline::after(options.deadline)).await
+    }
+
+    /// The same within a deadline that began earlier.
+    pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
+        options.check()?;
+        let (stream, host, peer) = match &options.server {
+            Some(ServerAddress::Host { host, port }) => {
+                let port = port.unwrap_or_else(|| options.default_port());
+                let opening =
+                    net::connect(host, port, options.source_address, options.connect_timeout);
+                let (stream, _) = net::limit(
+                    Phase::Connect,
+                    options.connect_timeout.saturating_mul(2),
+                    deadline,
+                    opening,
+                )
+                .await?;
+                let peer = if host.contains(':') {
+                    format!("[{host}]:{port}")
+                } else {
+                    format!("{host}:{port}")
+                };
+                (stream, host.as_str(), peer)
+            }
+            None => return Err(Error::invalid("no server was set")),
+            Some(ServerAddress::Unix(path)) => {
+                let opening = net::connect_unix(path, options.connect_timeout);
+                let stream = net::limit(
+                    Phase::Connect,
+                    options.connect_timeout.saturating_mul(2),
+                    deadline,
+                    opening,
+                )
+                .await?;
+                (stream, "localhost", path.display().to_string())
+            }
+        };
+        let policy = options.tls_policy();
+        let connection = if policy == TlsPolicy::Implicit {
+            let (stream, tls) = secure(stream, host, options, tls::Start::Implicit, deadline)
+                .await
+                .map_err(|e| e.with_peer(peer.clone()))?;
+            Self::new(
+                stream,
+                Machine::new(options.protocol, Some(tls)),
+                options,
+                peer,
+                deadline,
+            )
+        } else {
+            Self::new(
+                stream,
+                Machine::new(options.protocol, None),
+                options,
+                peer,
+                deadline,
+            )
+        };
+        connection.begin(host.to_owned(), policy).await
+    }
+
+    async fn begin(mut self, host: String, policy: TlsPolicy) -> Result<Self, Error> {
+        self.greeting().await?;
+        let name = self.local_name();
+        self.hello(&name, policy).await?;
+        if matches!(policy, TlsPolicy::Required | TlsPolicy::Opportunistic) {
+            if self.capabilities().has("STARTTLS") {
+                self = self.start_tls(&host).await?;
+                self.hello(&name, policy).await?;
+            } else if policy == TlsPolicy::Required {
+                return Err(self.fail(
+                    Error::new(
+                        Status::TlsNotOffered,
+                        "TLS is required and the server does not offer STARTTLS: it may be the wrong port (smtps:// is 465), or someone on \
+                         the way removed the offer",
+                    )
+                    .at(Phase::StartTls),
+                ));
+            }
+        }
+        if let Some(credentials) = self.options.credentials.clone() {
+            self.authenticate(&credentials).await?;
+        }
+        self.busy = false;
+        Ok(self)
+    }
+
+    async fn greeting(&mut self) -> Result<(), Error> {
+        match self.step().await? {
+            Step::Event(Event::Greeting(reply)) if reply.code() == 220 => Ok(()),
+            Step::Event(Event::Greeting(reply) | Event::Closing(reply)) => Err(self.refused(
+                Phase::Greeting,
+                "the server does not take connections from here now",
+                reply,
+            )),
+            step => Err(self.out_of_order(Phase::Greeting, &step)),
+        }
+    }
+
+    /// EHLO or LHLO; HELO for servers that do not know EHLO, unless something is wanted that only EHLO can give.
+    async fn hello(&mut self, name: &Domain, policy: TlsPolicy) -> Result<(), Error> {
+        let reply = self.one_hello(Hello::Ehlo, name).await?;
+        if reply.is_positive() {
+            return Ok(());
+        }
+        let needs_ehlo = self.options.protocol == Protocol::Lmtp
+            || policy == TlsPolicy::Required
+            || self.options.credentials.is_some();
+        if needs_ehlo || !matches!(reply.code(), 500 | 502 | 504 | 550) {
+            return Err(self.refused(
+                Phase::Hello,
+                "the server refused EHLO: another local_hostname may help",
+                reply,
+            ));
+        }
+        let reply = self.one_hello(Hello::Helo, name).await?;
+        if reply.is_positive() {
+            Ok(())
+        } else {
+            Err(self.refused(
+                Phase::Hello,
+                "the server refused HELO: another local_hostname may help",
+                reply,
+            ))
+        }
+    }
+
+    async fn one_hello(&mut self, hello: Hello, name: &Domain) -> Result<Reply, Error> {
+        self.machine
+            .hello(hello, name)
+            .map_err(|e| self.misuse(e))?;
+        match self.step().await? {
+            Step::Event(Event::Hello(reply)) => Ok(reply),
+            step => Err(self.out_of_order(Phase::Hello, &step)),
+        }
+    }
+
+    async fn start_tls(mut self, host: &str) -> Result<Self, Error> {
+        self.machine.start_tls().map_err(|e| self.misuse(e))?;
+        match self.step().await? {
+            Step::Tls => {}
+            Step::Event(Event::StartTlsRefused(reply)) => {
+                let error = Error::new(
+                    Status::TlsRefused,
+                    "the server offered STARTTLS and then refused it; nothing was sent, for what follows would be in clear",
+                );
+                return Err(self.fail(error.at(Phase::StartTls).with_reply(reply)));
+            }
+            step => return Err(self.out_of_order(Phase::StartTls, &step)),
+        }
+        let Self {
+            mut machine,
+            stream,
+            options,
+            peer,
+            deadline,
+            ..
+        } = {
+            // Checked before the handshake as well as by the machine behind it: what was sent in clear is not to be read as TLS.
+            if self.leftover().is_empty() {
+                self
+            } else {
+                let error = crate::proto::Violation::BytesBehindStartTls;
+                return Err(self.fail(
+                    Error::new(Status::Protocol, error.to_string())
+                        .at(Phase::StartTls)
+                        .with_source(error),
+                ));
+            }
+        };
+        let (stream, info) = secure(stream, host, &options, tls::Start::StartTls, deadline)
+            .await
+            .map_err(|e| e.with_peer(peer.clone()))?;
+        machine.secured(&[], info).map_err(|v| {
+            Error::new(Status::Protocol, v.to_string())
+                .at(Phase::StartTls)
+                .with_peer(peer.clone())
+        })?;
+        Ok(Self::new(stream, machine, &options, peer, deadline))
+    }
+
+    async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Error> {
+        let mechanism = self.choose_mechanism(credentials)?;
+        if self.tls().is_none()
+            && mechanism.sends_password_in_clear()
+            && !self.options.allow_plaintext_auth
+            && !matches!(self.options.server, Some(ServerAddress::Unix(_)))
+        {
+            let text = "the connection is not encrypted, so the password is not sent: use TLS, or set allow_plaintext_auth";
+            return Err(self.fail(Error::new(Status::AuthInsecure, text).at(Phase::Auth)));
+        }
+        self.machine
+            .auth(ClientExchange::new(mechanism, credentials))
+            .map_err(|e| self.misuse(e))?;
+        match self.step().await? {
+            Step::Event(Event::Auth(reply)) if reply.code() == 235 => Ok(()),
+            Step::Event(Event::Auth(reply)) => {
+                let error = Error::new(Status::AuthRejected, advice(Phase::Auth, &reply));
+                Err(self.fail(error.at(Phase::Auth).with_reply(reply)))
+            }
+            step => Err(self.out_of_order(Phase::Auth, &step)),
+        }
+    }
+
+    fn choose_mechanism(&self, credentials: &Credentials) -> Result<Mechanism, Error> {
+        let offered: Vec<&str> = self.capabilities().auth_mechanisms().collect();
+        if offered.is_empty() {
+            let text = if self.tls().is_none() && self.capabilities().has("STARTTLS") {
+                "the server offers AUTH only under TLS: use tls=required"
+            } else {
+                "credentials were given and the server does not offer AUTH on this port: 587 and 465 are the usual ones"
+            };
+            return Err(self.fail(Error::new(Status::AuthNotOffered, text).at(Phase::Auth)));
+        }
+        [Mechanism::Plain, Mechanism::Login]
+            .into_iter()
+            .filter(|m| self.options.mechanism.is_none_or(|wanted| wanted == *m))
+            .filter(|m| credentials.authorization_identity().is_none() || m.carries_authorization_identity())
+            .find(|m| offered.iter().any(|name| name.eq_ignore_ascii_case(m.name())))
+            .ok_or_else(|| {
+                let wanted = self.options.mechanism.map_or("PLAIN or LOGIN", Mechanism::name);
+                let offered = offered.join(", ");
+                let text = format!("the server offers the mechanisms {offered}, and {wanted} is what would be used here");
+                self.fail(Error::new(Status::AuthMechanism, text).at(Phase::Auth))
+            })
+    }
+
+    /// The name for EHLO: as set, or this host's full name, or the address of this end as a literal.
+    fn local_name(&self) -> Domain {
+        if let Some(name) = &self.options.local_hostname {
+            return name.clone();
+        }
+        let host = rustix::system::uname();
+        let full_name = host
+            .nodename()
+            .to_str()
+            .ok()
+            .filter(|name| name.contains('.'))
+            .and_then(|name| name.parse().ok());
+        full_name.unwrap_or_else(|| {
+            Domain::literal(
+                self.stream
+                    .local_ip()
+                    .unwrap_or(std::net::Ipv4Addr::LOCALHOST.into()),
+            )
+        })
+    }
+
+    pub(super) fn refused(&self, phase: Phase, text: &str, reply: Reply) -> Error {
+        self.fail(
+            Error::new(verdict::status_of(&reply), text)
+                .at(phase)
+                .with_reply(reply),
+        )
+    }
+
+    /// The server closed or spoke out of turn.
+    pub(super) fn out_of_order(&self, phase: Phase, step: &Step) -> Error {
+        match step {
+            Step::Event(Event::Closing(reply)) => self.refused(
+                phase,
+                "the server is closing the connection; try again later",
+                reply.clone(),
+            ),
+            Step::Close => self
+                .fail(Error::new(Status::ConnectionLost, "the server ended the session").at(phase)),
+            Step::Tls | Step::Event(_) => self.fail(
+                Error::new(
+                    Status::Internal,
+                    "the machine and its driver disagree on what comes next",
+                )
+                .at(phase),
+            ),
+        }
+    }
+
+    pub(super) fn misuse(&self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.fail(Error::new(Status::Misuse, error.to_string()).with_source(error))
+    }
+}
+
+async fn secure(
+    stream: Stream,
+    host: &str,
+    options: &Options,
+    start: tls::Start,
+    deadline: Deadline,
+) -> Result<(Stream, crate::proto::TlsInfo), Error> {
+    let name = tls::server_name(host)?;
+    let limit = longest_wait(Phase::Tls, options.timeout);
+    net::limit(
+        Phase::Tls,
+        limit,
+        deadline,
+        stream.into_tls_client(&options.client_tls, &name, start),
+    )
+    .await
+}

@@ -1,0 +1,29 @@
+//! The async client on tokio: a [`Connection`] sends messages and reports, recipient by recipient, what became of each.
+//!
+//! ```no_run
+//! use mailwire::client::{Connection, Content, Options};
+//! use mailwire::proto::Envelope;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let options = Options::from_url("smtp://user:secret@mail.example.org")?;
+//! let mut connection = Connection::open(&options).await?;
+//! let envelope = Envelope::parse("me@example.org", ["you@example.net"])?;
+//! let outcome = connection.send(envelope, Content::bytes(b"Subject: hello\r\n\r\nHello.\r\n")).await?;
+//! println!("queued as {:?}", outcome.queue_id());
+//! connection.quit().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod connection;
+mod content;
+mod handshake;
+mod limits;
+mod options;
+mod setting;
+mod transact;
+mod verdict;
+
+pub use connection::Connection;
+pub use content::Content;
+pub use options::{OnRefused, Options};

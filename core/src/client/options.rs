@@ -1,0 +1,380 @@
+//! How a client reaches its server and what it does there. Each setter checks at once and its error names the field.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::proto::data::LineEnds;
+use crate::proto::{Domain, Protocol};
+use crate::sasl::{Credentials, Mechanism};
+use crate::tls::{ClientTls, TlsPolicy};
+
+/// The options of a client. Secure by default: TLS as [`TlsPolicy::Auto`] has it, certificates verified against the system's
+/// roots, no credentials in clear, no wait without end.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) server: Option<ServerAddress>,
+    pub(super) protocol: Protocol,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) mechanism: Option<Mechanism>,
+    pub(super) allow_plaintext_auth: bool,
+    pub(super) tls: TlsPolicy,
+    pub(super) client_tls: ClientTls,
+    pub(super) local_hostname: Option<Domain>,
+    pub(super) source_address: Option<IpAddr>,
+    pub(super) connect_timeout: Duration,
+    pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) line_ends: LineEnds,
+    pub(super) on_refused: OnRefused,
+    pub(super) all_or_nothing: bool,
+    pub(crate) pool: PoolLimits,
+}
+
+/// Where the server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ServerAddress {
+    /// A host, by name or address, and its port if one was given.
+    Host { host: String, port: Option<u16> },
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// How many connections a pooled client keeps, and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolLimits {
+    pub(crate) max_connections: usize,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) max_age: Duration,
+    pub(crate) max_messages: u32,
+}
+
+/// Which results of a send are errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnRefused {
+    /// A send fails if no recipient was accepted.
+    #[default]
+    RaiseIfAll,
+    /// A send fails if any recipient was not accepted.
+    RaiseIfAny,
+    /// A send fails only if the session itself failed.
+    Never,
+}
+
+impl Options {
+    /// The defaults, with no server yet: opening a connection fails until one is set.
+    pub fn new() -> Self {
+        Self {
+            server: None,
+            protocol: Protocol::Smtp,
+            credentials: None,
+            mechanism: None,
+            allow_plaintext_auth: false,
+            tls: TlsPolicy::Auto,
+            client_tls: ClientTls::default(),
+            local_hostname: None,
+            source_address: None,
+            connect_timeout: Duration::from_secs(10),
+            timeout: None,
+            deadline: None,
+            line_ends: LineEnds::Normalise,
+            on_refused: OnRefused::default(),
+            all_or_nothing: false,
+            pool: PoolLimits {
+                max_connections: 8,
+                idle_timeout: Duration::from_secs(60),
+                max_age: Duration::from_secs(3600),
+                max_messages: 1000,
+            },
+        }
+    }
+
+    /// The server's host name or IP address. Without a port it is 587 with credentials, 465 under implicit TLS, 24 with LMTP,
+    /// and else 25.
+    pub fn set_server(&mut self, host: &str, port: Option<u16>) -> Result<(), Error> {
+        if port == Some(0) {
+            return Err(Error::invalid("port: 0 is no port to connect to"));
+        }
+        let address = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host);
+        let host = if address.parse::<IpAddr>().is_ok() {
+            address.to_owned()
+        } else {
+            // A trailing dot marks a name as absolute for the resolver; certificates and HELO are without it.
+            let name = host.strip_suffix('.').unwrap_or(host);
+            let domain: Domain = name
+                .parse()
+                .map_err(|e| Error::invalid(format!("host {host:?}: {e}")))?;
+            domain.as_str().to_owned()
+        };
+        self.server = Some(ServerAddress::Host { host, port });
+        Ok(())
+    }
+
+    /// A socket in the file system instead of a host, as LMTP servers have it.
+    pub fn set_unix_socket(&mut self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(Error::invalid(
+                "unix socket: the path is empty or has NUL in it",
+            ));
+        }
+        self.server = Some(ServerAddress::Unix(path.to_owned()));
+        Ok(())
+    }
+
+    /// SMTP, or LMTP with a reply for each recipient.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// Log in with these. They leave only under TLS unless [`Options::set_allow_plaintext_auth`] says otherwise.
+    pub fn set_credentials(&mut self, credentials: Credentials) {
+        self.credentials = Some(credentials);
+    }
+
+    /// Use this mechanism and no other. By default the best that the server offers.
+    pub fn set_mechanism(&mut self, mechanism: Option<Mechanism>) {
+        self.mechanism = mechanism;
+    }
+
+    /// Dangerous: lets the password travel in clear, where anyone on the way can read it.
+    pub fn set_allow_plaintext_auth(&mut self, allow: bool) {
+        self.allow_plaintext_auth = allow;
+    }
+
+    /// When TLS is used. [`TlsPolicy::Auto`] by default.
+    pub fn set_tls(&mut self, policy: TlsPolicy) {
+        self.tls = policy;
+    }
+
+    /// Which certificates are trusted, and the client's own certificate.
+    pub fn set_client_tls(&mut self, tls: ClientTls) {
+        self.client_tls = tls;
+    }
+
+    /// Which certificates are trusted, and the client's own certificate.
+    pub fn client_tls(&self) -> &ClientTls {
+        &self.client_tls
+    }
+
+    /// The name said in EHLO: a domain name or an address literal. By default this host's full name if it has one, else the
+    /// connection's own address as a literal (RFC 5321 section 4.1.4).
+    pub fn set_local_hostname(&mut self, name: &str) -> Result<(), Error> {
+        let name = name
+            .parse()
+            .map_err(|e| Error::invalid(format!("local_hostname {name:?}: {e}")))?;
+        self.local_hostname = Some(name);
+        Ok(())
+    }
+
+    /// The address of this host that connections come from.
+    pub fn set_source_address(&mut self, address: IpAddr) {
+        self.source_address = Some(address);
+    }
+
+    /// The longest wait for a connection to open, over all of the host's addresses. 10 s by default.
+    pub fn set_connect_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.connect_timeout = positive("connect_timeout", timeout)?;
+        Ok(())
+    }
+
+    /// The longest single wait for the server, in every phase but the reply to the end of data, which has 600 s. By default
+    /// the values of RFC 5321 section 4.5.3.2, 2 to 5 minutes.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.timeout = timeout.map(|t| positive("timeout", t)).transpose()?;
+        Ok(())
+    }
+
+    /// The most that a whole call may take. None by default.
+    pub fn set_deadline(&mut self, deadline: Option<Duration>) -> Result<(), Error> {
+        self.deadline = deadline.map(|d| positive("deadline", d)).transpose()?;
+        Ok(())
+    }
+
+    /// What happens to a bare CR or LF in a message. By default it becomes CRLF.
+    pub fn set_line_ends(&mut self, line_ends: LineEnds) {
+        self.line_ends = line_ends;
+    }
+
+    /// Which results are errors. By default only if no recipient was accepted.
+    pub fn set_on_refused(&mut self, on_refused: OnRefused) {
+        self.on_refused = on_refused;
+    }
+
+    /// Send to all recipients or to none: nothing that can complete the message leaves before every one was accepted.
+    pub fn set_all_or_nothing(&mut self, all_or_nothing: bool) {
+        self.all_or_nothing = all_or_nothing;
+    }
+
+    /// The most connections that a pooled client has open at a time. 8 by default.
+    pub fn set_max_connections(&mut self, connections: usize) -> Result<(), Error> {
+        if connections == 0 {
+            return Err(Error::invalid("max_connections: at least one is needed"));
+        }
+        self.pool.max_connections = connections;
+        Ok(())
+    }
+
+    /// How long a pooled connection may be idle. 60 s by default.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) {
+        self.pool.idle_timeout = timeout;
+    }
+
+    /// How old a pooled connection may get. An hour by default.
+    pub fn set_max_age(&mut self, age: Duration) {
+        self.pool.max_age = age;
+    }
+
+    /// How many messages a pooled connection carries before it is replaced. 1000 by default.
+    pub fn set_max_messages(&mut self, messages: u32) -> Result<(), Error> {
+        if messages == 0 {
+            return Err(Error::invalid("max_messages: at least one is needed"));
+        }
+        self.pool.max_messages = messages;
+        Ok(())
+    }
+
+    /// The most that a whole call may take.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// What can only be checked of all options together: there is a server, and no password in clear.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        if self.server.is_none() {
+            return Err(Error::invalid(
+                "no server was set: give its host name, or a URL such as smtp://mail.example.org",
+            ));
+        }
+        self.check_plaintext_auth()
+    }
+
+    /// The TLS policy, with `Auto` decided.
+    pub(super) fn tls_policy(&self) -> TlsPolicy {
+        let port = match &self.server {
+            Some(ServerAddress::Host { port, .. }) => *port,
+            _ => None,
+        };
+        match (&self.server, self.tls) {
+            // Nobody listens in between on a socket of the same host; TLS there is used only where it is asked for.
+            (Some(ServerAddress::Unix(_)), TlsPolicy::Auto) => TlsPolicy::None,
+            (_, policy) => policy.resolve(
+                port.unwrap_or_else(|| self.default_port()),
+                self.credentials.is_some(),
+            ),
+        }
+    }
+
+    /// The port that the server has unless another was given (the table in ARCHITECTURE.md).
+    pub(super) fn default_port(&self) -> u16 {
+        match (self.protocol, self.tls) {
+            (Protocol::Lmtp, _) => 24,
+            (_, TlsPolicy::Implicit) => 465,
+            _ if self.credentials.is_some() => 587,
+            _ => 25,
+        }
+    }
+
+    /// Whether credentials may travel to this server: over TLS, over a socket of the same host, or because the caller said so.
+    fn check_plaintext_auth(&self) -> Result<(), Error> {
+        let in_clear = self.credentials.is_some() && self.tls_policy() == TlsPolicy::None;
+        let same_host = matches!(self.server, Some(ServerAddress::Unix(_)));
+        if in_clear && !same_host && !self.allow_plaintext_auth {
+            return Err(Error::new(
+                crate::Status::AuthInsecure,
+                "the password would travel in clear: use TLS (tls=required), or set allow_plaintext_auth if you accept that anyone \
+                 on the way can read it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn positive(name: &str, duration: Duration) -> Result<Duration, Error> {
+    if duration.is_zero() {
+        Err(Error::invalid(format!("{name}: it must be more than zero")))
+    } else {
+        Ok(duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_checked_at_once() {
+        let mut options = Options::new();
+        for host in [
+            "mail.example.org",
+            "mail.example.org.",
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "localhost",
+            "bücher.example",
+        ] {
+            assert!(options.set_server(host, Some(25)).is_ok(), "{host}");
+        }
+        for host in ["", "a b", "a\r\nQUIT", "a/b", "a@b", "a:25", "-a"] {
+            let error = options.set_server(host, None).unwrap_err();
+            assert!(error.to_string().contains("host"), "{error}");
+        }
+        assert!(options.set_server("a", Some(0)).is_err());
+    }
+
+    #[test]
+    fn a_name_for_ehlo_cannot_smuggle_a_command() {
+        for name in ["a\r\nMAIL", "a b", "a\0", ""] {
+            assert!(Options::new().set_local_hostname(name).is_err(), "{name:?}");
+        }
+        assert!(Options::new().set_local_hostname("[127.0.0.1]").is_ok());
+    }
+
+    #[test]
+    fn the_port_follows_protocol_tls_and_credentials() {
+        let mut options = Options::new();
+        assert_eq!(options.default_port(), 25);
+        options.set_credentials(Credentials::new("u", "p").unwrap());
+        assert_eq!(options.default_port(), 587);
+        options.set_tls(TlsPolicy::Implicit);
+        assert_eq!(options.default_port(), 465);
+        options.set_protocol(Protocol::Lmtp);
+        assert_eq!(options.default_port(), 24);
+    }
+
+    #[test]
+    fn credentials_in_clear_are_refused_unless_allowed() {
+        let mut options = Options::new();
+        options.set_server("localhost", Some(2525)).unwrap();
+        options.set_credentials(Credentials::new("u", "p").unwrap());
+        assert!(
+            options.check_plaintext_auth().is_ok(),
+            "auto means required with credentials"
+        );
+        options.set_tls(TlsPolicy::None);
+        assert_eq!(
+            options.check_plaintext_auth().unwrap_err().status(),
+            crate::Status::AuthInsecure
+        );
+        options.set_allow_plaintext_auth(true);
+        assert!(options.check_plaintext_auth().is_ok());
+    }
+
+    #[test]
+    fn no_limit_of_time_is_zero() {
+        assert!(Options::new().set_timeout(Some(Duration::ZERO)).is_err());
+        assert!(Options::new().set_deadline(Some(Duration::ZERO)).is_err());
+        assert!(Options::new().set_connect_timeout(Duration::ZERO).is_err());
+    }
+}

@@ -1,0 +1,339 @@
+//! Options by name and from a URL: for configuration files, command lines and the query of a URL.
+
+use std::path::Path;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::{OnRefused, Options};
+use crate::error::Error;
+use crate::proto::Protocol;
+use crate::proto::data::LineEnds;
+use crate::sasl::{Credentials, Mechanism};
+use crate::tls::{InvalidTlsPolicy, Pem, Roots, TlsPolicy, danger};
+
+/// The names that [`Options::set`] knows.
+const NAMES: &[&str] = &[
+    "tls",
+    "ca",
+    "verify",
+    "client_cert",
+    "auth",
+    "allow_plaintext_auth",
+    "local_hostname",
+    "source_address",
+    "connect_timeout",
+    "timeout",
+    "deadline",
+    "line_ends",
+    "on_refused",
+    "all_or_nothing",
+    "max_connections",
+    "idle_timeout",
+    "max_age",
+    "max_messages",
+];
+
+impl Options {
+    /// Options from a URL: `smtp://`, `submission://`, `smtps://` or `lmtp://` with `user:password@host:port`, or
+    /// `lmtp+unix:///path`. User and password are percent-encoded; every other option may stand in the query, by the names of
+    /// [`Options::set`]. The password is never repeated in an error.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let parsed = Url::parse(url).map_err(|e| {
+            Error::invalid(format!(
+                "url: {e}; the form is smtp://user:password@host:port"
+            ))
+        })?;
+        let mut options = Self::new();
+        let port = parsed.port();
+        let port = match parsed.scheme() {
+            "smtp" => port,
+            "submission" => port.or(Some(587)),
+            "smtps" => {
+                options.set_tls(TlsPolicy::Implicit);
+                port.or(Some(465))
+            }
+            "lmtp" | "lmtp+unix" => {
+                options.set_protocol(Protocol::Lmtp);
+                port
+            }
+            other => {
+                return Err(Error::invalid(format!(
+                    "url: the scheme {other:?} is not one of smtp, submission, smtps, lmtp and lmtp+unix"
+                )));
+            }
+        };
+        if parsed.fragment().is_some() {
+            return Err(Error::invalid(
+                "url: a # is written %23 in a user name, password or path",
+            ));
+        }
+        if parsed.scheme() == "lmtp+unix" {
+            let path = decoded("path", parsed.path())?;
+            options.set_unix_socket(Path::new(&path))?;
+        } else {
+            let host = parsed
+                .host_str()
+                .filter(|host| !host.is_empty())
+                .ok_or_else(|| Error::invalid("url: the host is missing"))?;
+            if !matches!(parsed.path(), "" | "/") {
+                return Err(Error::invalid(
+                    "url: nothing stands behind host and port but ?options",
+                ));
+            }
+            options.set_server(&decoded("host", host)?, port)?;
+        }
+        if let Some(password) = parsed.password() {
+            let credentials = Credentials::new(
+                decoded("user name", parsed.username())?,
+                decoded("password", password)?,
+            )
+            .map_err(|e| Error::invalid(format!("url: {e}")))?;
+            options.set_credentials(credentials);
+        } else if !parsed.username().is_empty() {
+            return Err(Error::invalid(
+                "url: a user name was given without a password: user:password@host",
+            ));
+        }
+        for (name, value) in parsed.query_pairs() {
+            options.set(&name, &value)?;
+        }
+        Ok(options)
+    }
+
+    /// Sets an option by its name, from text. Durations are seconds, as `2.5`; switches are `true` or `false`;
+    /// `ca` is a file of root certificates in PEM, `client_cert` one that holds a certificate and its key.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
+            "tls" => {
+                self.set_tls(value.parse().map_err(|e: InvalidTlsPolicy| {
+                    Error::invalid(format!("{e}; {value:?} is not"))
+                })?)
+            }
+            "ca" => {
+                let roots = Roots::Only(vec![Pem::file(value)]);
+                self.client_tls = self.client_tls.clone().with_roots(&roots)?;
+            }
+            "verify" => match switch(name, value)? {
+                true if self.client_tls.verifies() => {}
+                true => self.client_tls = self.client_tls.clone().with_roots(&Roots::System)?,
+                false => self.client_tls = danger::accept_any_certificate(self.client_tls.clone()),
+            },
+            "client_cert" => {
+                let both = Pem::file(value);
+                self.client_tls = self.client_tls.clone().with_certificate(&both, &both)?;
+            }
+            "auth" => {
+                let mechanism = Mechanism::from_name(value).ok_or_else(|| {
+                    Error::invalid(format!(
+                        "auth: {value:?} is not a mechanism that this library has: PLAIN, LOGIN"
+                    ))
+                })?;
+                self.set_mechanism(Some(mechanism));
+            }
+            "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
+            "local_hostname" => self.set_local_hostname(value)?,
+            "source_address" => {
+                let address = value.parse().map_err(|_| {
+                    Error::invalid(format!("source_address: {value:?} is not an IP address"))
+                })?;
+                self.set_source_address(address);
+            }
+            "connect_timeout" => self.set_connect_timeout(seconds(name, value)?)?,
+            "timeout" => self.set_timeout(Some(seconds(name, value)?))?,
+            "deadline" => self.set_deadline(Some(seconds(name, value)?))?,
+            "line_ends" => self.set_line_ends(choice(
+                name,
+                value,
+                &[
+                    ("normalise", LineEnds::Normalise),
+                    ("refuse", LineEnds::Refuse),
+                ],
+            )?),
+            "on_refused" => self.set_on_refused(choice(
+                name,
+                value,
+                &[
+                    ("raise_if_all", OnRefused::RaiseIfAll),
+                    ("raise_if_any", OnRefused::RaiseIfAny),
+                    ("never", OnRefused::Never),
+                ],
+            )?),
+            "all_or_nothing" => self.set_all_or_nothing(switch(name, value)?),
+            "max_connections" => self.set_max_connections(number(name, value)?)?,
+            "idle_timeout" => self.set_idle_timeout(seconds(name, value)?),
+            "max_age" => self.set_max_age(seconds(name, value)?),
+            "max_messages" => self.set_max_messages(number(name, value)?)?,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "there is no option {name:?}; the options are {}",
+                    NAMES.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that [`Options::set`] knows.
+    pub fn names() -> &'static [&'static str] {
+        NAMES
+    }
+}
+
+fn decoded(what: &str, text: &str) -> Result<String, Error> {
+    let text = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| Error::invalid(format!("url: the {what} is not UTF-8")))?;
+    Ok(text.into_owned())
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, Error> {
+    choice(
+        name,
+        value,
+        &[
+            ("true", true),
+            ("false", false),
+            ("1", true),
+            ("0", false),
+            ("yes", true),
+            ("no", false),
+        ],
+    )
+}
+
+fn choice<T: Copy>(name: &str, value: &str, choices: &[(&str, T)]) -> Result<T, Error> {
+    choices
+        .iter()
+        .find(|(word, _)| *word == value)
+        .map(|(_, choice)| *choice)
+        .ok_or_else(|| {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            Error::invalid(format!(
+                "{name}: {value:?} is not one of {}",
+                words.join(", ")
+            ))
+        })
+}
+
+fn seconds(name: &str, value: &str) -> Result<Duration, Error> {
+    value
+        .parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| Error::invalid(format!("{name}: {value:?} is not a number of seconds")))
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
+    value
+        .parse()
+        .map_err(|_| Error::invalid(format!("{name}: {value:?} is not a whole number in range")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::ServerAddress;
+    use super::*;
+
+    #[test]
+    fn a_url_says_everything() {
+        let options =
+            Options::from_url("smtp://me%40example.org:p%23%3As@[::1]:2525?tls=none&timeout=2.5&allow_plaintext_auth=true").unwrap();
+        assert_eq!(
+            options.server,
+            Some(ServerAddress::Host {
+                host: "::1".into(),
+                port: Some(2525)
+            })
+        );
+        let credentials = options.credentials.as_ref().unwrap();
+        assert_eq!(
+            (credentials.username(), credentials.password().expose()),
+            ("me@example.org", b"p#:s".as_slice())
+        );
+        assert_eq!(
+            (options.tls, options.timeout),
+            (TlsPolicy::None, Some(Duration::from_millis(2500)))
+        );
+    }
+
+    #[test]
+    fn each_scheme_has_its_port_and_protocol() {
+        for (url, port, protocol, tls) in [
+            ("smtp://h", 25, Protocol::Smtp, TlsPolicy::Opportunistic),
+            ("smtp://u:p@h", 587, Protocol::Smtp, TlsPolicy::Required),
+            ("submission://h", 587, Protocol::Smtp, TlsPolicy::Required),
+            ("smtps://h", 465, Protocol::Smtp, TlsPolicy::Implicit),
+            ("lmtp://h", 24, Protocol::Lmtp, TlsPolicy::Opportunistic),
+        ] {
+            let options = Options::from_url(url).unwrap();
+            let Some(ServerAddress::Host { port: given, .. }) = options.server else {
+                panic!("{url}")
+            };
+            assert_eq!(
+                given.unwrap_or_else(|| options.default_port()),
+                port,
+                "{url}"
+            );
+            assert_eq!(
+                (options.protocol, options.tls_policy()),
+                (protocol, tls),
+                "{url}"
+            );
+        }
+        let options = Options::from_url("lmtp+unix:///run/a%20b").unwrap();
+        assert_eq!(options.server, Some(ServerAddress::Unix("/run/a b".into())));
+    }
+
+    #[test]
+    fn a_bad_url_is_an_error_that_says_what_is_wrong() {
+        for (url, word) in [
+            ("mail.example.org", "url"),
+            ("http://h", "scheme"),
+            ("smtp://", "host"),
+            ("smtp://h/path", "behind host"),
+            ("smtp://h:0", "port"),
+            ("smtp://u@h", "password"),
+            ("smtp://u:p%0d%0aQUIT@h?tls=never", "tls"),
+            ("smtp://u%0d%0a:p@h", "user name"),
+            ("smtp://u:p%00@h", "password"),
+            ("smtp://h%0d%0aQUIT", "host"),
+            ("smtp://h?tsl=required", "tsl"),
+            ("smtp://h?timeout=soon", "timeout"),
+            ("smtp://h?timeout=-1", "timeout"),
+            ("smtp://h?timeout=0", "timeout"),
+            ("smtp://h?verify=maybe", "verify"),
+            ("smtp://h?max_connections=0", "max_connections"),
+            ("smtp://h?local_hostname=a%0d%0aRSET", "local_hostname"),
+            ("smtp://h?auth=KERBEROS", "auth"),
+            ("smtp://h?ca=/no/such/file", "/no/such/file"),
+        ] {
+            let error = Options::from_url(url).expect_err(url).to_string();
+            assert!(error.contains(word), "{url}: {error}");
+            assert!(
+                !error.contains('\r') && !error.contains('\n'),
+                "{url}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_password_is_in_no_error_and_no_debug_text() {
+        let error = Options::from_url("smtp://user:hunter2@h:x").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        let options = Options::from_url("smtp://user:hunter2@h").unwrap();
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_name_is_known_to_set() {
+        for name in Options::names() {
+            let error = Options::new()
+                .set(name, "\u{1}")
+                .err()
+                .map_or(String::new(), |e| e.to_string());
+            assert!(!error.contains("there is no option"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! From an outcome to success or an error, and from a reply to words that help.
+
+use super::OnRefused;
+use crate::error::{Error, Phase, Status};
+use crate::outcome::{Delivery, Outcome, RecipientOutcome};
+use crate::proto::Reply;
+
+/// Whether this outcome is an error, by the caller's own rule. The outcome is kept either way.
+pub(super) fn judge(outcome: Outcome, on_refused: OnRefused) -> Result<Outcome, Error> {
+    let failed = |r: &&RecipientOutcome| r.delivery() != Delivery::Accepted;
+    let all = outcome.recipients().len();
+    let bad = outcome.recipients().iter().filter(failed).count();
+    let is_error = match on_refused {
+        OnRefused::Never => false,
+        OnRefused::RaiseIfAll => bad == all,
+        OnRefused::RaiseIfAny => bad > 0,
+    };
+    if !is_error {
+        return Ok(outcome);
+    }
+    // The recipients that were spared because others were refused say nothing about the cause.
+    let tried = |r: &&RecipientOutcome| r.delivery() != Delivery::NotTried;
+    let index = outcome
+        .recipients()
+        .iter()
+        .position(|r| failed(&r) && tried(&r))
+        .unwrap_or(0);
+    let error = match outcome.recipients().get(index) {
+        Some(first) => describe(&outcome, first, bad, all).with_recipient(index),
+        None => Error::invalid("the envelope has no recipients"),
+    };
+    Err(error.with_outcome(outcome))
+}
+
+fn describe(outcome: &Outcome, first: &RecipientOutcome, bad: usize, all: usize) -> Error {
+    let phase = first.phase().unwrap_or(Phase::Rcpt);
+    let who = match (phase, bad, all) {
+        (Phase::Mail, ..) => "the sender was refused".to_owned(),
+        (Phase::Rcpt, 1, 1) => format!("the recipient {} was refused", first.recipient()),
+        (Phase::Rcpt, bad, all) if bad == all => format!(
+            "all {all} recipients were refused, the first was {}",
+            first.recipient()
+        ),
+        (Phase::Rcpt, bad, all) => format!(
+            "{bad} of {all} recipients were refused, the first was {}",
+            first.recipient()
+        ),
+        _ => "the message was refused".to_owned(),
+    };
+    let mixed = outcome
+        .recipients()
+        .iter()
+        .any(|r| r.delivery() == Delivery::Accepted);
+    let all_permanent = outcome.recipients().iter().all(|r| {
+        r.delivery() == Delivery::Refused
+            || (r.delivery() == Delivery::NotTried && first.delivery() == Delivery::Refused)
+    });
+    let advice = first.reply().map_or("", |reply| advice(phase, reply));
+    let status = match first.reply() {
+        Some(reply) if !mixed && matches!(reply.code(), 530 | 538) => Status::AuthRequired,
+        _ if mixed => Status::Partial,
+        _ if all_permanent => Status::Permanent,
+        _ => Status::Transient,
+    };
+    let text = if advice.is_empty() {
+        who
+    } else {
+        format!("{who}: {advice}")
+    };
+    let error = Error::new(status, text).at(phase);
+    match first.reply() {
+        Some(reply) => error.with_reply(reply.clone()),
+        None => error,
+    }
+}
+
+/// The status that a refusing reply stands for.
+pub(super) fn status_of(reply: &Reply) -> Status {
+    if reply.is_transient() {
+        Status::Transient
+    } else if reply.is_permanent() {
+        Status::Permanent
+    } else {
+        Status::Protocol
+    }
+}
+
+/// What a refusal means and what to try, where the reply tells enough; else nothing.
+pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
+    let about = reply
+        .enhanced()
+        .map(|status| (status.subject(), status.detail()));
+    match (reply.code(), phase, about) {
+        (535, ..) => {
+            "the server did not accept the user name or password (many providers want an app password here)"
+        }
+        (534, ..) => "the server wants a stronger mechanism, or an app password",
+        (530, _, Some((7, 0))) => {
+            "the server wants STARTTLS or a login first: use tls=required and give credentials"
+        }
+        (530, ..) => "the server wants a login first: give a user name and password",
+        (538, ..) => "the server allows a login only under TLS: use tls=required",
+        (454, Phase::Auth, _) => "the server cannot check logins now; try again later",
+        (552, ..) | (_, _, Some((3, 4))) => "the message or the mailbox is over the server's limit",
+        (452, ..) => {
+            "the server is short of space or has had enough recipients for now; try again later"
+        }
+        (_, _, Some((1, 1))) => "there is no such mailbox; check the spelling",
+        (_, _, Some((7, 1))) if phase == Phase::Rcpt => {
+            "the server does not relay for this client; a login may be needed"
+        }
+        (450 | 451, Phase::Rcpt, _) => "the server asks to try again later, as greylisting does",
+        (421, ..) => "the server is closing the connection; try again later",
+        (_, Phase::Auth, _) => "the server did not let this client log in",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipient(name: &str, code: u16, phase: Phase) -> RecipientOutcome {
+        let reply = Reply::new(code, "said so").unwrap();
+        let delivery = Delivery::from_reply(&reply);
+        RecipientOutcome::new(
+            format!("{name}@example.org").parse().unwrap(),
+            delivery,
+            Some(reply),
+            Some(phase),
+        )
+    }
+
+    fn outcome(codes: &[u16]) -> Outcome {
+        let names = ["a", "b", "c"];
+        let recipients = codes
+            .iter()
+            .zip(names)
+            .map(|(&code, name)| recipient(name, code, Phase::Rcpt))
+            .collect();
+        Outcome::new(recipients, None)
+    }
+
+    #[test]
+    fn what_raises_is_the_callers_choice() {
+        let partial = || outcome(&[250, 550, 450]);
+        assert!(judge(partial(), OnRefused::RaiseIfAll).is_ok());
+        assert!(judge(outcome(&[550, 550]), OnRefused::Never).is_ok());
+        let error = judge(partial(), OnRefused::RaiseIfAny).unwrap_err();
+        assert_eq!(
+            (error.status(), error.recipient_index()),
+            (Status::Partial, Some(1))
+        );
+        assert_eq!(error.outcome().unwrap().delivery(), Delivery::Partial);
+    }
+
+    #[test]
+    fn all_refused_is_permanent_only_if_every_one_was() {
+        let status = |codes| {
+            judge(outcome(codes), OnRefused::RaiseIfAll)
+                .unwrap_err()
+                .status()
+        };
+        assert_eq!(status(&[550, 551]), Status::Permanent);
+        assert_eq!(status(&[550, 450]), Status::Transient);
+        assert_eq!(status(&[450]), Status::Transient);
+        assert_eq!(status(&[530]), Status::AuthRequired);
+    }
+
+    #[test]
+    fn the_text_names_who_was_refused_and_what_the_server_said() {
+        let error = judge(outcome(&[550]), OnRefused::RaiseIfAll).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "RCPT TO: the recipient a@example.org was refused; the server said: 550 said so"
+        );
+        let sender = Outcome::new(vec![recipient("a", 553, Phase::Mail)], None);
+        assert!(
+            judge(sender, OnRefused::RaiseIfAll)
+                .unwrap_err()
+                .to_string()
+                .contains("the sender was refused")
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! A server that follows a script, on loopback: what it says, what it expects to hear, and where it hangs up.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A server whose connections are each handled by one script, in order. Dropping it joins its thread, which fails the test if
+/// the client did something else than the script expects.
+pub struct Server {
+    address: SocketAddr,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// One connection as the script sees it.
+pub struct Session {
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+}
+
+pub type Script = Box<dyn FnOnce(&mut Session) + Send>;
+
+impl Server {
+    pub fn new(scripts: Vec<Script>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            for script in scripts {
+                let (stream, _) = listener.accept().unwrap();
+                stream
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                stream.set_nodelay(true).unwrap();
+                let reader = BufReader::new(stream.try_clone().unwrap());
+                script(&mut Session { stream, reader });
+            }
+        });
+        Self {
+            address,
+            thread: Some(thread),
+        }
+    }
+
+    /// A server with one connection.
+    pub fn once(script: impl FnOnce(&mut Session) + Send + 'static) -> Self {
+        Self::new(vec![Box::new(script)])
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Waits for the script to end and fails with it.
+    pub fn join(mut self) {
+        if let Some(thread) = self.thread.take()
+            && let Err(panic) = thread.join()
+        {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Session {
+    /// Says lines, in one write.
+    pub fn say(&mut self, lines: &str) {
+        let _ = self
+            .stream
+            .write_all(lines.replace('\n', "\r\n").as_bytes());
+    }
+
+    /// Expects these command lines, and nothing about how they are grouped.
+    pub fn hear(&mut self, lines: &str) {
+        for line in lines.lines() {
+            let mut heard = String::new();
+            self.reader.read_line(&mut heard).unwrap();
+            assert_eq!(heard.trim_end_matches("\r\n"), line);
+        }
+    }
+
+    /// Expects one line that begins like this and gives it.
+    pub fn hear_start(&mut self, start: &str) -> String {
+        let mut heard = String::new();
+        self.reader.read_line(&mut heard).unwrap();
+        assert!(
+            heard.starts_with(start),
+            "{heard:?} does not begin with {start:?}"
+        );
+        heard.trim_end().to_owned()
+    }
+
+    /// Greets, and answers EHLO with these extensions.
+    pub fn welcome(&mut self, extensions: &[&str]) {
+        self.say("220 script.example ESMTP\n");
+        self.hear_start("EHLO ");
+        let mut lines = vec!["script.example"];
+        lines.extend(extensions);
+        let last = lines.len() - 1;
+        let reply: String = lines
+            .iter()
+            .enumerate()
+            .map(|(i, line)| format!("250{}{line}\n", if i == last { ' ' } else { '-' }))
+            .collect();
+        self.say(&reply);
+    }
+
+    /// Takes a message up to its end mark, as it was on the wire, and gives it without the mark.
+    pub fn body(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        while !body.ends_with(b"\r\n.\r\n") && body != b".\r\n" {
+            if self.reader.read_until(b'\n', &mut body).unwrap() == 0 {
+                panic!("the message was cut: {:?}", String::from_utf8_lossy(&body));
+            }
+        }
+        body.truncate(body.len() - 3);
+        body
+    }
+
+    /// One whole transaction that is accepted, with PIPELINING or without.
+    pub fn accept_one(&mut self) -> Vec<u8> {
+        self.hear_start("MAIL FROM:");
+        self.say("250 2.1.0 ok\n");
+        self.hear_start("RCPT TO:");
+        self.say("250 2.1.5 ok\n");
+        self.hear("DATA");
+        self.say("354 go on\n");
+        let body = self.body();
+        self.say("250 2.0.0 Ok: queued as SCRIPT1\n");
+        body
+    }
+
+    /// Expects QUIT and answers it.
+    pub fn goodbye(&mut self) {
+        self.hear("QUIT");
+        self.say("221 2.0.0 bye\n");
+    }
+
+    /// Expects the client to close.
+    pub fn closed(&mut self) {
+        let mut rest = Vec::new();
+        let _ = self.reader.read_to_end(&mut rest);
+        assert_eq!(
+            rest,
+            b"",
+            "nothing more was expected: {:?}",
+            String::from_utf8_lossy(&rest)
+        );
+    }
+
+    /// Hangs up.
+    pub fn hang_up(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
