@@ -323,6 +323,19 @@ fn c113_a_challenge_that_is_not_base64_is_answered_by_an_asterisk() {
         ),
         "no success after the exchange was cancelled"
     );
+    // Even where the mechanism had said all it has to say.
+    let mut talk = Talk::ready(Protocol::Smtp, &["AUTH PLAIN"]);
+    talk.connection
+        .auth(exchange(Mechanism::Plain, "pw"))
+        .unwrap();
+    talk.script("C: AUTH PLAIN AHRpbQBwdw==\nS: 334 \nC: *");
+    assert!(matches!(
+        talk.violates("235 welcome"),
+        Violation::WrongReply {
+            command: "AUTH",
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -356,6 +369,22 @@ fn a_success_before_the_mechanism_came_to_its_end_is_not_believed() {
         }
     ));
     assert!(!talk.connection.is_authenticated());
+}
+
+#[test]
+fn a_success_before_the_initial_response_was_sent_is_not_believed() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["AUTH PLAIN"]);
+    talk.connection
+        .auth(exchange(Mechanism::Plain, &"p".repeat(400)))
+        .unwrap();
+    talk.script("C: AUTH PLAIN");
+    assert!(matches!(
+        talk.violates("235 welcome"),
+        Violation::WrongReply {
+            command: "AUTH",
+            ..
+        }
+    ));
 }
 
 #[test]

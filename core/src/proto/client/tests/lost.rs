@@ -27,6 +27,17 @@ fn c055_after_the_end_of_data_the_result_is_unknown_and_before_it_is_not_tried()
 }
 
 #[test]
+fn a_body_without_its_end_mark_is_no_message() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING"]);
+    talk.begin(&["a", "b"]);
+    talk.flush();
+    talk.wire.clear();
+    talk.script("S: 250 ok\nS: 550 no\nS: 250 ok\nS: 354 go\nE: send-body 0");
+    assert_eq!(talk.connection.waiting_for(), Some(Phase::Body));
+    assert_eq!(talk.lost(), ["0 Refused@Rcpt:550, NotTried@-:- = -"]);
+}
+
+#[test]
 fn a_421_is_the_reply_of_the_transaction_it_answers() {
     // As the reply to MAIL, RCPT, DATA, instead of a body, and to the end of data.
     for (replies, result) in [

@@ -169,6 +169,18 @@ fn no_empty_message_goes_to_a_recipient_taken_after_mail_was_refused() {
 }
 
 #[test]
+fn a_recipient_taken_after_mail_was_refused_is_reset_before_the_next() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING"]);
+    talk.begin(&["a"]);
+    talk.flush();
+    talk.wire.clear();
+    talk.script("S: 550 no\nS: 250 yes\nS: 503 no MAIL\nE: finished 0 Refused@Mail:550 = 550");
+    talk.begin(&["a"]);
+    talk.flush();
+    assert!(talk.wire.starts_with(b"RSET\r\n"));
+}
+
+#[test]
 fn c069_one_refused_recipient_does_not_sink_the_rest() {
     for extensions in [&[][..], &["PIPELINING"]] {
         let mut talk = Talk::ready(Protocol::Smtp, extensions);
