@@ -43,5 +43,8 @@ pub const AUTH_STEPS: usize = 8;
 /// Bad commands in one session before it is ended with 421.
 pub const BAD_COMMANDS: u32 = 20;
 
+/// Commands in one session that bring no mail, RCPT within a transaction not counted, before it is ended with 421.
+pub const IDLE_COMMANDS: u32 = 200;
+
 /// Failed AUTH commands in one session before it is ended with 421.
 pub const AUTH_FAILURES: u32 = 3;

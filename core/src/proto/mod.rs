@@ -15,6 +15,7 @@ mod params;
 mod progress;
 mod protocol;
 mod reply;
+pub mod server;
 mod tls_info;
 mod violation;
 

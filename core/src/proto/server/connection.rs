@@ -1,0 +1,377 @@
+//! One client's session: where it stands, and what the driver sees of it.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use super::body::Body;
+use super::outbox::Outbox;
+use super::{Config, Event, replies};
+use crate::error::Phase;
+use crate::proto::{
+    Envelope, Found, LineFinder, Need, Progress, Protocol, Recipient, Reply, TlsInfo, Violation,
+    limits,
+};
+use crate::sasl::ServerExchange;
+
+/// Replies that may wait before no more commands are looked at: a client that sends and never reads costs no more memory.
+const OUTBOX: usize = 64 * 1024;
+
+/// The server's side of one connection. It holds no message and no input.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) config: Arc<Config>,
+    pub(super) state: State,
+    pub(super) outbox: Outbox,
+    pub(super) tls: Option<TlsInfo>,
+    pub(super) hello: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) owed: Owed,
+    /// Recipients whose answers are owed.
+    pub(super) candidates: VecDeque<Recipient>,
+    /// No more RCPT joins those that are owed an answer.
+    pub(super) batch_ended: bool,
+    /// The greeting turned the client away: only QUIT is left to it.
+    pub(super) turned_away: bool,
+    /// A hello ended a transaction, which is still to be told.
+    pub(super) reset_untold: bool,
+    /// What to say last, at the next safe point.
+    pub(super) farewell: Option<Farewell>,
+    pub(super) bad_commands: u32,
+    /// Commands since the last message was accepted.
+    pub(super) idle_commands: u32,
+    pub(super) auth_failures: u32,
+    finder: LineFinder,
+    /// The limit of the over-long line that is being skipped.
+    skipping: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing was said yet.
+    Start,
+    /// The next line is a command.
+    Command,
+    /// The next line is a response of an AUTH exchange.
+    Auth(ServerExchange),
+    /// A message comes.
+    Body(Body),
+    /// The 220 to STARTTLS was given.
+    Tls,
+    /// All was said.
+    Closed,
+}
+
+/// A mail transaction that MAIL has opened.
+#[derive(Debug)]
+pub(super) struct Transaction {
+    /// `None` once it was taken.
+    pub(super) envelope: Option<Envelope>,
+    /// Accepted recipients.
+    pub(super) accepted: usize,
+}
+
+/// Which answers are owed.
+#[derive(Debug, Default)]
+pub(super) enum Owed {
+    #[default]
+    Nothing,
+    Connect,
+    Hello {
+        extended: bool,
+        name: String,
+    },
+    Auth {
+        username: String,
+    },
+    Mail(Envelope),
+    /// One for each candidate.
+    Rcpt,
+    Data,
+    EndOfData {
+        answers: usize,
+    },
+    /// To a command that changes nothing, with the reply that accepting it stands for.
+    Other(&'static str),
+}
+
+#[derive(Debug)]
+pub(super) enum Farewell {
+    Say(Reply),
+    /// It was said already, with a reply of 421.
+    Said,
+}
+
+/// What one step of the machine came to. The number is of octets done with.
+pub(super) enum Step<'a> {
+    Continue(usize),
+    Event(usize, Event<'a>),
+    Need(usize, Need),
+}
+
+impl Connection {
+    /// A client that has just connected; with `tls` if TLS came first (RFC 8314 section 3).
+    pub fn new(config: Arc<Config>, tls: Option<TlsInfo>) -> Self {
+        Self {
+            config,
+            state: State::Start,
+            outbox: Outbox::default(),
+            tls,
+            hello: None,
+            user: None,
+            transaction: None,
+            owed: Owed::Nothing,
+            candidates: VecDeque::new(),
+            batch_ended: false,
+            turned_away: false,
+            reset_untold: false,
+            farewell: None,
+            bad_commands: 0,
+            idle_commands: 0,
+            auth_failures: 0,
+            finder: LineFinder::default(),
+            skipping: None,
+        }
+    }
+
+    /// Takes bytes from the client. The first call, with none, makes the greeting.
+    ///
+    /// The first `used` octets of the input are done with. The others are lent again, in front of what is read next: they
+    /// are the start of a line, never more than [`limits::AUTH_LINE`] and a little.
+    ///
+    /// [`Need::More`] also comes when more than 64 KiB of replies wait to be sent, with commands left in the input. So
+    /// whenever there was something to transmit, call again with the rest before reading.
+    ///
+    /// After [`Need::Answer`] nothing is parsed before *all* owed answers were given.
+    ///
+    /// A [`Violation`] ends the connection. There may be a last reply to transmit.
+    pub fn receive<'a>(&mut self, input: &'a [u8]) -> Result<Progress<Event<'a>>, Violation> {
+        let mut used = 0;
+        loop {
+            match self.step(&input[used..])? {
+                Step::Continue(n) => used += n,
+                Step::Event(n, event) => {
+                    return Ok(Progress::Event {
+                        used: used + n,
+                        event,
+                    });
+                }
+                Step::Need(n, need) => {
+                    return Ok(Progress::Need {
+                        used: used + n,
+                        need,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Bytes to send now.
+    pub fn transmit(&mut self) -> impl Iterator<Item = IoSlice<'_>> {
+        let pending = self.outbox.pending();
+        (!pending.is_empty())
+            .then(|| IoSlice::new(pending))
+            .into_iter()
+    }
+
+    /// The first `n` octets of what there was to transmit are sent.
+    pub fn sent(&mut self, n: usize) {
+        self.outbox.sent(n);
+    }
+
+    /// Whether there is something to transmit.
+    pub fn has_output(&self) -> bool {
+        !self.outbox.pending().is_empty()
+    }
+
+    /// Which time limit runs now: waiting for an answer, for TLS, for the message, for a response of AUTH, or for a command.
+    /// `None` before the greeting and when all was said.
+    pub fn waiting_for(&self) -> Option<Phase> {
+        if self.owed() > 0 {
+            return Some(Phase::Answer);
+        }
+        match self.state {
+            State::Start | State::Closed => None,
+            State::Command => Some(Phase::Idle),
+            State::Auth(_) => Some(Phase::Auth),
+            State::Body(_) => Some(Phase::Body),
+            State::Tls => Some(Phase::Tls),
+        }
+    }
+
+    /// TLS is up. All that was learnt in clear is forgotten (RFC 3207 section 4.2): the client's name, AUTH, the transaction.
+    /// `leftover` is what the driver read and did not lend before the handshake: anything in it is a violation.
+    pub fn secured(&mut self, leftover: &[u8], tls: TlsInfo) -> Result<(), Violation> {
+        self.outbox.clear();
+        if !leftover.is_empty() {
+            self.close();
+            return Err(Violation::BytesBehindStartTls);
+        }
+        self.tls = Some(tls);
+        self.hello = None;
+        self.user = None;
+        self.transaction = None;
+        self.finder = LineFinder::default();
+        self.skipping = None;
+        if matches!(self.state, State::Tls) {
+            self.state = State::Command;
+        }
+        self.say_farewell();
+        Ok(())
+    }
+
+    /// Says `reply`, which should be a 421, and closes: now, or behind the reply that ends a message that is being received,
+    /// behind owed answers, and never between STARTTLS and its handshake. An idle transaction is given up.
+    pub fn shut_down(&mut self, reply: Reply) {
+        if self.farewell.is_none() && !self.is_closing() {
+            self.farewell = Some(Farewell::Say(reply));
+            self.say_farewell();
+        }
+    }
+
+    /// Says `reply` and closes at once, in the middle of a message too, and forgets what is owed: a time limit has passed.
+    /// Between STARTTLS and its handshake nothing can be said.
+    pub fn abort(&mut self, reply: &Reply) {
+        if !matches!(self.state, State::Closed | State::Tls) {
+            self.say(reply);
+        }
+        self.close();
+    }
+
+    /// What is known about TLS, once it is up.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_ref()
+    }
+
+    /// What the client called itself in the last HELO, EHLO or LHLO that was accepted.
+    pub fn hello_name(&self) -> Option<&str> {
+        self.hello.as_deref()
+    }
+
+    /// The user name that AUTH has proven.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The envelope of the transaction: accepted reverse-path and recipients. It lasts until the end of data was answered.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.transaction.as_ref()?.envelope.as_ref()
+    }
+
+    /// Takes the envelope out, which makes sense once the message has begun.
+    pub fn take_envelope(&mut self) -> Option<Envelope> {
+        self.transaction.as_mut()?.envelope.take()
+    }
+
+    /// Answers owed.
+    pub fn owed(&self) -> usize {
+        match self.owed {
+            Owed::Nothing => 0,
+            Owed::Rcpt => self.candidates.len(),
+            Owed::EndOfData { answers } => answers,
+            _ => 1,
+        }
+    }
+
+    /// Whether all was said: what there is to transmit is the last, and input is ignored.
+    pub fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    fn step<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Violation> {
+        if self.is_closing() {
+            return Ok(Step::Need(input.len(), Need::Close));
+        }
+        if self.owed() > 0 {
+            return Ok(self.next_recipient(input));
+        }
+        if self.reset_untold {
+            self.reset_untold = false;
+            return Ok(Step::Event(0, Event::Reset));
+        }
+        if self.outbox.pending().len() > OUTBOX {
+            return Ok(Step::Need(0, Need::More));
+        }
+        match &self.state {
+            State::Start => Ok(self.start()),
+            State::Command => self.command(input),
+            State::Auth(_) => self.auth_line(input),
+            State::Body(_) => Ok(self.body(input)),
+            State::Tls if input.is_empty() => Ok(Step::Need(0, Need::Tls)),
+            State::Tls => {
+                self.close();
+                Err(Violation::BytesBehindStartTls)
+            }
+            State::Closed => Ok(Step::Need(input.len(), Need::Close)),
+        }
+    }
+
+    /// Looks for the end of a line, and remembers by which limit an over-long one is skipped.
+    pub(super) fn find_line(&mut self, input: &[u8], limit: usize) -> Found {
+        let limit = self.skipping.unwrap_or(limit);
+        let found = self.finder.find(input, limit, limits::SKIPPED_LINE);
+        match found {
+            Found::More { used: 0 } => {}
+            Found::More { .. } => self.skipping = Some(limit),
+            _ => self.skipping = None,
+        }
+        found
+    }
+
+    /// Whether the input begins in the middle of an over-long line, and then the limit that it has passed.
+    pub(super) fn skipping(&self) -> Option<usize> {
+        self.skipping
+    }
+
+    /// A reply with its enhanced status code, which those of 3yz do not have (RFC 2034 section 4).
+    pub(super) fn say(&mut self, reply: &Reply) {
+        self.outbox.reply(reply, !reply.is_intermediate());
+    }
+
+    /// A reply of ours to a command that a client should not have sent. Too many of them end the session.
+    pub(super) fn bad(&mut self, reply: &str) {
+        if self.count_bad() {
+            self.outbox.text(reply);
+        }
+    }
+
+    /// Counts a bad command. If it was one too many, that is its reply.
+    pub(super) fn count_bad(&mut self) -> bool {
+        self.bad_commands = self.bad_commands.saturating_add(1);
+        let few = self.bad_commands <= self.config.max_bad_commands;
+        if !few {
+            self.outbox.text(replies::TOO_MANY_BAD_COMMANDS);
+            self.close();
+        }
+        few
+    }
+
+    /// Closes if it is time for that: nothing is owed, and the client waits for no reply.
+    pub(super) fn say_farewell(&mut self) {
+        if self.owed() > 0 || matches!(self.state, State::Body(_) | State::Tls) {
+            return;
+        }
+        match self.farewell.take() {
+            Some(Farewell::Say(reply)) => {
+                self.say(&reply);
+                self.close();
+            }
+            Some(Farewell::Said) => self.close(),
+            None => {}
+        }
+    }
+
+    /// Nothing is said or heard any more.
+    pub(super) fn close(&mut self) {
+        self.state = State::Closed;
+        self.owed = Owed::Nothing;
+        self.candidates.clear();
+        self.transaction = None;
+        self.farewell = None;
+    }
+
+    pub(super) fn is_lmtp(&self) -> bool {
+        self.config.protocol == Protocol::Lmtp
+    }
+}

@@ -1,0 +1,102 @@
+//! What happens in a session, and what an application says to it.
+
+use crate::proto::{ForwardPath, MailParameters, RcptParameters, Reply, ReversePath};
+use crate::sasl::Credentials;
+
+/// Something that happened. An event that *owes* an answer is followed by one [`Answer`]; the others only inform.
+///
+/// Which of them occur is set by [`Hooks`](super::Hooks). What a client said is passed on as it came: it has no CR, LF or NUL,
+/// and may have anything else.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A client has connected. Owes the greeting: [`Answer::Accept`] is 220, any other reply than 220 turns the client away
+    /// (RFC 5321 section 3.1).
+    Connect,
+    /// HELO, EHLO or LHLO. Owes an answer; a refusal leaves all as it was (RFC 5321 section 4.1.4).
+    Hello {
+        /// Whether it was EHLO or LHLO, so that the client may use extensions.
+        extended: bool,
+        /// What the client calls itself. Nobody has verified it.
+        name: &'a str,
+    },
+    /// The client may start TLS now. Informs: [`Need::Tls`](crate::proto::Need::Tls) comes next.
+    StartTls,
+    /// AUTH came to its end. Owes an answer: [`Answer::Accept`] is 235, a refusal should be 535 5.7.8, or 454 4.7.0 if the
+    /// credentials cannot be judged now (RFC 4954 section 6).
+    Auth {
+        /// What the client said, not verified.
+        credentials: Credentials,
+    },
+    /// MAIL. Owes an answer. The connection keeps the envelope.
+    Mail {
+        /// Where notices of failure go.
+        reverse_path: ReversePath,
+        /// The parameters.
+        parameters: MailParameters,
+    },
+    /// RCPT. Owes an answer. Several of these may owe theirs at a time; answers are given in the same order.
+    Rcpt {
+        /// The recipient.
+        path: ForwardPath,
+        /// The parameters.
+        parameters: RcptParameters,
+    },
+    /// DATA. Owes an answer: [`Answer::Accept`] is 354, and the message follows.
+    Data,
+    /// A piece of the message, dots and end mark removed. Informs.
+    Body(&'a [u8]),
+    /// The machine refuses the message, which is too big or has a bare CR or LF: what came of it is to be dropped, nothing more
+    /// of it follows, and its end is answered by the machine. Informs.
+    Discarded,
+    /// The whole message came. Owes one answer, or with LMTP one for each accepted recipient in the order of the envelope
+    /// (RFC 2033 section 4.2). [`Answer::Accept`] is 250, and from then on the message is the application's responsibility.
+    EndOfData {
+        /// The octets of the message: all [`Body`](Self::Body) pieces together.
+        size: u64,
+    },
+    /// The transaction was given up, by RSET or by another HELO or EHLO. Informs.
+    Reset,
+    /// VRFY. Owes an answer: [`Answer::Accept`] is 252.
+    Verify(&'a str),
+    /// EXPN. Owes an answer: [`Answer::Accept`] is 252.
+    Expand(&'a str),
+    /// HELP with its argument, perhaps empty. Owes an answer: [`Answer::Accept`] is 214.
+    Help(&'a str),
+    /// A command that this library does not know. Owes an answer: [`Answer::Accept`] is 250.
+    Unknown {
+        /// The first word.
+        verb: &'a str,
+        /// What follows it.
+        argument: &'a str,
+    },
+    /// QUIT. Informs; 221 is on its way.
+    Quit,
+}
+
+/// What an application says to an event.
+///
+/// A reply that has no enhanced status code gets a general one (2.0.0, 4.0.0 or 5.0.0) where RFC 2034 wants one. A reply of
+/// 421 ends the connection (RFC 5321 section 3.8). A reply of 3yz makes sense only to [`Event::Data`]; elsewhere it would put the
+/// client out of step, so that 451 4.3.0 is sent instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The usual positive reply to the event.
+    Accept,
+    /// This reply. To [`Event::Connect`] and [`Event::Hello`] the host's name goes in front of the text of a positive one, and
+    /// the extensions behind it. Only 235 to [`Event::Auth`] and 354 to [`Event::Data`] are sent as they are when they are
+    /// positive; the usual reply stands in for others.
+    Reply(Reply),
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Reply(reply)
+    }
+}
+
+/// An answer was given and none is owed, for instance because the connection has ended meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no answer is owed")]
+pub struct NotOwed;

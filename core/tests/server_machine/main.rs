@@ -1,0 +1,18 @@
+//! The server's machine in memory: conversations, requirements by their numbers, and properties over any input.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+mod any_input;
+mod auth;
+mod data;
+mod limits;
+mod lmtp;
+mod pipelining;
+mod session;
+mod talk;
+mod tls;
+mod transaction;
