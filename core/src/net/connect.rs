@@ -427,6 +427,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn beside_a_silent_address_the_next_one_starts() {
+        // A listener whose queue is full lets everyone wait.
+        let silent = TcpSocket::new_v4().unwrap();
+        silent.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = silent.listen(0).unwrap();
+        let address = silent.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) =
+            tokio::time::timeout(Duration::from_millis(100), open(address, None)).await
+        {
+            queue.push(stream.unwrap());
+            assert!(queue.len() < 10, "the queue has no end");
+        }
+        let good = TcpListener::bind(("127.0.0.2", address.port()))
+            .await
+            .unwrap();
+        let begun = Instant::now();
+        let (_, won) = connect_any(
+            "both.example:25",
+            vec![address, good.local_addr().unwrap()],
+            None,
+            Duration::from_secs(5),
+        )
+        .await
+        .unwrap();
+        assert_eq!(won.ip().to_string(), "127.0.0.2");
+        assert!(begun.elapsed() >= STAGGER, "the first had no head start");
+        assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+
+    #[tokio::test]
     async fn every_address_is_told_when_all_refuse() {
         let error = connect_any(
             "both.example:1",

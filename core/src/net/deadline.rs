@@ -67,7 +67,8 @@ pub(super) fn shown(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         format!("{} ms", time.as_millis())
     } else {
-        format!("{} s", time.as_millis() as f64 / 1000.0)
+        let whole_millis = Duration::new(time.as_secs(), time.subsec_millis() * 1_000_000);
+        format!("{} s", whole_millis.as_secs_f64())
     }
 }
 
@@ -122,6 +123,6 @@ mod tests {
     fn times_are_shown_for_people() {
         assert_eq!(shown(Duration::from_millis(300)), "300 ms");
         assert_eq!(shown(10 * SECOND), "10 s");
-        assert_eq!(shown(Duration::from_millis(2500)), "2.5 s");
+        assert_eq!(shown(Duration::from_micros(2_500_003)), "2.5 s");
     }
 }

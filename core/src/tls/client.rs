@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::Pem;
 use super::danger::AnyCertificate;
+use super::pem::complaint;
 use super::provider::provider;
 use super::system::{root_verifier, system_verifier};
 use crate::error::{Error, Status};
@@ -192,7 +193,7 @@ pub(super) fn certified_key(
             }
             other => format!("the key in {key} cannot be used: {other}"),
         };
-        certificate.complaint(what).with_source(error)
+        complaint(what).with_source(error)
     })
 }
 
@@ -200,15 +201,14 @@ pub(super) fn certified_key(
 pub(super) fn checked_roots(files: &[Pem]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let mut roots = Vec::new();
     if files.is_empty() {
-        return Err(Error::new(
-            Status::TlsConfiguration,
+        return Err(complaint(
             "no root certificate was given: nothing could be trusted",
         ));
     }
     for file in files {
         for root in file.certificates()? {
             RootCertStore::empty().add(root.clone()).map_err(|error| {
-                file.complaint(format!(
+                complaint(format!(
                     "a certificate in {file} cannot be used as a root: {error}"
                 ))
                 .with_source(error)

@@ -41,7 +41,10 @@ impl Pem {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| self.unreadable(&text, error))?;
         if certificates.is_empty() {
-            return Err(self.complaint(format!("{self} holds no certificate{}", hint(&text))));
+            return Err(complaint(format!(
+                "{self} holds no certificate{}",
+                hint(&text)
+            )));
         }
         Ok(certificates)
     }
@@ -51,15 +54,10 @@ impl Pem {
         let text = self.read()?;
         PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
             pem::Error::NoItemsFound => {
-                self.complaint(format!("{self} holds no private key{}", hint(&text)))
+                complaint(format!("{self} holds no private key{}", hint(&text)))
             }
             error => self.unreadable(&text, error),
         })
-    }
-
-    /// An error about this file.
-    pub(super) fn complaint(&self, what: impl Into<String>) -> Error {
-        Error::new(Status::TlsConfiguration, what)
     }
 
     /// The text, overwritten when dropped: it may hold a key.
@@ -72,8 +70,7 @@ impl Pem {
 
     fn read_file(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
         let cannot = |error: std::io::Error| {
-            self.complaint(format!("cannot read {self}: {error}"))
-                .with_source(error)
+            complaint(format!("cannot read {self}: {error}")).with_source(error)
         };
         let file = File::open(path).map_err(cannot)?;
         // Taken in one piece, because a vector that grows leaves a copy of the key behind.
@@ -85,7 +82,7 @@ impl Pem {
             .read_to_end(&mut text)
             .map_err(cannot)?;
         if text.len() as u64 > LARGEST_FILE {
-            return Err(self.complaint(format!("{self} is too large to be a PEM file")));
+            return Err(complaint(format!("{self} is too large to be a PEM file")));
         }
         Ok(text)
     }
@@ -97,8 +94,7 @@ impl Pem {
             pem::Error::Base64Decode(_) => "a section is not base64".to_owned(),
             other => other.to_string(),
         };
-        self.complaint(format!("{self} is not good PEM: {what}{}", hint(text)))
-            .with_source(error)
+        complaint(format!("{self} is not good PEM: {what}{}", hint(text))).with_source(error)
     }
 }
 
@@ -116,6 +112,11 @@ impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pem({self})")
     }
+}
+
+/// An error about what the caller gave.
+pub(super) fn complaint(what: impl Into<String>) -> Error {
+    Error::new(Status::TlsConfiguration, what)
 }
 
 /// What the text seems to be instead.

@@ -10,7 +10,8 @@ use rustls::crypto::ring as backend;
 use rustls::crypto::CryptoProvider;
 use rustls::server::ProducesTickets;
 
-use crate::error::{Error, Status};
+use super::pem::complaint;
+use crate::error::Error;
 
 /// The provider, the same one for every configuration. Handed over wherever rustls wants one: a library that installed it for the
 /// whole process would take that choice from the program it lives in.
@@ -22,10 +23,6 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 /// Seals session tickets (RFC 5077, RFC 8446 section 4.6.1) under keys that change by themselves.
 pub(super) fn ticketer() -> Result<Arc<dyn ProducesTickets>, Error> {
     backend::Ticketer::new().map_err(|error| {
-        Error::new(
-            Status::TlsConfiguration,
-            "no random numbers for the keys of TLS session tickets",
-        )
-        .with_source(error)
+        complaint("no random numbers for the keys of TLS session tickets").with_source(error)
     })
 }

@@ -11,8 +11,9 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::Pem;
 use super::client::{certified_key, checked_roots, unusable};
+use super::pem::complaint;
 use super::provider::{provider, ticketer};
-use crate::error::{Error, Status};
+use crate::error::Error;
 
 /// The TLS options of a server. Clones are the same options: what [`reload`](Self::reload) changes, it changes for all.
 ///
@@ -32,7 +33,7 @@ pub struct ServerTls {
 
 impl ServerTls {
     /// From files: the chain with the server's own certificate first, and its private key. One file may hold both. Fails with
-    /// [`Status::TlsConfiguration`], naming the file.
+    /// [`TlsConfiguration`](crate::Status::TlsConfiguration), naming the file.
     pub fn from_pem_files(
         certificate: impl AsRef<Path>,
         key: impl AsRef<Path>,
@@ -63,10 +64,9 @@ impl ServerTls {
             .allow_unauthenticated()
             .build()
             .map_err(|error| {
-                Error::new(
-                    Status::TlsConfiguration,
-                    format!("the roots for client certificates cannot be used: {error}"),
-                )
+                complaint(format!(
+                    "the roots for client certificates cannot be used: {error}"
+                ))
                 .with_source(error)
             })?;
         let config = build(certificate, key, Some(Arc::clone(&clients)))?;

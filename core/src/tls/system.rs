@@ -14,8 +14,9 @@ use rustls::pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 
 use super::Pem;
+use super::pem::complaint;
 use super::provider::provider;
-use crate::error::{Error, Status};
+use crate::error::Error;
 
 /// Where distributions keep their bundle.
 const BUNDLES: &[&str] = &[
@@ -48,11 +49,7 @@ pub(super) fn root_verifier(roots: RootCertStore) -> Result<Arc<dyn ServerCertVe
         .build()
         .map(|verifier| verifier as Arc<dyn ServerCertVerifier>)
         .map_err(|error| {
-            Error::new(
-                Status::TlsConfiguration,
-                format!("the given roots cannot be used: {error}"),
-            )
-            .with_source(error)
+            complaint(format!("the given roots cannot be used: {error}")).with_source(error)
         })
 }
 
@@ -64,9 +61,7 @@ fn load(extra: &[CertificateDer<'static>]) -> Result<Arc<dyn ServerCertVerifier>
     Verifier::new_with_extra_roots(extra.iter().cloned(), provider())
         .map(|verifier| Arc::new(verifier) as Arc<dyn ServerCertVerifier>)
         .map_err(|error| {
-            Error::new(
-                Status::TlsConfiguration,
-                "this system has no trusted roots: install its ca-certificates package, or give the CA's file with ca=/…",
+            complaint("this system has no trusted roots: install its ca-certificates package, or give the CA's file with ca=/…",
             )
             .with_source(error)
         })
