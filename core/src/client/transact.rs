@@ -136,8 +136,10 @@ impl Connection {
                     }
                 }
                 step => {
-                    return Err(self
-                        .out_of_order(self.machine.waiting_for().unwrap_or(Phase::Command), &step));
+                    return Err(self.out_of_order(
+                        self.machine.waiting_for().unwrap_or(Phase::Command),
+                        &step,
+                    ));
                 }
             }
         }

@@ -307,9 +307,8 @@ impl Connection {
         }
     }
 
-    /// Looks for the end of a line, and remembers by which limit an over-long one is skipped.
+    /// Looks for the end of a line, and remembers by which limit an over-long one is skipped: to be called with it again.
     pub(super) fn find_line(&mut self, input: &[u8], limit: usize) -> Found {
-        let limit = self.skipping.unwrap_or(limit);
         let found = self.finder.find(input, limit, limits::SKIPPED_LINE);
         match found {
             Found::More { used: 0 } => {}
