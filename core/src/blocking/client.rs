@@ -62,7 +62,7 @@ impl Client {
                 Err(cut_short) => {
                     let mut result = None;
                     let rest = report_cut_short(&mut borrowed, cut_short, &mut |_, one| {
-                        result = Some(one)
+                        result = Some(one);
                     });
                     return result.unwrap_or_else(|| Err(rest.unwrap_or_else(no_connection)));
                 }
@@ -96,7 +96,7 @@ impl Client {
                 each(done + index, result);
             };
             let sending = async |connection: &mut Connection| {
-                connection.send_many(&mut batch, &mut report).await
+                connection.send_many(&mut batch, &mut report).await;
             };
             if let Err(cut_short) = borrowed.run(&call, ends, sending) {
                 return report_cut_short(&mut borrowed, cut_short, &mut report).map_or(Ok(()), Err);

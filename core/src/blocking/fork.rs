@@ -17,12 +17,12 @@ impl ForkGuard {
 
     /// Whether this is a child of the process that made the object. Its runtime and sockets must then be left alone:
     /// they are shared with the parent, and dropping them would take them out of its event loop.
-    pub(crate) fn is_child(&self) -> bool {
+    pub(crate) fn is_child(self) -> bool {
         std::process::id() != self.process
     }
 
     /// Fails in a child.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(self) -> Result<(), Error> {
         if self.is_child() {
             return Err(Error::new(
                 Status::Forked,
@@ -30,5 +30,13 @@ impl ForkGuard {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl ForkGuard {
+    /// As if another process had made the object.
+    pub(crate) fn of_another_process() -> Self {
+        Self { process: 0 }
     }
 }

@@ -312,3 +312,91 @@ impl Drop for Borrowed<'_> {
         self.pool.forget_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that greets one connection and tells what it hears afterwards.
+    fn server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            stream.write_all(b"220 test.example\r\n").unwrap();
+            let mut lines = Vec::new();
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                lines.push(
+                    line.unwrap()
+                        .split(' ')
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned(),
+                );
+                let _ = stream.write_all(b"250 ok\r\n");
+            }
+            lines
+        });
+        (port, thread)
+    }
+
+    fn pool(port: u16) -> Pool {
+        let mut options = Options::new();
+        options.set_server("127.0.0.1", Some(port)).unwrap();
+        Pool::new(options)
+    }
+
+    #[test]
+    fn a_pool_says_goodbye_on_its_idle_connections() {
+        let (port, server) = server();
+        let pool = pool(port);
+        drop(pool.borrow(&Call::default(), None).unwrap());
+        drop(pool);
+        assert_eq!(server.join().unwrap(), ["EHLO", "QUIT"]);
+    }
+
+    #[test]
+    fn in_a_child_every_call_fails_and_dropping_closes_without_a_word() {
+        let (port, server) = server();
+        let mut pool = pool(port);
+        drop(pool.borrow(&Call::default(), None).unwrap());
+        pool.guard = ForkGuard::of_another_process();
+        for pooled in &mut pool.lock().idle {
+            pooled.guard = ForkGuard::of_another_process();
+        }
+        let refused = pool.borrow(&Call::default(), None).err().unwrap();
+        assert_eq!(refused.status(), Status::Forked);
+        pool.close();
+        drop(pool);
+        assert_eq!(
+            server.join().unwrap(),
+            ["EHLO"],
+            "no QUIT, but the end of the stream"
+        );
+    }
+
+    #[test]
+    fn the_pool_is_bounded_and_waiting_for_it_ends() {
+        let (port, server) = server();
+        let mut pool = pool(port);
+        pool.options.set_max_connections(1).unwrap();
+        let borrowed = pool.borrow(&Call::default(), None).unwrap();
+        let soon = Some(Instant::now() + Duration::from_millis(60));
+        let refused = pool.borrow(&Call::default(), soon).err().unwrap();
+        assert_eq!(
+            (refused.status(), refused.phase()),
+            (Status::Timeout, Some(Phase::Pool))
+        );
+        drop(borrowed);
+        pool.close();
+        let refused = pool.borrow(&Call::default(), None).err().unwrap();
+        assert_eq!(refused.status(), Status::Closed);
+        server.join().unwrap();
+    }
+}

@@ -109,7 +109,7 @@ impl Options {
             "tls" => {
                 self.set_tls(value.parse().map_err(|e: InvalidTlsPolicy| {
                     Error::invalid(format!("{e}; {value:?} is not"))
-                })?)
+                })?);
             }
             "ca" => {
                 let roots = Roots::Only(vec![Pem::file(value)]);

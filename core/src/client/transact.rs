@@ -33,7 +33,7 @@ impl Connection {
     ) -> Result<Outcome, Error> {
         let mut result = None;
         self.drive(&mut std::iter::once((envelope, content)), &mut |_, one| {
-            result = Some(one)
+            result = Some(one);
         })
         .await;
         result.unwrap_or_else(|| {
@@ -47,9 +47,9 @@ impl Connection {
     /// Sends many messages, calling `each` with the index and the result of every one that was tried, in order. Where the server
     /// allows it (RFC 2920), the envelope of a message leaves with the last bytes of the one before it. If the
     /// connection fails, the messages that were not tried yet are still in `messages`.
-    pub async fn send_many<'a>(
+    pub async fn send_many(
         &mut self,
-        messages: &mut (dyn Iterator<Item = (Envelope, Content<'a>)> + Send),
+        messages: &mut (dyn Iterator<Item = (Envelope, Content<'_>)> + Send),
         each: &mut Report<'_>,
     ) {
         self.drive(messages, each).await;
@@ -149,22 +149,19 @@ impl Connection {
     fn prepare(&self, envelope: Envelope, content: &Content<'_>) -> Result<Envelope, Error> {
         let mut parameters = envelope.parameters().clone();
         let eight_bit_offered = self.capabilities().has("8BITMIME");
-        let length = match content.as_bytes() {
-            Some(message) => {
-                if self.options.line_ends == LineEnds::Refuse {
-                    check_line_ends(message)?;
-                }
-                if !message.is_ascii() {
-                    parameters.body = Some(BodyType::EightBitMime);
-                }
-                Some(length_on_the_wire(message))
+        let length = if let Some(message) = content.as_bytes() {
+            if self.options.line_ends == LineEnds::Refuse {
+                check_line_ends(message)?;
             }
-            None => {
-                if eight_bit_offered && parameters.body.is_none() {
-                    parameters.body = Some(BodyType::EightBitMime);
-                }
-                content.length()
+            if !message.is_ascii() {
+                parameters.body = Some(BodyType::EightBitMime);
             }
+            Some(length_on_the_wire(message))
+        } else {
+            if eight_bit_offered && parameters.body.is_none() {
+                parameters.body = Some(BodyType::EightBitMime);
+            }
+            content.length()
         };
         if parameters.body == Some(BodyType::EightBitMime) && !eight_bit_offered {
             let text = "the message has bytes outside ASCII and the server does not offer 8BITMIME: encode it as quoted-printable or base64";
@@ -308,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_declared_size_counts_every_line_end_as_crlf() {
-        assert_eq!(length_on_the_wire(b"a\r\nb\nc\n\n"), 12);
+        assert_eq!(length_on_the_wire(b"a\r\nb\nc\n\n"), 11);
         assert_eq!(length_on_the_wire(b"\n"), 2);
         assert_eq!(length_on_the_wire(b""), 0);
     }

@@ -250,7 +250,10 @@ mod tests {
                 "{text:?}"
             );
         }
-        let many: String = (0..=limits::PARAMETERS).map(|n| format!(" X{n}")).collect();
+        let many = (0..=limits::PARAMETERS)
+            .map(|n| format!(" X{n}"))
+            .collect::<Vec<_>>()
+            .concat();
         assert_eq!(RcptParameters::parse(&many), Err(InvalidParameter::TooMany));
     }
 

@@ -150,14 +150,10 @@ impl Reply {
     /// Appends the reply as it goes on the wire. `enhanced` says whether the enhanced status code is sent, which it is
     /// not in the greeting and in the replies to HELO, EHLO and LHLO (RFC 2034 section 4).
     pub fn write_to(&self, out: &mut Vec<u8>, enhanced: bool) {
-        let digits = [
-            b'0' + (self.code / 100) as u8,
-            b'0' + (self.code / 10 % 10) as u8,
-            b'0' + (self.code % 10) as u8,
-        ];
+        let digits = self.code.to_string();
         let mut lines = self.lines().peekable();
         while let Some(line) = lines.next() {
-            out.extend_from_slice(&digits);
+            out.extend_from_slice(digits.as_bytes());
             out.push(if lines.peek().is_some() { b'-' } else { b' ' });
             if let Some(status) = self.enhanced.filter(|_| enhanced) {
                 out.extend_from_slice(status.to_string().as_bytes());

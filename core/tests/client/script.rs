@@ -7,21 +7,21 @@ use std::time::Duration;
 
 /// A server whose connections are each handled by one script, in order. Dropping it joins its thread, which fails the test if
 /// the client did something else than the script expects.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     thread: Option<JoinHandle<()>>,
 }
 
 /// One connection as the script sees it.
-pub struct Session {
+pub(crate) struct Session {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
 }
 
-pub type Script = Box<dyn FnOnce(&mut Session) + Send>;
+pub(crate) type Script = Box<dyn FnOnce(&mut Session) + Send>;
 
 impl Server {
-    pub fn new(scripts: Vec<Script>) -> Self {
+    pub(crate) fn new(scripts: Vec<Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
@@ -42,16 +42,16 @@ impl Server {
     }
 
     /// A server with one connection.
-    pub fn once(script: impl FnOnce(&mut Session) + Send + 'static) -> Self {
+    pub(crate) fn once(script: impl FnOnce(&mut Session) + Send + 'static) -> Self {
         Self::new(vec![Box::new(script)])
     }
 
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.address.port()
     }
 
     /// Waits for the script to end and fails with it.
-    pub fn join(mut self) {
+    pub(crate) fn join(mut self) {
         if let Some(thread) = self.thread.take()
             && let Err(panic) = thread.join()
         {
@@ -62,14 +62,14 @@ impl Server {
 
 impl Session {
     /// Says lines, in one write.
-    pub fn say(&mut self, lines: &str) {
+    pub(crate) fn say(&mut self, lines: &str) {
         let _ = self
             .stream
             .write_all(lines.replace('\n', "\r\n").as_bytes());
     }
 
     /// Expects these command lines, and nothing about how they are grouped.
-    pub fn hear(&mut self, lines: &str) {
+    pub(crate) fn hear(&mut self, lines: &str) {
         for line in lines.lines() {
             let mut heard = String::new();
             self.reader.read_line(&mut heard).unwrap();
@@ -78,7 +78,7 @@ impl Session {
     }
 
     /// Expects one line that begins like this and gives it.
-    pub fn hear_start(&mut self, start: &str) -> String {
+    pub(crate) fn hear_start(&mut self, start: &str) -> String {
         let mut heard = String::new();
         self.reader.read_line(&mut heard).unwrap();
         assert!(
@@ -89,34 +89,37 @@ impl Session {
     }
 
     /// Greets, and answers EHLO with these extensions.
-    pub fn welcome(&mut self, extensions: &[&str]) {
+    pub(crate) fn welcome(&mut self, extensions: &[&str]) {
         self.say("220 script.example ESMTP\n");
         self.hear_start("EHLO ");
         let mut lines = vec!["script.example"];
         lines.extend(extensions);
         let last = lines.len() - 1;
-        let reply: String = lines
-            .iter()
-            .enumerate()
-            .map(|(i, line)| format!("250{}{line}\n", if i == last { ' ' } else { '-' }))
-            .collect();
+        let mut reply = String::new();
+        for (i, line) in lines.iter().enumerate() {
+            reply.push_str(if i == last { "250 " } else { "250-" });
+            reply.push_str(line);
+            reply.push('\n');
+        }
         self.say(&reply);
     }
 
     /// Takes a message up to its end mark, as it was on the wire, and gives it without the mark.
-    pub fn body(&mut self) -> Vec<u8> {
+    pub(crate) fn body(&mut self) -> Vec<u8> {
         let mut body = Vec::new();
         while !body.ends_with(b"\r\n.\r\n") && body != b".\r\n" {
-            if self.reader.read_until(b'\n', &mut body).unwrap() == 0 {
-                panic!("the message was cut: {:?}", String::from_utf8_lossy(&body));
-            }
+            assert!(
+                self.reader.read_until(b'\n', &mut body).unwrap() != 0,
+                "the message was cut: {:?}",
+                String::from_utf8_lossy(&body)
+            );
         }
         body.truncate(body.len() - 3);
         body
     }
 
     /// One whole transaction that is accepted, with PIPELINING or without.
-    pub fn accept_one(&mut self) -> Vec<u8> {
+    pub(crate) fn accept_one(&mut self) -> Vec<u8> {
         self.hear_start("MAIL FROM:");
         self.say("250 2.1.0 ok\n");
         self.hear_start("RCPT TO:");
@@ -129,13 +132,13 @@ impl Session {
     }
 
     /// Expects QUIT and answers it.
-    pub fn goodbye(&mut self) {
+    pub(crate) fn goodbye(&mut self) {
         self.hear("QUIT");
         self.say("221 2.0.0 bye\n");
     }
 
     /// Expects the client to close.
-    pub fn closed(&mut self) {
+    pub(crate) fn closed(&mut self) {
         let mut rest = Vec::new();
         let _ = self.reader.read_to_end(&mut rest);
         assert_eq!(
@@ -147,7 +150,7 @@ impl Session {
     }
 
     /// Hangs up.
-    pub fn hang_up(&mut self) {
+    pub(crate) fn hang_up(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }
