@@ -3,6 +3,7 @@
 //! - [`proto`]: the protocol machines, without I/O; [`sasl`]: the authentication mechanisms, likewise.
 //! - [`error`] and [`outcome`]: what every call reports, with numbers that are the same in every language.
 //! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
+//! - `server` (feature `io`): the async server.
 //! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
 
 #[cfg(feature = "io")]
@@ -11,11 +12,13 @@ pub mod blocking;
 pub mod client;
 pub mod error;
 #[cfg(feature = "io")]
-#[allow(dead_code, unused_imports)] // until the server that stands on it is there
+#[allow(dead_code)] // until the blocking server that stands on it is there
 mod net;
 pub mod outcome;
 pub mod proto;
 pub mod sasl;
+#[cfg(feature = "io")]
+pub mod server;
 #[cfg(feature = "io")]
 pub mod tls;
 

@@ -1,0 +1,278 @@
+//! The message behind DATA, as a stream: nothing is read from the client before the application asks for it.
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::time::timeout;
+
+use super::buffer::READ_BUFFER;
+use super::channel::{Channel, Ended};
+use crate::error::{Error, Phase, Status};
+use crate::proto::server::{Answer, Event};
+use crate::proto::{Need, Progress, Reply};
+
+/// What is smaller is copied, so that a small message does not keep a large read buffer.
+const COPIED: usize = 16 * 1024;
+
+/// No memory for a message now (RFC 5321 section 4.2.3).
+pub(super) const NO_MEMORY: Reply = Reply::fixed(
+    452,
+    Some((4, 3, 1)),
+    "Insufficient system storage, try again later",
+);
+
+/// A message that a client sends: dots and end mark are removed, line ends are CRLF.
+///
+/// Dropping a future of its methods loses nothing.
+pub struct Body<'a> {
+    pub(super) channel: &'a mut Channel,
+    pub(super) stage: Stage,
+}
+
+/// How far a message has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// DATA was not answered yet.
+    Offered,
+    /// Its 354 was given.
+    Open,
+    /// All of it was read: so many octets.
+    Whole(u64),
+    /// It is refused: by the machine, which answers its end by itself, or with this reply.
+    Refused(Option<Reply>),
+    /// The connection is gone.
+    Lost(Ended),
+}
+
+/// A part of the message inside the read buffer: from `start` to `end`; up to `used` the buffer is done with.
+struct Part {
+    start: usize,
+    end: usize,
+    used: usize,
+}
+
+impl Body<'_> {
+    /// The next octets of the message, or `None` once all of it was given.
+    ///
+    /// They are a part of the buffer that they were read into, and count towards
+    /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped. While there is no
+    /// memory this waits, and so does the client.
+    ///
+    /// Fails where the message cannot come whole: it is too big or has a bare CR or LF ([`Status::Protocol`]), the connection is
+    /// gone or the client too slow, or no memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the
+    /// message is then to be dropped.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        if !self.channel.shared.memory.has_room() {
+            let idle = self.channel.shared.options.idle_timeout;
+            if timeout(idle, self.channel.shared.memory.room())
+                .await
+                .is_err()
+            {
+                return Err(self.no_memory());
+            }
+        }
+        let Some(part) = self.next_part().await? else {
+            return Ok(None);
+        };
+        let octets = if part.end - part.start < COPIED {
+            self.copy(&part, BytesMut::new())
+        } else {
+            self.split(&part)
+        };
+        Ok(Some(self.charge(octets.freeze())))
+    }
+
+    /// All that is left of the message, in pieces. Fails as [`chunk`](Self::chunk) does, and at once where there is no memory: two
+    /// sessions that wait for each other's memory would wait for ever.
+    pub async fn collect(&mut self) -> Result<Vec<Bytes>, Error> {
+        let mut pieces = Vec::new();
+        // Small parts are gathered in here.
+        let mut tail = BytesMut::new();
+        while let Some(part) = self.next_part().await? {
+            if part.end - part.start < COPIED {
+                tail = self.copy(&part, tail);
+                if tail.len() + COPIED < READ_BUFFER {
+                    continue;
+                }
+                pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
+            } else {
+                if !tail.is_empty() {
+                    pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
+                }
+                let octets = self.split(&part);
+                pieces.push(self.charge(octets.freeze()));
+            }
+            if !self.channel.shared.memory.has_room() {
+                return Err(self.no_memory());
+            }
+        }
+        if !tail.is_empty() {
+            pieces.push(self.charge(tail.freeze()));
+        }
+        Ok(pieces)
+    }
+
+    /// Whether the client has begun to send, because a chunk was asked for.
+    pub fn is_begun(&self) -> bool {
+        !matches!(self.stage, Stage::Offered)
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Part>, Error> {
+        if matches!(self.stage, Stage::Offered) {
+            // An answer is owed as long as the message is only offered.
+            let _ = self.channel.machine.answer(Answer::Accept);
+            self.channel.begin_body();
+            self.stage = Stage::Open;
+        }
+        loop {
+            match &self.stage {
+                Stage::Whole(_) => return Ok(None),
+                Stage::Offered | Stage::Open => {}
+                Stage::Refused(_) => return Err(self.refused()),
+                Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
+            }
+            match self.parse() {
+                Ok(Some(part)) => return Ok(Some(part)),
+                Ok(None) if matches!(self.stage, Stage::Open) => {
+                    if let Err(ended) = self.channel.fill().await {
+                        self.stage = Stage::Lost(ended);
+                    }
+                }
+                Ok(None) => {}
+                Err(ended) => self.stage = Stage::Lost(ended),
+            }
+        }
+    }
+
+    /// Gathers what the buffer holds of the message, moving it together where dots were removed.
+    fn parse(&mut self) -> Result<Option<Part>, Ended> {
+        let Channel { machine, input, .. } = &mut *self.channel;
+        let mut part: Option<Part> = None;
+        let mut at = 0;
+        let stage = loop {
+            let progress = machine
+                .receive(&input[at..])
+                .map_err(|violation| Ended::violation(&violation, Phase::Body))?;
+            let (used, piece) = match progress {
+                Progress::Event { used, event } => match event {
+                    Event::Body(piece) => (used, Ok((place_of(piece, input), piece.len()))),
+                    Event::EndOfData { size } => (used, Err(Some(Stage::Whole(size)))),
+                    Event::Discarded => (used, Err(Some(Stage::Refused(None)))),
+                    // No other event comes while a message does.
+                    _ => (used, Err(None)),
+                },
+                Progress::Need { used, need } => match need {
+                    Need::Close => (used, Err(Some(Stage::Refused(None)))),
+                    _ => (used, Err(None)),
+                },
+            };
+            match piece {
+                Ok((Some(place), len)) => {
+                    let part = part.get_or_insert(Part {
+                        start: place,
+                        end: place,
+                        used: 0,
+                    });
+                    if part.end != place {
+                        input.copy_within(place..place + len, part.end);
+                    }
+                    part.end += len;
+                }
+                // A CR that the decoder had withheld behind a dot: the two left room for it, unless that was in the last buffer.
+                Ok((None, _)) => match &mut part {
+                    Some(part) => {
+                        input[part.end] = b'\r';
+                        part.end += 1;
+                    }
+                    None if at > 0 => {
+                        input[at - 1] = b'\r';
+                        part = Some(Part {
+                            start: at - 1,
+                            end: at,
+                            used: 0,
+                        });
+                    }
+                    None => {
+                        let rest = input.split();
+                        input.reserve(rest.len() + 1);
+                        input.extend_from_slice(b"\r");
+                        input.extend_from_slice(&rest);
+                        part = Some(Part {
+                            start: 0,
+                            end: 1,
+                            used: 0,
+                        });
+                        at = 1;
+                    }
+                },
+                Err(stage) => {
+                    at += used;
+                    break stage;
+                }
+            }
+            at += used;
+        };
+        if let Some(stage) = stage {
+            self.stage = stage;
+        }
+        match part {
+            Some(part) if !matches!(self.stage, Stage::Refused(_)) => {
+                Ok(Some(Part { used: at, ..part }))
+            }
+            _ => {
+                input.advance(at);
+                Ok(None)
+            }
+        }
+    }
+
+    fn copy(&mut self, part: &Part, mut to: BytesMut) -> BytesMut {
+        to.extend_from_slice(&self.channel.input[part.start..part.end]);
+        self.channel.input.advance(part.used);
+        to
+    }
+
+    fn split(&mut self, part: &Part) -> BytesMut {
+        let input = &mut self.channel.input;
+        input.advance(part.start);
+        let octets = input.split_to(part.end - part.start);
+        input.advance(part.used - part.end);
+        octets
+    }
+
+    fn charge(&self, octets: Bytes) -> Bytes {
+        self.channel.shared.memory.charge(octets)
+    }
+
+    fn no_memory(&mut self) -> Error {
+        if matches!(self.stage, Stage::Open | Stage::Whole(_)) {
+            self.stage = Stage::Refused(Some(NO_MEMORY));
+        }
+        self.refused()
+    }
+
+    fn refused(&self) -> Error {
+        let (status, text) = match &self.stage {
+            Stage::Refused(Some(_)) => (Status::NoMemory, "there is no memory for the message"),
+            _ => (
+                Status::Protocol,
+                "the message is refused: it is too big, or has a CR or LF alone",
+            ),
+        };
+        Error::new(status, text)
+            .at(Phase::Body)
+            .with_peer(self.channel.info.peer())
+    }
+}
+
+impl std::fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body")
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where `piece` lies in `buffer`, if it does.
+fn place_of(piece: &[u8], buffer: &[u8]) -> Option<usize> {
+    let place = piece.as_ptr().addr().checked_sub(buffer.as_ptr().addr())?;
+    (place + piece.len() <= buffer.len()).then_some(place)
+}

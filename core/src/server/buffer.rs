@@ -1,0 +1,84 @@
+//! Read buffers, shared by the sessions of a thread: a session that waits for its client holds none.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+/// The size of a read buffer, in octets. Larger ones leave the processor's cache, smaller ones cost more system calls.
+pub(crate) const READ_BUFFER: usize = 64 * 1024;
+
+/// Buffers that a thread keeps for later.
+const KEPT: usize = 8;
+
+thread_local! {
+    static POOL: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Makes room in `buffer`: all of [`READ_BUFFER`] if it is empty, and at least `least` octets behind what it holds.
+pub(crate) fn make_room(buffer: &mut BytesMut, least: usize) {
+    if buffer.capacity() == 0 {
+        *buffer = POOL
+            .try_with(|pool| pool.borrow_mut().pop())
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER));
+    } else if buffer.is_empty() {
+        // The memory is had again unless a part of it was handed out and is still held.
+        buffer.reserve(READ_BUFFER);
+    } else if buffer.capacity() - buffer.len() < least {
+        buffer.reserve(READ_BUFFER);
+    }
+}
+
+/// Takes the memory of an empty buffer back, unless a part of it was handed out and is still held.
+pub(crate) fn give_back(buffer: &mut BytesMut) {
+    if !buffer.is_empty() || buffer.capacity() == 0 {
+        return;
+    }
+    let mut taken = std::mem::take(buffer);
+    if taken.try_reclaim(READ_BUFFER) {
+        // A thread that ends has no pool any more, and needs none.
+        let _ = POOL.try_with(|pool| {
+            let mut pool = pool.borrow_mut();
+            if pool.len() < KEPT {
+                pool.push(taken);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_comes_back_unless_a_part_of_it_is_held() {
+        let mut buffer = BytesMut::new();
+        make_room(&mut buffer, 1);
+        let address = buffer.as_ptr();
+        buffer.extend_from_slice(b"hello");
+        let part = buffer.split().freeze();
+        give_back(&mut buffer);
+        make_room(&mut buffer, 1);
+        assert_ne!(buffer.as_ptr(), address, "the part is still held");
+        assert_eq!(part, "hello");
+
+        let address = buffer.as_ptr();
+        buffer.extend_from_slice(b"hello");
+        drop(buffer.split().freeze());
+        give_back(&mut buffer);
+        assert_eq!(buffer.capacity(), 0);
+        make_room(&mut buffer, 1);
+        assert_eq!(buffer.as_ptr(), address);
+        assert!(buffer.capacity() >= READ_BUFFER);
+    }
+
+    #[test]
+    fn room_is_made_behind_what_is_kept() {
+        let mut buffer = BytesMut::with_capacity(8);
+        buffer.extend_from_slice(b"12345678");
+        make_room(&mut buffer, 1);
+        assert_eq!(&buffer[..], b"12345678");
+        assert!(buffer.capacity() - buffer.len() >= READ_BUFFER);
+    }
+}

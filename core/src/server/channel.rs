@@ -1,0 +1,350 @@
+//! A client's connection with its machine: reading, writing, TLS, and the limits of time around each wait.
+
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::SessionInfo;
+use super::buffer::{READ_BUFFER, give_back, make_room};
+use super::limits::Admission;
+use super::serve::Shared;
+use crate::error::{Error, Phase, Status};
+use crate::net::Stream;
+use crate::proto::server::Connection;
+use crate::proto::{Reply, Violation};
+
+/// How long a client that is slower than the least rate is given before it counts.
+const SLOW_START: Duration = Duration::from_secs(60);
+
+/// How long the other side is given to take our last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What is read of a client that goes on talking behind our last words.
+const LINGER: usize = 256 * 1024;
+
+static IDLE: Reply = Reply::fixed(421, Some((4, 4, 2)), "Timeout, closing the connection");
+static TOO_SLOW: Reply = Reply::fixed(421, Some((4, 4, 2)), "Too slow, closing the connection");
+static SHUTTING_DOWN: Reply = Reply::fixed(421, Some((4, 3, 2)), "Shutting down");
+
+/// One client's connection.
+pub(super) struct Channel {
+    /// Dropped before the stream: from then on the descriptor may be anybody's.
+    admission: Admission,
+    pub(super) machine: Connection,
+    /// What was read and not used yet.
+    pub(super) input: BytesMut,
+    pub(super) info: SessionInfo,
+    pub(super) shared: Arc<Shared>,
+    /// `None` while TLS begins, and after it failed.
+    stream: Option<Stream>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    shutdown: Pin<Box<OwnedNotified>>,
+    /// When the session has lasted too long.
+    end: Instant,
+    /// How long the message that comes has been waited for, and what was read meanwhile.
+    body_wait: Duration,
+    body_octets: u64,
+}
+
+/// Why a session is over before its client said QUIT.
+#[derive(Debug)]
+pub(super) struct Ended {
+    status: Status,
+    phase: Phase,
+    text: String,
+}
+
+/// What came of waiting for the client.
+enum Woken {
+    Read(std::io::Result<usize>),
+    TimeOut,
+    Shutdown,
+}
+
+impl Ended {
+    pub(super) fn new(status: Status, phase: Phase, text: impl Into<String>) -> Self {
+        Self {
+            status,
+            phase,
+            text: text.into(),
+        }
+    }
+
+    pub(super) fn error(&self, info: &SessionInfo) -> Error {
+        Error::new(self.status, self.text.clone())
+            .at(self.phase)
+            .with_peer(info.peer())
+            .with_tls(info.tls().cloned())
+    }
+
+    pub(super) fn violation(violation: &Violation, phase: Phase) -> Self {
+        Self::new(Status::Protocol, phase, violation.to_string())
+    }
+
+    fn io(error: &std::io::Error, phase: Phase) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::TimedOut => Self::new(
+                Status::Timeout,
+                phase,
+                "the client does not read what is sent to it",
+            ),
+            _ => Self::new(Status::ConnectionLost, phase, error.to_string()),
+        }
+    }
+}
+
+impl Channel {
+    pub(super) fn new(
+        stream: Stream,
+        info: SessionInfo,
+        admission: Admission,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            admission,
+            machine: Connection::new(Arc::clone(&shared.config), None),
+            input: BytesMut::new(),
+            info,
+            stream: Some(stream),
+            alarm: None,
+            shutdown: Box::pin(shared.stop.notified()),
+            end: Instant::now() + shared.options.session_timeout,
+            body_wait: Duration::ZERO,
+            body_octets: 0,
+            shared,
+        }
+    }
+
+    /// A message begins.
+    pub(super) fn begin_body(&mut self) {
+        self.body_wait = Duration::ZERO;
+        self.body_octets = 0;
+    }
+
+    /// Sends what there is to send, then reads once.
+    pub(super) async fn fill(&mut self) -> Result<(), Ended> {
+        loop {
+            if self.machine.has_output() {
+                self.flush().await?;
+                // The machine holds commands back while too much waits to be sent.
+                if !self.input.is_empty() {
+                    return Ok(());
+                }
+            }
+            // A transaction may come to its end, all else is told.
+            if self.shared.stop.begun() && self.machine.envelope().is_none() {
+                self.machine.shut_down(SHUTTING_DOWN.clone());
+                if self.machine.is_closing() {
+                    return Ok(());
+                }
+            }
+            let begun = Instant::now();
+            let phase = self.phase();
+            let (until, reply) = self.limit(begun, phase);
+            match self.read(until).await {
+                Woken::Read(Ok(0)) => {
+                    let text = "the client closed the connection";
+                    return Err(Ended::new(Status::ConnectionLost, phase, text));
+                }
+                Woken::Read(Ok(octets)) => {
+                    if phase == Phase::Body {
+                        self.body_wait += begun.elapsed();
+                        self.body_octets += octets as u64;
+                    }
+                    return Ok(());
+                }
+                Woken::Read(Err(error)) => return Err(Ended::io(&error, phase)),
+                // Looked at again above; time may be shorter now.
+                Woken::Shutdown => {}
+                Woken::TimeOut => {
+                    self.machine.abort(reply);
+                    let text = format!("the session was ended: {}", reply.text());
+                    return Err(Ended::new(Status::Timeout, phase, text));
+                }
+            }
+        }
+    }
+
+    /// Sends what there is to send.
+    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
+        let phase = self.phase();
+        let until = Instant::now() + self.shared.options.idle_timeout;
+        let Some(stream) = self.stream.as_mut() else {
+            return Err(gone(phase));
+        };
+        let (machine, alarm) = (&mut self.machine, &mut self.alarm);
+        let sent = poll_fn(|cx| {
+            while machine.has_output() {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let mut count = 0;
+                for (place, slice) in slices.iter_mut().zip(machine.transmit()) {
+                    *place = slice;
+                    count += 1;
+                }
+                match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]) {
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+                    }
+                    Poll::Ready(Ok(octets)) => machine.sent(octets),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return or_alarm(alarm, cx, until),
+                }
+            }
+            match Pin::new(&mut *stream).poll_flush(cx) {
+                Poll::Pending => or_alarm(alarm, cx, until),
+                ready @ Poll::Ready(_) => ready,
+            }
+        });
+        sent.await.map_err(|error| Ended::io(&error, phase))
+    }
+
+    /// Does the handshake of STARTTLS, or of a listener where TLS comes first.
+    pub(super) async fn begin_tls(&mut self, implicit: bool) -> Result<(), Ended> {
+        self.flush().await?;
+        let tls = self.shared.tls();
+        let (Some(tls), Some(stream)) = (tls, self.stream.take()) else {
+            return Err(gone(Phase::Tls));
+        };
+        self.admission.set_socket(None);
+        // Boxed: a handshake is large, and short against the session whose size it would add to.
+        let handshake = Box::pin(stream.into_tls_server(&tls));
+        let (stream, tls) = timeout(self.shared.options.handshake_timeout, handshake)
+            .await
+            .map_err(|_| {
+                Ended::new(
+                    Status::Timeout,
+                    Phase::Tls,
+                    "the TLS handshake took too long",
+                )
+            })?
+            .map_err(|error| Ended::new(error.status(), Phase::Tls, error.message()))?;
+        self.admission.set_socket(Some(stream.raw_fd()));
+        self.stream = Some(stream);
+        self.info.set_tls(tls.clone());
+        if implicit {
+            self.machine = Connection::new(Arc::clone(&self.shared.config), Some(tls));
+            return Ok(());
+        }
+        self.machine
+            .secured(&self.input, tls)
+            .map_err(|violation| Ended::violation(&violation, Phase::Tls))
+    }
+
+    /// Says the last words and closes. After `quit` nobody talks any more; else what the client still sends is read for a moment, for
+    /// a connection that is closed over unread bytes is reset, and the last words are lost with it.
+    pub(super) async fn close(&mut self, quit: bool) {
+        let closing = async {
+            if self.machine.has_output() && self.flush().await.is_err() {
+                return;
+            }
+            let Some(stream) = self.stream.as_mut() else {
+                return;
+            };
+            if stream.shutdown().await.is_err() || quit {
+                return;
+            }
+            let mut read = 0;
+            while read < LINGER {
+                self.input.clear();
+                make_room(&mut self.input, READ_BUFFER);
+                match stream.read_buf(&mut self.input).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(octets) => read += octets,
+                }
+            }
+        };
+        let _ = timeout(LAST_WORDS, closing).await;
+        self.input.clear();
+        give_back(&mut self.input);
+    }
+
+    /// What the session waits for.
+    pub(super) fn phase(&self) -> Phase {
+        self.machine.waiting_for().unwrap_or(Phase::Idle)
+    }
+
+    /// Until when the client is waited for, and what it is told then.
+    fn limit(&self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
+        let options = &self.shared.options;
+        let mut limit = (now + options.idle_timeout, &IDLE);
+        if phase == Phase::Body
+            && let Some(seconds) = self.body_octets.checked_div(options.least_rate)
+        {
+            let allowed = SLOW_START.saturating_add(Duration::from_secs(seconds));
+            let left = allowed.saturating_sub(self.body_wait);
+            if now + left < limit.0 {
+                limit = (now + left, &TOO_SLOW);
+            }
+        }
+        if self.end < limit.0 {
+            limit = (self.end, &IDLE);
+        }
+        match self.shared.stop.deadline() {
+            Some(deadline) if deadline < limit.0 => (deadline, &SHUTTING_DOWN),
+            _ => limit,
+        }
+    }
+
+    /// Reads once. A buffer is held only while there is something in it.
+    async fn read(&mut self, until: Instant) -> Woken {
+        let Some(stream) = self.stream.as_mut() else {
+            return Woken::Read(Ok(0));
+        };
+        let heed_shutdown = !self.shared.stop.begun();
+        let (input, alarm) = (&mut self.input, &mut self.alarm);
+        let (shutdown, stop) = (&mut self.shutdown, &self.shared.stop);
+        poll_fn(|cx| {
+            make_room(input, 1);
+            let read = pin!(stream.read_buf(input));
+            if let Poll::Ready(result) = read.poll(cx) {
+                return Poll::Ready(Woken::Read(result));
+            }
+            give_back(input);
+            if heed_shutdown && (shutdown.as_mut().poll(cx).is_ready() || stop.begun()) {
+                return Poll::Ready(Woken::Shutdown);
+            }
+            poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
+        })
+        .await
+    }
+}
+
+fn gone(phase: Phase) -> Ended {
+    Ended::new(Status::ConnectionLost, phase, "the connection is gone")
+}
+
+fn or_alarm(
+    alarm: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+    until: Instant,
+) -> Poll<std::io::Result<()>> {
+    poll_alarm(alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// Waits until `until`. The one timer of a session is moved only where it goes off too early or would go off too late: most waits
+/// are over long before, and cost it nothing.
+fn poll_alarm(
+    alarm: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+    until: Instant,
+) -> Poll<()> {
+    let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
+    if alarm.deadline() > until {
+        alarm.as_mut().reset(until);
+    }
+    while alarm.as_mut().poll(cx).is_ready() {
+        if alarm.deadline() >= until {
+            return Poll::Ready(());
+        }
+        alarm.as_mut().reset(until);
+    }
+    Poll::Pending
+}

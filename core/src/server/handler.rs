@@ -1,0 +1,143 @@
+//! What an application brings to a server: a [`Handler`] that makes a [`Session`] for each connection.
+
+use std::future::{Future, ready};
+
+use super::{Answer, Answers, Body, SessionInfo};
+use crate::error::Error;
+use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
+use crate::sasl::Credentials;
+
+/// Makes the sessions of a server.
+pub trait Handler: Send + Sync + 'static {
+    /// What it makes.
+    type Session: Session;
+
+    /// A client has connected. Nothing was said yet, and TLS did not begin; [`Session::connect`] answers.
+    fn session(&self, info: &SessionInfo) -> Self::Session;
+}
+
+/// One client's session, from the greeting to the end of the connection: it answers what the client says.
+///
+/// Every hook but [`message`](Self::message) has an answer already, the usual one. Hooks of one session never run at the same
+/// time. A hook may take its time: nothing is read from this client meanwhile. One that panics is answered 451, and the session
+/// goes on. When the server is shut down and its grace is over, a running hook is dropped where it awaits.
+///
+/// [`Options::set_hooks`](super::Options::set_hooks) says which hooks are asked; without it these are: connect, hello, mail,
+/// recipients, message, reset, quit and disconnect.
+pub trait Session: Send + 'static {
+    /// The client has connected. [`Answer::Accept`] greets it with 220; a 421 or 554 turns it away.
+    fn connect(&mut self, info: &SessionInfo) -> impl Future<Output = Answer> + Send {
+        let _ = info;
+        ready(Answer::Accept)
+    }
+
+    /// EHLO, HELO or LHLO with what the client calls itself, which nobody has verified.
+    fn hello(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
+        let _ = (info, name);
+        ready(Answer::Accept)
+    }
+
+    /// AUTH with what the client said. Users of [`Options::add_user`](super::Options::add_user) are answered without asking.
+    /// The credentials ask for no other identity than their own.
+    fn auth(
+        &mut self,
+        info: &SessionInfo,
+        credentials: Credentials,
+    ) -> impl Future<Output = Answer> + Send {
+        let _ = (info, credentials);
+        ready(Answer::Reply(BAD_CREDENTIALS))
+    }
+
+    /// MAIL: a transaction begins.
+    fn mail(
+        &mut self,
+        info: &SessionInfo,
+        reverse_path: &ReversePath,
+        parameters: &MailParameters,
+    ) -> impl Future<Output = Answer> + Send {
+        let _ = (info, reverse_path, parameters);
+        ready(Answer::Accept)
+    }
+
+    /// RCPT: one recipient, or several that the client sent in one go. Each is answered by its place.
+    fn recipients(
+        &mut self,
+        info: &SessionInfo,
+        recipients: &[Recipient],
+    ) -> impl Future<Output = Answers> + Send {
+        let _ = (info, recipients);
+        ready(Answers::accept())
+    }
+
+    /// The client wants to send a message: DATA. What comes with the envelope is what was accepted.
+    ///
+    /// Nothing of the message is on its way before the first [`Body::chunk`], so an answer without one refuses the message
+    /// before it is sent. What was not read when the answer is given is drained within the limits. Accepting means to be
+    /// responsible for the message from then on (RFC 5321 section 4.2.5); where it could not come whole, [`Body::chunk`] says so
+    /// with an error, and the answer is not sent.
+    ///
+    /// With LMTP the end of the message is answered once for each recipient of the envelope.
+    fn message(
+        &mut self,
+        info: &SessionInfo,
+        envelope: Envelope,
+        body: &mut Body<'_>,
+    ) -> impl Future<Output = Answers> + Send;
+
+    /// The transaction was given up, by RSET or another EHLO.
+    fn reset(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {
+        let _ = info;
+        ready(())
+    }
+
+    /// VRFY. The usual answer is 252, which tells nothing.
+    fn verify(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
+        let _ = (info, name);
+        ready(Answer::Accept)
+    }
+
+    /// EXPN. The usual answer is 502.
+    fn expand(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
+        let _ = (info, name);
+        ready(Answer::Reply(NOT_IMPLEMENTED))
+    }
+
+    /// HELP with its argument, perhaps empty.
+    fn help(&mut self, info: &SessionInfo, topic: &str) -> impl Future<Output = Answer> + Send {
+        let _ = (info, topic);
+        ready(Answer::Accept)
+    }
+
+    /// A command that this library does not know. The usual answer is 500.
+    fn unknown(
+        &mut self,
+        info: &SessionInfo,
+        verb: &str,
+        argument: &str,
+    ) -> impl Future<Output = Answer> + Send {
+        let _ = (info, verb, argument);
+        ready(Answer::Reply(UNKNOWN))
+    }
+
+    /// The client has said QUIT.
+    fn quit(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {
+        let _ = info;
+        ready(())
+    }
+
+    /// The connection is gone: after QUIT without an error, or with the reason.
+    fn disconnect(
+        &mut self,
+        info: &SessionInfo,
+        reason: Option<&Error>,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (info, reason);
+        ready(())
+    }
+}
+
+/// The usual answer of a hook that nobody wrote, where it is a refusal.
+const BAD_CREDENTIALS: Reply =
+    Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
+const NOT_IMPLEMENTED: Reply = Reply::fixed(502, Some((5, 5, 1)), "Command not implemented");
+const UNKNOWN: Reply = Reply::fixed(500, Some((5, 5, 1)), "Unknown command");

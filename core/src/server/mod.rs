@@ -1,0 +1,33 @@
+//! The async server: SMTP and LMTP on the caller's tokio runtime.
+//!
+//! [`Server::bind`] opens the sockets, [`Server::serve_until`] serves. A [`Handler`] makes a [`Session`] for each connection, whose
+//! hooks answer what the client says; a message arrives as a [`Body`], read from the socket only as fast as it is asked for.
+
+mod answers;
+mod body;
+mod buffer;
+mod channel;
+mod handler;
+mod hooks;
+mod info;
+mod limits;
+mod options;
+mod serve;
+mod session;
+mod settings;
+mod statistics;
+#[cfg(test)]
+pub(crate) mod tests;
+mod users;
+
+pub use answers::Answers;
+pub(crate) use answers::LOCAL_ERROR;
+pub use body::Body;
+pub use handler::{Handler, Session};
+pub use hooks::Hooks;
+pub use info::SessionInfo;
+pub use options::Options;
+pub use serve::{Control, Server};
+pub use statistics::Statistics;
+
+pub use crate::proto::server::Answer;

@@ -1,0 +1,326 @@
+//! How a server is to be set up. Every setter looks at what it is given at once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Hooks;
+use super::users::Users;
+use crate::error::{Error, Status};
+use crate::proto::{Domain, Protocol};
+use crate::sasl::{Mechanism, Secret};
+use crate::tls::ServerTls;
+
+/// How a server is to be set up. What is not set has a safe default; without an address it listens on a free port of 127.0.0.1.
+#[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, set by name"
+)]
+pub struct Options {
+    pub(super) listen: Vec<Listen>,
+    pub(super) hostname: Option<Domain>,
+    pub(super) protocol: Protocol,
+    pub(super) tls: Option<ServerTls>,
+    pub(super) implicit_tls: bool,
+    pub(super) require_tls: bool,
+    pub(super) users: Users,
+    pub(super) mechanisms: Vec<Mechanism>,
+    pub(super) auth_required: bool,
+    pub(super) allow_plaintext_auth: bool,
+    pub(super) domains: Option<Vec<Domain>>,
+    pub(super) hooks: Option<Hooks>,
+    pub(super) stream: bool,
+    pub(super) workers: usize,
+    pub(super) max_message_size: u64,
+    pub(super) max_recipients: usize,
+    pub(super) max_connections: usize,
+    pub(super) connections_per_address: usize,
+    pub(super) body_memory: u64,
+    pub(super) answer_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) handshake_timeout: Duration,
+    pub(super) session_timeout: Duration,
+    pub(super) least_rate: u64,
+    pub(super) grace: Duration,
+}
+
+/// Where to listen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            listen: Vec::new(),
+            hostname: None,
+            protocol: Protocol::Smtp,
+            tls: None,
+            implicit_tls: false,
+            require_tls: false,
+            users: Users::default(),
+            mechanisms: vec![Mechanism::Plain, Mechanism::Login],
+            auth_required: false,
+            allow_plaintext_auth: false,
+            domains: None,
+            hooks: None,
+            stream: false,
+            workers: 1,
+            max_message_size: 50 << 20,
+            max_recipients: crate::proto::limits::RECIPIENTS,
+            max_connections: 1000,
+            connections_per_address: 100,
+            body_memory: 256 << 20,
+            // RFC 5321 section 4.5.3.2.7 asks a server to wait at least five minutes for a command.
+            answer_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_secs(300),
+            handshake_timeout: Duration::from_secs(60),
+            session_timeout: Duration::from_secs(24 * 3600),
+            least_rate: 64,
+            grace: Duration::from_secs(30),
+        }
+    }
+
+    /// Adds an address to listen on: `127.0.0.1:2525`, `[::1]:0` (port 0: a free one) or `unix:/path`.
+    pub fn listen(&mut self, address: &str) -> Result<(), Error> {
+        let listen = if let Some(path) = address.strip_prefix("unix:") {
+            if path.is_empty() || path.contains('\0') {
+                return Err(Error::invalid(
+                    "listen: the path of the Unix socket is missing",
+                ));
+            }
+            Listen::Unix(path.into())
+        } else {
+            Listen::Tcp(address.parse().map_err(|_| {
+                Error::invalid(format!(
+                    "listen: {address:?} is no address with a port, as 127.0.0.1:2525, [::1]:0 or unix:/path"
+                ))
+            })?)
+        };
+        self.listen.push(listen);
+        Ok(())
+    }
+
+    /// The name that the server greets with. Without one it is the machine's own name, or its address in brackets.
+    pub fn set_hostname(&mut self, name: &str) -> Result<(), Error> {
+        let domain = name
+            .parse()
+            .map_err(|error| Error::invalid(format!("hostname: {error}")))?;
+        self.hostname = Some(domain);
+        Ok(())
+    }
+
+    /// SMTP or LMTP.
+    pub fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    /// The certificate for TLS. With it STARTTLS is offered.
+    pub fn set_tls(&mut self, tls: ServerTls) {
+        self.tls = Some(tls);
+    }
+
+    /// Whether TLS begins with the connection, without STARTTLS (RFC 8314 section 3.3). Needs a certificate.
+    pub fn set_implicit_tls(&mut self, implicit: bool) {
+        self.implicit_tls = implicit;
+    }
+
+    /// Whether nothing but STARTTLS is served in clear. Needs a certificate.
+    pub fn set_require_tls(&mut self, required: bool) {
+        self.require_tls = required;
+    }
+
+    /// Adds a user who may authenticate. AUTH is offered as soon as there is one. The answer is given without asking a hook.
+    pub fn add_user(&mut self, name: &str, password: Secret) -> Result<(), Error> {
+        // What SASL could never carry would never match.
+        crate::sasl::Credentials::new(name, password.expose())
+            .map_err(|error| Error::invalid(format!("user: {error}")))?;
+        self.users.add(name, password);
+        Ok(())
+    }
+
+    /// Whether MAIL is refused until the client has authenticated.
+    pub fn set_auth_required(&mut self, required: bool) {
+        self.auth_required = required;
+    }
+
+    /// The mechanisms that are offered, the preferred one first.
+    pub fn set_mechanisms(&mut self, mechanisms: &[Mechanism]) -> Result<(), Error> {
+        if mechanisms.is_empty() {
+            return Err(Error::invalid("mechanisms: at least one is needed"));
+        }
+        self.mechanisms = mechanisms.to_vec();
+        Ok(())
+    }
+
+    /// Whether AUTH is offered without TLS, so that passwords travel in clear.
+    pub fn set_allow_plaintext_auth(&mut self, allow: bool) {
+        self.allow_plaintext_auth = allow;
+    }
+
+    /// The domains whose recipients are taken; others are refused as relaying is denied. `None`: any recipient.
+    pub fn set_domains(&mut self, domains: Option<Vec<Domain>>) {
+        self.domains = domains;
+    }
+
+    /// Which questions the application wants to be asked. All others are answered by the library. An async
+    /// [`Session`](super::Session) is asked by its [`Handler`](super::Handler) and needs no setting.
+    pub fn set_hooks(&mut self, hooks: Hooks) {
+        self.hooks = Some(hooks);
+    }
+
+    /// Whether the event queue gives a message piece by piece while it arrives, instead of whole. An async
+    /// [`Session`](super::Session) always has it as a stream.
+    pub fn set_stream(&mut self, stream: bool) {
+        self.stream = stream;
+    }
+
+    /// Threads that do the I/O of a blocking server. The default is 1.
+    pub fn set_workers(&mut self, workers: usize) -> Result<(), Error> {
+        self.workers = within("workers", workers, 1..=256)?;
+        Ok(())
+    }
+
+    /// The most octets of a message. The default is 50 MiB.
+    pub fn set_max_message_size(&mut self, octets: u64) -> Result<(), Error> {
+        self.max_message_size = within("max_message_size", octets, 1..=u64::MAX)?;
+        Ok(())
+    }
+
+    /// The most recipients of a transaction. The default is 1000.
+    pub fn set_max_recipients(&mut self, count: usize) -> Result<(), Error> {
+        self.max_recipients = within("max_recipients", count, 1..=usize::MAX)?;
+        Ok(())
+    }
+
+    /// The most connections at a time. The default is 1000.
+    pub fn set_max_connections(&mut self, count: usize) -> Result<(), Error> {
+        self.max_connections = within("max_connections", count, 1..=usize::MAX)?;
+        Ok(())
+    }
+
+    /// The most connections at a time from one address. The default is 100.
+    pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
+        self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
+        Ok(())
+    }
+
+    /// The most octets of messages held in memory over all sessions. The default is 256 MiB. Over it, streamed messages are not
+    /// read on until memory was given back, and others are answered 452.
+    pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
+        self.body_memory = within("body_memory", octets, 1..=u64::MAX)?;
+        Ok(())
+    }
+
+    /// How long an event may stay unanswered before the client is told 451. The default is 300 seconds.
+    pub fn set_answer_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.answer_timeout = not_zero("answer_timeout", timeout)?;
+        Ok(())
+    }
+
+    /// How long a client may take for its next command or its next octets. The default is 300 seconds.
+    pub fn set_idle_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.idle_timeout = not_zero("idle_timeout", timeout)?;
+        Ok(())
+    }
+
+    /// How long a TLS handshake may take. The default is 60 seconds.
+    pub fn set_handshake_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.handshake_timeout = not_zero("handshake_timeout", timeout)?;
+        Ok(())
+    }
+
+    /// How long a session may last. The default is a day.
+    pub fn set_session_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
+        self.session_timeout = not_zero("session_timeout", timeout)?;
+        Ok(())
+    }
+
+    /// The least octets a second, on the average of a message, that a client must send while it sends one; a client gets one minute before it counts. 0 turns it
+    /// off. The default is 64.
+    pub fn set_least_rate(&mut self, octets_per_second: u64) {
+        self.least_rate = octets_per_second;
+    }
+
+    /// How long running transactions may take when an async server is shut down. The default is 30 seconds.
+    pub fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
+    /// Looks at what only makes sense together.
+    pub(super) fn check(&self, asks_auth: bool) -> Result<(), Error> {
+        let missing = |what: &str| {
+            Err(Error::new(
+                Status::TlsConfiguration,
+                format!("{what} needs a certificate: give one with tls"),
+            ))
+        };
+        if self.tls.is_none() && self.require_tls {
+            return missing("require_tls");
+        }
+        if self.tls.is_none() && self.implicit_tls {
+            return missing("implicit_tls");
+        }
+        let auth = asks_auth || !self.users.is_empty();
+        if auth && self.tls.is_none() && !self.allow_plaintext_auth {
+            return Err(Error::new(
+                Status::AuthInsecure,
+                "AUTH without TLS would have passwords travel in clear: give a certificate with tls, or set allow_plaintext_auth",
+            ));
+        }
+        if self.auth_required && !auth {
+            return Err(Error::invalid(
+                "auth_required: nobody could authenticate without a user or an AUTH hook",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Where to listen.
+    pub(super) fn addresses(&self) -> Vec<Listen> {
+        if self.listen.is_empty() {
+            let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+            vec![Listen::Tcp(any_port)]
+        } else {
+            self.listen.clone()
+        }
+    }
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(
+    name: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, Error> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(Error::invalid(format!(
+            "{name}: {value} is not between {} and {}",
+            range.start(),
+            range.end()
+        )))
+    }
+}
+
+fn not_zero(name: &str, time: Duration) -> Result<Duration, Error> {
+    // Beyond a century, adding it to a clock could overflow.
+    if time.is_zero() || time > Duration::from_secs(100 * 365 * 24 * 3600) {
+        Err(Error::invalid(format!(
+            "{name}: {time:?} is no useful time"
+        )))
+    } else {
+        Ok(time)
+    }
+}

@@ -1,0 +1,391 @@
+//! The server: where it listens, whom it lets in, and how it comes to its end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::limits::{Admission, BodyMemory, Connections};
+use super::options::Listen;
+use super::session::Conversation;
+use super::statistics::Counters;
+use super::{Handler, Hooks, Options, SessionInfo, Statistics};
+use crate::error::Error;
+use crate::net::{Bound, Listener, Peer, Stream};
+use crate::proto::server::Config;
+use crate::proto::{Domain, ForwardPath};
+use crate::tls::ServerTls;
+
+/// How long a session may take to say its last words once its time is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// An SMTP or LMTP server on the caller's tokio runtime.
+///
+/// ```no_run
+/// use mailwire::proto::Envelope;
+/// use mailwire::server::{Answers, Body, Handler, Options, Server, Session, SessionInfo};
+///
+/// struct Print;
+///
+/// impl Handler for Print {
+///     type Session = Self;
+///     fn session(&self, _: &SessionInfo) -> Self {
+///         Self
+///     }
+/// }
+///
+/// impl Session for Print {
+///     async fn message(&mut self, info: &SessionInfo, envelope: Envelope, body: &mut Body<'_>) -> Answers {
+///         match body.collect().await {
+///             Ok(pieces) => println!("{}: {} pieces for {:?}", info.peer(), pieces.len(), envelope.recipients()),
+///             Err(error) => eprintln!("{error}"),
+///         }
+///         Answers::accept()
+///     }
+/// }
+///
+/// # async fn example() -> Result<(), mailwire::Error> {
+/// let mut options = Options::new();
+/// options.listen("127.0.0.1:2525")?;
+/// let server = Server::bind(options)?;
+/// server.serve_until(Print, std::future::pending()).await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    bound: Vec<Bound>,
+}
+
+impl Server {
+    /// Opens the sockets. From now on clients can connect; they are greeted once the server serves. Fails if the options do not
+    /// fit together or an address cannot be listened on.
+    pub fn bind(options: Options) -> Result<Self, Error> {
+        let usual = Hooks::USUAL;
+        Self::with_hooks(options, usual)
+    }
+
+    pub(crate) fn with_hooks(options: Options, usual: Hooks) -> Result<Self, Error> {
+        let hooks = options.hooks.unwrap_or(usual);
+        options.check(hooks.has(Hooks::AUTH))?;
+        let mut bound = Vec::new();
+        for address in options.addresses() {
+            bound.push(match address {
+                Listen::Tcp(address) => Bound::tcp(address)?,
+                Listen::Unix(path) => Bound::unix(&path)?,
+            });
+        }
+        let hostname = match &options.hostname {
+            Some(hostname) => hostname.clone(),
+            None => own_name()?,
+        };
+        let shared = Arc::new(Shared::new(options, hooks, hostname));
+        Ok(Self { shared, bound })
+    }
+
+    /// The TCP addresses that it listens on, with the ports that were chosen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.bound.iter().filter_map(Bound::address).collect()
+    }
+
+    /// A view of it that lasts while it serves.
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.shared))
+    }
+
+    /// Serves until `shutdown` is done, and then as long as running transactions take, at most
+    /// [`Options::set_grace`]: idle clients are told 421 at once. A single session's failure never ends the server; a listener
+    /// that accepts nothing any more does, with an error.
+    ///
+    /// Dropping the future ends all sessions at once, without a word.
+    pub async fn serve_until(
+        self,
+        handler: impl Handler,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), Error> {
+        let Self { shared, bound } = self;
+        let listeners = bound
+            .iter()
+            .map(Bound::listener)
+            .collect::<Result<_, _>>()?;
+        // The sockets stay open in the listeners only, so that they close when accepting ends.
+        drop(bound);
+        let serving = serve(Arc::clone(&shared), listeners, Arc::new(handler));
+        let (mut serving, mut shutdown) = (pin!(serving), pin!(shutdown));
+        tokio::select! {
+            biased;
+            () = &mut shutdown => {}
+            result = &mut serving => return result,
+        }
+        shared.stop.begin(shared.options.grace);
+        serving.await
+    }
+
+    pub(crate) fn parts(self) -> (Arc<Shared>, Vec<Bound>) {
+        (self.shared, self.bound)
+    }
+}
+
+/// What can be asked of a server, and told to it, while it serves.
+#[derive(Debug, Clone)]
+pub struct Control(Arc<Shared>);
+
+impl Control {
+    /// What it has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics()
+    }
+
+    /// Uses another certificate for all handshakes from now on. Fails if the server was set up without TLS: what it offers does
+    /// not change while it serves.
+    pub fn reload_tls(&self, tls: ServerTls) -> Result<(), Error> {
+        self.0.reload_tls(tls)
+    }
+}
+
+/// What all sessions of a server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(super) config: Arc<Config>,
+    pub(crate) hooks: Hooks,
+    pub(crate) connections: Arc<Connections>,
+    pub(super) memory: Arc<BodyMemory>,
+    pub(super) counters: Counters,
+    pub(crate) stop: Stop,
+    tls: RwLock<Option<ServerTls>>,
+    ids: AtomicU64,
+}
+
+impl Shared {
+    fn new(options: Options, hooks: Hooks, hostname: Domain) -> Self {
+        let auth = hooks.has(Hooks::AUTH) || !options.users.is_empty();
+        let config = Config::new(hostname, options.protocol)
+            .with_size_limit(Some(options.max_message_size))
+            .with_max_recipients(options.max_recipients)
+            .with_starttls(options.tls.is_some() && !options.implicit_tls)
+            .with_required_tls(options.require_tls)
+            .with_mechanisms(options.mechanisms.iter().copied().filter(|_| auth))
+            .with_auth_in_clear(options.allow_plaintext_auth)
+            .with_required_auth(options.auth_required)
+            .with_hooks(hooks.of_machine(options.domains.is_some()));
+        Self {
+            config: Arc::new(config),
+            hooks,
+            connections: Arc::new(Connections::new(
+                options.max_connections,
+                options.connections_per_address,
+            )),
+            memory: Arc::new(BodyMemory::new(options.body_memory)),
+            counters: Counters::default(),
+            stop: Stop::default(),
+            tls: RwLock::new(options.tls.clone()),
+            ids: AtomicU64::new(1),
+            options,
+        }
+    }
+
+    pub(super) fn tls(&self) -> Option<ServerTls> {
+        self.tls
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn reload_tls(&self, tls: ServerTls) -> Result<(), Error> {
+        let mut current = self.tls.write().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            return Err(Error::new(
+                crate::error::Status::Misuse,
+                "the server was set up without TLS, which cannot be turned on while it runs",
+            ));
+        }
+        *current = Some(tls);
+        Ok(())
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        let counters = &self.counters;
+        Statistics {
+            sessions: counters.sessions.get(),
+            open_sessions: self.connections.count() as u64,
+            turned_away: counters.turned_away.get(),
+            messages: counters.messages.get(),
+            octets: counters.octets.get(),
+            refused_messages: counters.refused_messages.get(),
+            refused_recipients: counters.refused_recipients.get(),
+            body_memory: self.memory.used(),
+        }
+    }
+
+    /// Whether mail for `path` is taken at all. The postmaster always is (RFC 5321 section 4.5.1).
+    pub(super) fn takes(&self, path: &ForwardPath) -> bool {
+        let (Some(domains), ForwardPath::Mailbox(mailbox)) = (&self.options.domains, path) else {
+            return true;
+        };
+        domains
+            .iter()
+            .any(|domain| domain.as_str().eq_ignore_ascii_case(mailbox.domain()))
+    }
+}
+
+/// Tells the sessions of a server to come to their end.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    begun: Arc<Notify>,
+    deadline: OnceLock<Instant>,
+}
+
+impl Stop {
+    /// Begins: idle sessions end now, the others at the latest when `grace` is over. Only the first call counts.
+    pub(crate) fn begin(&self, grace: Duration) {
+        // Beyond a day there is no difference, and no clock overflows.
+        let grace = grace.min(Duration::from_secs(24 * 3600));
+        let _ = self.deadline.set(Instant::now() + grace);
+        self.begun.notify_waiters();
+    }
+
+    pub(crate) fn begun(&self) -> bool {
+        self.deadline.get().is_some()
+    }
+
+    /// When all must be over, once it has begun.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline.get().copied()
+    }
+
+    /// Is done when it begins, unless it has begun already.
+    pub(super) fn notified(&self) -> OwnedNotified {
+        Arc::clone(&self.begun).notified_owned()
+    }
+}
+
+/// Serves on `listeners` until the server is stopped and every session is over.
+pub(crate) async fn serve<H: Handler>(
+    shared: Arc<Shared>,
+    listeners: Vec<Listener>,
+    handler: Arc<H>,
+) -> Result<(), Error> {
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(serve_one(
+            Arc::clone(&shared),
+            listener,
+            Arc::clone(&handler),
+        ));
+    }
+    let mut result = Ok(());
+    while let Some(ended) = accepting.join_next().await {
+        if let Ok(Err(error)) = ended {
+            // The other listeners are of no use without this one: whoever runs the server must know.
+            shared.stop.begin(shared.options.grace);
+            result = Err(error);
+        }
+    }
+    result
+}
+
+async fn serve_one<H: Handler>(
+    shared: Arc<Shared>,
+    listener: Listener,
+    handler: Arc<H>,
+) -> Result<(), Error> {
+    let mut stopped = pin!(shared.stop.notified());
+    let mut sessions = JoinSet::new();
+    let result = loop {
+        if shared.stop.begun() {
+            break Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = &mut stopped => break Ok(()),
+            Some(_) = sessions.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok(stream) => begin(&shared, stream, &handler, &mut sessions),
+                Err(error) => {
+                    shared.stop.begin(shared.options.grace);
+                    break Err(error);
+                }
+            }
+        }
+    };
+    drop(listener);
+    let deadline = shared.stop.deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
+    let all_over = async { while sessions.join_next().await.is_some() {} };
+    if timeout_at(deadline, all_over).await.is_err() {
+        // What is left waits for its application.
+        sessions.shutdown().await;
+    }
+    result
+}
+
+/// Begins a session, unless there are too many.
+fn begin<H: Handler>(
+    shared: &Arc<Shared>,
+    stream: Stream,
+    handler: &Arc<H>,
+    sessions: &mut JoinSet<()>,
+) {
+    let address = match stream.peer() {
+        Peer::Address(address) => Some(*address),
+        Peer::Named(_) | Peer::Local => None,
+    };
+    let admission = match shared
+        .connections
+        .admit(address.map(|address| address.ip()), stream.raw_fd())
+    {
+        Ok(admission) => admission,
+        Err(reason) => {
+            shared.counters.turned_away.add(1);
+            if !shared.options.implicit_tls {
+                sessions.spawn(turn_away(stream, reason));
+            }
+            return;
+        }
+    };
+    shared.counters.sessions.add(1);
+    let id = shared.ids.fetch_add(1, Ordering::Relaxed);
+    let info = SessionInfo::new(id, stream.peer_label(), address);
+    let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
+    sessions.spawn(converse(shared, stream, handler, info, admission));
+}
+
+async fn converse<H: Handler>(
+    shared: Arc<Shared>,
+    stream: Stream,
+    handler: Arc<H>,
+    info: SessionInfo,
+    admission: Admission,
+) {
+    let session = handler.session(&info);
+    drop(handler);
+    Conversation::new(stream, session, info, admission, shared)
+        .run()
+        .await;
+}
+
+async fn turn_away(mut stream: Stream, reason: &'static str) {
+    let reply = format!("421 4.7.0 {reason}\r\n");
+    let saying = async {
+        let _ = stream.write_all(reply.as_bytes()).await;
+        let _ = stream.shutdown().await;
+    };
+    let _ = timeout(LAST_WORDS, saying).await;
+}
+
+/// The machine's own name, where it can stand in a greeting.
+fn own_name() -> Result<Domain, Error> {
+    let uname = rustix::system::uname();
+    let name = uname.nodename().to_str().ok();
+    name.and_then(|name| name.parse().ok())
+        .map_or_else(|| "localhost".parse(), Ok)
+        .map_err(|error| Error::invalid(format!("hostname: {error}")))
+}

@@ -1,0 +1,314 @@
+//! The life of one session: what the machine asks is put to the application, and its answers go back.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use bytes::Buf;
+
+use super::body::{Body, NO_MEMORY, Stage};
+use super::channel::{Channel, Ended};
+use super::limits::Admission;
+use super::serve::Shared;
+use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
+use crate::error::{Phase, Status};
+use crate::net::Stream;
+use crate::proto::server::Event;
+use crate::proto::{Need, Progress, Recipient, Reply};
+use crate::sasl::Credentials;
+
+const BAD_CREDENTIALS: Reply =
+    Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
+const NOT_OURS: Reply = Reply::fixed(
+    550,
+    Some((5, 7, 1)),
+    "Relaying denied: not a domain of this server",
+);
+
+/// A session and the application's part of it.
+pub(super) struct Conversation<S> {
+    channel: Channel,
+    session: S,
+    hooks: Hooks,
+    /// Recipients that the client sent in one go and that are not answered yet.
+    batch: Vec<Recipient>,
+    /// What was said to a message that is still being drained.
+    verdict: Option<Answers>,
+    quit: bool,
+}
+
+impl<S: Session> Conversation<S> {
+    pub(super) fn new(
+        stream: Stream,
+        session: S,
+        info: SessionInfo,
+        admission: Admission,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            session,
+            hooks: shared.hooks,
+            batch: Vec::new(),
+            verdict: None,
+            quit: false,
+            channel: Channel::new(stream, info, admission, shared),
+        }
+    }
+
+    /// From the greeting to the end.
+    pub(super) async fn run(mut self) {
+        let result = self.converse().await;
+        self.channel.close(self.quit).await;
+        if self.hooks.has(Hooks::DISCONNECT) {
+            let info = &self.channel.info;
+            let reason = match result {
+                Err(ended) if !self.quit => Some(ended.error(info)),
+                _ => None,
+            };
+            let told = async { self.session.disconnect(info, reason.as_ref()).await };
+            guarded(told).await;
+        }
+    }
+
+    async fn converse(&mut self) -> Result<(), Ended> {
+        if self.channel.shared.options.implicit_tls {
+            self.channel.begin_tls(true).await?;
+        }
+        loop {
+            // An event borrows the input, so that is not lent to the rest of the channel meanwhile.
+            let mut input = std::mem::take(&mut self.channel.input);
+            let progress = self.channel.machine.receive(&input);
+            let (used, next) = match progress {
+                Ok(Progress::Event { used, event }) => (used, self.hear(event).await),
+                Ok(Progress::Need { used, need }) => (used, Next::Need(need)),
+                Err(violation) => {
+                    return Err(Ended::violation(&violation, self.channel.phase()));
+                }
+            };
+            input.advance(used);
+            self.channel.input = input;
+            match next {
+                Next::Go => {}
+                Next::Message => self.message().await?,
+                Next::EndOfData(size) => self.end_of_data(size, None),
+                Next::Need(Need::Answer) if !self.batch.is_empty() => self.ask_recipients().await,
+                Next::Need(Need::Answer) => {
+                    let text = "an answer is owed by nobody";
+                    return Err(Ended::new(Status::Internal, Phase::Answer, text));
+                }
+                Next::Need(Need::More) => self.channel.fill().await?,
+                Next::Need(Need::Tls) => self.channel.begin_tls(false).await?,
+                Next::Need(Need::Close) => return Ok(()),
+            }
+        }
+    }
+
+    /// Puts an event to the application.
+    async fn hear(&mut self, event: Event<'_>) -> Next {
+        if let Some(name) = self.channel.machine.hello_name() {
+            self.channel.info.set_hello(name);
+        }
+        let (session, info) = (&mut self.session, &self.channel.info);
+        let answer = match event {
+            Event::Connect => ask(async { session.connect(info).await }).await,
+            Event::Hello { name, .. } => ask(async { session.hello(info, name).await }).await,
+            Event::Auth { credentials } => self.judge(credentials).await,
+            Event::Mail {
+                reverse_path,
+                parameters,
+            } => ask(async { session.mail(info, &reverse_path, &parameters).await }).await,
+            Event::Rcpt { path, parameters } => {
+                self.batch
+                    .push(Recipient::new(path).with_parameters(parameters));
+                return Next::Go;
+            }
+            Event::Data => return Next::Message,
+            Event::EndOfData { size } => return Next::EndOfData(size),
+            Event::Verify(name) => ask(async { session.verify(info, name).await }).await,
+            Event::Expand(name) => ask(async { session.expand(info, name).await }).await,
+            Event::Help(topic) => ask(async { session.help(info, topic).await }).await,
+            Event::Unknown { verb, argument } => {
+                ask(async { session.unknown(info, verb, argument).await }).await
+            }
+            Event::Reset => {
+                guarded(async { session.reset(info).await }).await;
+                return Next::Go;
+            }
+            Event::Quit => {
+                self.quit = true;
+                if self.hooks.has(Hooks::QUIT) {
+                    guarded(async { session.quit(info).await }).await;
+                }
+                return Next::Go;
+            }
+            // The rest of a message that nobody wants any more.
+            Event::StartTls | Event::Body(_) | Event::Discarded => return Next::Go,
+        };
+        self.answer(answer);
+        Next::Go
+    }
+
+    /// The machine keeps count of what is owed, and each of these answers a question that it has just asked.
+    fn answer(&mut self, answer: Answer) {
+        let _ = self.channel.machine.answer(answer);
+    }
+
+    /// AUTH: the table of users decides about those in it, the application about all others.
+    async fn judge(&mut self, credentials: Credentials) -> Answer {
+        let shared = Arc::clone(&self.channel.shared);
+        let users = &shared.options.users;
+        let user = credentials.username().to_owned();
+        let answer = if self.hooks.has(Hooks::AUTH) && !users.knows(&user) {
+            let (session, info) = (&mut self.session, &self.channel.info);
+            ask(async { session.auth(info, credentials).await }).await
+        } else if users.accept(&credentials) {
+            Answer::Accept
+        } else {
+            Answer::Reply(BAD_CREDENTIALS)
+        };
+        if is_positive(&answer) {
+            self.channel.info.set_user(user);
+        }
+        answer
+    }
+
+    /// RCPT: all that the client sent in one go.
+    async fn ask_recipients(&mut self) {
+        let shared = Arc::clone(&self.channel.shared);
+        let mut own = std::mem::take(&mut self.batch);
+        // The application is not asked about those that are refused anyway.
+        let takes: Vec<bool> = own
+            .iter()
+            .map(|recipient| shared.takes(recipient.path()))
+            .collect();
+        let mut place = takes.iter();
+        own.retain(|_| place.next() == Some(&true));
+        let answers = if self.hooks.has(Hooks::RCPT) && !own.is_empty() {
+            let (session, info) = (&mut self.session, &self.channel.info);
+            ask_all(async { session.recipients(info, &own).await }).await
+        } else {
+            Answers::accept()
+        };
+        let mut own = 0;
+        for takes in takes {
+            let answer = if takes {
+                own += 1;
+                answers.at(own - 1)
+            } else {
+                Answer::Reply(NOT_OURS)
+            };
+            if !is_positive(&answer) {
+                shared.counters.refused_recipients.add(1);
+            }
+            self.answer(answer);
+        }
+    }
+
+    /// DATA: the application gets the envelope and the message.
+    async fn message(&mut self) -> Result<(), Ended> {
+        let shared = Arc::clone(&self.channel.shared);
+        if !shared.memory.has_room() {
+            shared.counters.refused_messages.add(1);
+            self.answer(Answer::Reply(NO_MEMORY));
+            return Ok(());
+        }
+        self.verdict = None;
+        let Some(envelope) = self.channel.machine.envelope().cloned() else {
+            self.answer(Answer::Reply(LOCAL_ERROR));
+            return Ok(());
+        };
+        let info = self.channel.info.clone();
+        let mut body = Body {
+            channel: &mut self.channel,
+            stage: Stage::Offered,
+        };
+        let session = &mut self.session;
+        let answers = ask_all(async { session.message(&info, envelope, &mut body).await }).await;
+        match body.stage {
+            Stage::Offered => {
+                if let Some(reply) = answers.refusal_of_all().cloned() {
+                    shared.counters.refused_messages.add(1);
+                    self.answer(Answer::Reply(reply));
+                } else {
+                    // Taken unread: it is still to come, and its end is what is accepted.
+                    self.answer(Answer::Accept);
+                    self.channel.begin_body();
+                    self.verdict = Some(answers);
+                }
+            }
+            Stage::Open => self.verdict = Some(answers),
+            Stage::Whole(size) => self.end_of_data(size, Some(answers)),
+            Stage::Refused(reply) => {
+                let refusal = reply.map(Answers::from);
+                if self.channel.machine.owed() > 0 {
+                    self.end_of_data(0, refusal);
+                } else if refusal.is_some() {
+                    self.verdict = refusal;
+                } else {
+                    // The machine answers its end by itself.
+                    shared.counters.refused_messages.add(1);
+                }
+            }
+            Stage::Lost(ended) => return Err(ended),
+        }
+        Ok(())
+    }
+
+    /// The end of a message that came whole: in LMTP it is answered once for each recipient.
+    fn end_of_data(&mut self, size: u64, answers: Option<Answers>) {
+        let answers = answers
+            .or_else(|| self.verdict.take())
+            .unwrap_or_else(|| LOCAL_ERROR.into());
+        let mut taken = false;
+        for index in 0..self.channel.machine.owed() {
+            let answer = answers.at(index);
+            taken |= is_positive(&answer);
+            self.answer(answer);
+        }
+        let counters = &self.channel.shared.counters;
+        if taken {
+            counters.messages.add(1);
+            counters.octets.add(size);
+        } else {
+            counters.refused_messages.add(1);
+        }
+    }
+}
+
+/// What comes after an event.
+enum Next {
+    Go,
+    Message,
+    EndOfData(u64),
+    Need(Need),
+}
+
+fn is_positive(answer: &Answer) -> bool {
+    match answer {
+        Answer::Accept => true,
+        Answer::Reply(reply) => reply.is_positive(),
+    }
+}
+
+async fn ask(hook: impl Future<Output = Answer>) -> Answer {
+    guarded(hook).await.unwrap_or(Answer::Reply(LOCAL_ERROR))
+}
+
+async fn ask_all(hook: impl Future<Output = Answers>) -> Answers {
+    guarded(hook).await.unwrap_or_else(|| LOCAL_ERROR.into())
+}
+
+/// Runs a hook. One that panics is over, and nothing else is.
+async fn guarded<T>(hook: impl Future<Output = T>) -> Option<T> {
+    let mut hook = pin!(hook);
+    poll_fn(
+        |cx| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(cx))) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        },
+    )
+    .await
+}

@@ -1,0 +1,226 @@
+//! Options of a server by name and text, for configuration files and for languages without its types.
+
+use std::time::Duration;
+
+use super::Options;
+use crate::error::Error;
+use crate::proto::{Domain, Protocol};
+use crate::sasl::{Mechanism, Secret};
+use crate::tls::ServerTls;
+
+/// Every name that [`Options::set`] knows.
+const NAMES: &[&str] = &[
+    "listen",
+    "hostname",
+    "protocol",
+    "tls",
+    "implicit_tls",
+    "require_tls",
+    "user",
+    "auth_required",
+    "mechanisms",
+    "allow_plaintext_auth",
+    "domains",
+    "stream",
+    "workers",
+    "max_message_size",
+    "max_recipients",
+    "max_connections",
+    "connections_per_address",
+    "body_memory",
+    "answer_timeout",
+    "idle_timeout",
+    "handshake_timeout",
+    "session_timeout",
+    "least_rate",
+];
+
+impl Options {
+    /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
+    /// `1048576`, `1024K` or `1M`; lists are separated by commas. `tls` is `certificate.pem,key.pem` or one file with both, and
+    /// `user` is `name:password`.
+    ///
+    /// ```
+    /// let mut options = mailwire::server::Options::new();
+    /// options.set("listen", "127.0.0.1:0")?;
+    /// options.set("max_message_size", "10M")?;
+    /// assert!(options.set("max_message_size", "many").is_err());
+    /// # Ok::<(), mailwire::Error>(())
+    /// ```
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
+            "listen" => self.listen(value)?,
+            "hostname" => self.set_hostname(value)?,
+            "protocol" => self.set_protocol(match value {
+                "smtp" => Protocol::Smtp,
+                "lmtp" => Protocol::Lmtp,
+                _ => return Err(unfit(name, value, "smtp or lmtp")),
+            }),
+            "tls" => {
+                let (certificate, key) = value.split_once(',').unwrap_or((value, value));
+                self.set_tls(ServerTls::from_pem_files(certificate.trim(), key.trim())?);
+            }
+            "implicit_tls" => self.set_implicit_tls(switch(name, value)?),
+            "require_tls" => self.set_require_tls(switch(name, value)?),
+            "user" => {
+                // The value is not repeated: it holds a password.
+                let (user, password) = value
+                    .split_once(':')
+                    .ok_or_else(|| Error::invalid("user: the form is name:password"))?;
+                self.add_user(user, Secret::new(password))?;
+            }
+            "auth_required" => self.set_auth_required(switch(name, value)?),
+            "mechanisms" => {
+                let mechanisms: Option<Vec<_>> = list(value).map(Mechanism::from_name).collect();
+                let mechanisms =
+                    mechanisms.ok_or_else(|| unfit(name, value, "names such as PLAIN,LOGIN"))?;
+                self.set_mechanisms(&mechanisms)?;
+            }
+            "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
+            "domains" => {
+                let domains: Result<Vec<Domain>, _> = list(value).map(str::parse).collect();
+                let domains =
+                    domains.map_err(|error| Error::invalid(format!("domains: {error}")))?;
+                self.set_domains(Some(domains));
+            }
+            "stream" => self.set_stream(switch(name, value)?),
+            "workers" => self.set_workers(number(name, value)?)?,
+            "max_message_size" => self.set_max_message_size(size(name, value)?)?,
+            "max_recipients" => self.set_max_recipients(number(name, value)?)?,
+            "max_connections" => self.set_max_connections(number(name, value)?)?,
+            "connections_per_address" => {
+                self.set_connections_per_address(number(name, value)?)?;
+            }
+            "body_memory" => self.set_body_memory(size(name, value)?)?,
+            "answer_timeout" => self.set_answer_timeout(seconds(name, value)?)?,
+            "idle_timeout" => self.set_idle_timeout(seconds(name, value)?)?,
+            "handshake_timeout" => self.set_handshake_timeout(seconds(name, value)?)?,
+            "session_timeout" => self.set_session_timeout(seconds(name, value)?)?,
+            "least_rate" => self.set_least_rate(size(name, value)?),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{name:?} is no option of a server; there are {}",
+                    NAMES.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every name that [`set`](Self::set) knows.
+    pub fn names() -> &'static [&'static str] {
+        NAMES
+    }
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+}
+
+fn switch(name: &str, value: &str) -> Result<bool, Error> {
+    match value {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(unfit(name, value, "true or false")),
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<usize, Error> {
+    value.parse().map_err(|_| unfit(name, value, "a number"))
+}
+
+fn size(name: &str, value: &str) -> Result<u64, Error> {
+    let (digits, shift) = match value.as_bytes().last() {
+        Some(b'k' | b'K') => (&value[..value.len() - 1], 10),
+        Some(b'm' | b'M') => (&value[..value.len() - 1], 20),
+        Some(b'g' | b'G') => (&value[..value.len() - 1], 30),
+        _ => (value, 0),
+    };
+    let octets = digits.parse::<u64>().ok();
+    octets
+        .and_then(|octets| octets.checked_mul(1 << shift))
+        .ok_or_else(|| unfit(name, value, "a number of octets, as 1048576 or 1M"))
+}
+
+fn seconds(name: &str, value: &str) -> Result<Duration, Error> {
+    let seconds = value.parse::<f64>().ok();
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| unfit(name, value, "a number of seconds"))
+}
+
+fn unfit(name: &str, value: &str, form: &str) -> Error {
+    Error::invalid(format!("{name}: {value:?} is not {form}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+
+    #[test]
+    fn every_name_is_known_and_refuses_nonsense_under_its_name() {
+        for name in Options::names() {
+            let error = Options::new().set(name, "\u{0}").unwrap_err();
+            assert!(
+                matches!(
+                    error.status(),
+                    Status::InvalidArgument | Status::TlsConfiguration
+                ),
+                "{name}: {error}"
+            );
+            assert!(!error.to_string().contains("no option"), "{name}");
+        }
+        assert!(Options::new().set("nonsense", "1").is_err());
+    }
+
+    #[test]
+    fn values_are_taken() {
+        let mut options = Options::new();
+        for (name, value) in [
+            ("listen", "[::1]:0"),
+            ("listen", "unix:/tmp/socket"),
+            ("hostname", "mx.example.org"),
+            ("protocol", "lmtp"),
+            ("user", "tim:with:colon"),
+            ("mechanisms", "login, PLAIN"),
+            ("domains", "example.org,example.net"),
+            ("stream", "yes"),
+            ("workers", "4"),
+            ("max_message_size", "2M"),
+            ("answer_timeout", "0.5"),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        assert_eq!(options.max_message_size, 2 << 20);
+        assert_eq!(options.answer_timeout, Duration::from_millis(500));
+        assert_eq!(options.mechanisms, [Mechanism::Login, Mechanism::Plain]);
+        assert!(options.stream);
+        assert!(!format!("{options:?}").contains("colon"));
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for (name, value) in [
+            ("workers", "0"),
+            ("max_message_size", "0"),
+            ("max_message_size", "99999999999999999999"),
+            ("body_memory", "18446744073709551615G"),
+            ("idle_timeout", "0"),
+            ("idle_timeout", "-1"),
+            ("idle_timeout", "inf"),
+            ("idle_timeout", "1e300"),
+            ("hostname", "a\r\nb"),
+            ("listen", "localhost:25"),
+            ("listen", "unix:"),
+            ("mechanisms", ""),
+        ] {
+            let error = Options::new().set(name, value).unwrap_err();
+            assert_eq!(error.status(), Status::InvalidArgument, "{name}={value}");
+            assert!(error.message().starts_with(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Limits: connections, time, rates, lines, recipients.
+
+use std::time::{Duration, Instant};
+
+use super::super::Hooks;
+use super::{Running, Talk};
+
+#[test]
+fn too_many_connections_are_turned_away() {
+    let server = Running::with(|options| {
+        options.set_max_connections(3).unwrap();
+        options.set_connections_per_address(2).unwrap();
+    });
+    let one = server.greeted();
+    let _two = server.greeted();
+    let mut three = Talk::connect(server.address);
+    assert_eq!(
+        three.reply(),
+        "421 4.7.0 too many connections from your address"
+    );
+    assert!(three.is_closed());
+    assert_eq!(server.statistics().turned_away, 1);
+    assert_eq!(server.statistics().open_sessions, 2);
+    drop(one);
+    server.seen.wait_for("disconnect");
+    // The place is free a moment later.
+    let again = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        Talk::connect(server.address).reply().starts_with("220")
+    });
+    assert!(again);
+}
+
+#[test]
+fn an_idle_client_is_told_and_left() {
+    let server = Running::with(|options| {
+        options
+            .set_idle_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut talk = server.greeted();
+    // Each command begins anew.
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(150));
+        assert_eq!(talk.ask("NOOP"), "250 2.0.0 OK");
+    }
+    let begun = Instant::now();
+    assert_eq!(talk.reply(), "421 4.4.2 Timeout, closing the connection");
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+    assert!(talk.is_closed());
+    assert_eq!(server.seen.wait_for("disconnect"), "disconnect 102");
+}
+
+#[test]
+fn a_session_does_not_last_for_ever() {
+    let server = Running::with(|options| {
+        options
+            .set_session_timeout(Duration::from_millis(400))
+            .unwrap();
+    });
+    let mut talk = server.greeted();
+    let begun = Instant::now();
+    loop {
+        let reply = talk.ask("NOOP");
+        if reply.starts_with("421") || reply.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn a_client_that_stops_within_a_message_is_told_and_left() {
+    let server = Running::with(|options| {
+        options
+            .set_idle_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut talk = server.greeted();
+    for command in ["MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>", "DATA"] {
+        talk.ask(command);
+    }
+    talk.send("half a mess");
+    assert_eq!(talk.reply(), "421 4.4.2 Timeout, closing the connection");
+    assert!(talk.is_closed());
+    assert_eq!(server.seen.wait_for("lost"), "lost 102");
+}
+
+#[test]
+fn a_client_that_never_reads_costs_no_memory_and_ends() {
+    let server = Running::with(|options| {
+        options
+            .set_idle_timeout(Duration::from_millis(500))
+            .unwrap();
+        options.set_hooks(Hooks::DISCONNECT);
+    });
+    let mut talk = server.greeted();
+    let mail = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n.\r\n".repeat(1000);
+    // Until the buffers between the two are full of replies.
+    let stuck = (0..2000).any(|_| std::io::Write::write_all(&mut talk.stream(), &mail).is_err());
+    assert!(stuck);
+    assert_eq!(server.seen.wait_for("disconnect"), "disconnect 102");
+}
+
+#[test]
+fn recipients_over_the_limit_are_deferred() {
+    let server = Running::with(|options| options.set_max_recipients(2).unwrap());
+    let mut talk = server.greeted();
+    talk.send(
+        "MAIL FROM:<a@b.example>\r\nRCPT TO:<1@d.example>\r\nRCPT TO:<2@d.example>\r\nRCPT TO:<3@d.example>\r\n",
+    );
+    let replies: Vec<String> = (0..4).map(|_| talk.reply()).collect();
+    assert_eq!(
+        &replies[1..],
+        [
+            "250 2.1.5 OK",
+            "250 2.1.5 OK",
+            "452 4.5.3 Too many recipients"
+        ]
+    );
+}
+
+#[test]
+fn a_line_without_end_ends_the_session() {
+    let server = Running::with(|_| {});
+    let mut talk = server.greeted();
+    talk.send(vec![b'x'; 80_000]);
+    assert!(talk.reply().starts_with("500 5.5.2"));
+    assert!(talk.is_closed());
+    assert_eq!(server.seen.wait_for("disconnect"), "disconnect 600");
+}

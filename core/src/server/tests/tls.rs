@@ -1,0 +1,192 @@
+//! STARTTLS, TLS from the start, and AUTH inside and outside of it.
+
+use std::time::Duration;
+
+use super::super::Hooks;
+use super::{Running, Talk};
+use crate::sasl::{Secret, base64};
+use crate::server::Options;
+use crate::tls::ClientTls;
+use crate::tls::test_pki::Authority;
+
+fn with_tls(change: impl FnOnce(&mut Options)) -> (Running, ClientTls) {
+    let authority = Authority::new("test");
+    let server = Running::with(|options| {
+        options.set_tls(authority.issue(&["mx.example.org"]).server());
+        change(options);
+    });
+    (server, authority.client())
+}
+
+/// A client of this server that has done STARTTLS and said EHLO again.
+fn secured(server: &Running, tls: &ClientTls) -> Talk {
+    let mut talk = server.greeted();
+    assert_eq!(talk.ask("STARTTLS"), "220 2.0.0 Ready to start TLS");
+    talk.start_tls(tls);
+    assert!(talk.ask("EHLO again.example").starts_with("250-"));
+    talk
+}
+
+fn plain(user: &str, password: &str) -> String {
+    let text = base64::encode(format!("\0{user}\0{password}").as_bytes());
+    format!("AUTH PLAIN {}", String::from_utf8_lossy(text.expose()))
+}
+
+#[test]
+fn starttls_then_auth_plain_and_login() {
+    let (server, tls) = with_tls(|options| {
+        options.add_user("tim", Secret::new("right")).unwrap();
+        options.set_auth_required(true);
+        options.set_require_tls(true);
+    });
+    let mut talk = server.client();
+    let clear = talk.ask("EHLO client.example");
+    assert!(
+        clear.contains("STARTTLS") && !clear.contains("AUTH"),
+        "{clear}"
+    );
+    assert!(talk.ask(&plain("tim", "right")).starts_with("530 5.7.0"));
+    assert!(talk.ask("MAIL FROM:<a@b.example>").starts_with("530 5.7.0"));
+
+    let mut talk = secured(&server, &tls);
+    let secure = talk.ask("EHLO again.example");
+    assert!(
+        !secure.contains("STARTTLS") && secure.contains("AUTH PLAIN LOGIN"),
+        "{secure}"
+    );
+    assert!(talk.ask("MAIL FROM:<a@b.example>").starts_with("530 5.7.0"));
+    assert_eq!(
+        talk.ask(&plain("tim", "wrong")),
+        "535 5.7.8 Authentication credentials invalid"
+    );
+    assert_eq!(
+        talk.ask(&plain("nobody", "right")),
+        "535 5.7.8 Authentication credentials invalid"
+    );
+    assert_eq!(
+        talk.ask(&plain("tim", "right")),
+        "235 2.7.0 Authentication successful"
+    );
+    assert_eq!(
+        talk.message("a@b.example", &["c@d.example"], b"x\r\n"),
+        "250 2.0.0 queued"
+    );
+    assert_eq!(
+        server.seen.wait_for("mail"),
+        "mail a@b.example hello=again.example user=tim"
+    );
+
+    let mut talk = secured(&server, &tls);
+    assert_eq!(talk.ask("AUTH LOGIN"), "334 VXNlcm5hbWU6");
+    assert_eq!(talk.ask("dGlt"), "334 UGFzc3dvcmQ6");
+    assert_eq!(talk.ask("cmlnaHQ="), "235 2.7.0 Authentication successful");
+    assert_eq!(talk.ask("QUIT"), "221 2.0.0 Bye");
+    assert!(talk.is_closed());
+}
+
+#[test]
+fn the_hook_judges_those_who_are_not_in_the_table() {
+    let (server, tls) = with_tls(|options| {
+        options.add_user("tim", Secret::new("right")).unwrap();
+        options.set_hooks(Hooks::AUTH);
+    });
+    let mut talk = secured(&server, &tls);
+    assert_eq!(
+        talk.ask(&plain("tim", "hook's secret")),
+        "535 5.7.8 Authentication credentials invalid"
+    );
+    assert_eq!(talk.ask(&plain("ann", "wrong")), "535 5.0.0 no");
+    assert_eq!(
+        talk.ask(&plain("ann", "hook's secret")),
+        "235 2.7.0 Authentication successful"
+    );
+    assert_eq!(server.stop().all(), ["auth ann", "auth ann"]);
+}
+
+#[test]
+fn no_auth_over_plaintext_even_if_it_is_tried() {
+    let (server, _) = with_tls(|options| options.add_user("tim", Secret::new("right")).unwrap());
+    let mut talk = server.greeted();
+    assert!(talk.ask(&plain("tim", "right")).starts_with("538 5.7.11"));
+}
+
+#[test]
+fn commands_behind_starttls_close_the_connection() {
+    let (server, _) = with_tls(|_| {});
+    let mut talk = server.greeted();
+    talk.send("STARTTLS\r\nMAIL FROM:<injected@b.example>\r\n");
+    assert!(talk.reply().starts_with("554 5.5.0"));
+    assert!(talk.is_closed());
+    let seen = server.stop();
+    assert!(seen.all().iter().all(|what| !what.contains("injected")));
+}
+
+#[test]
+fn what_was_learnt_in_clear_is_forgotten() {
+    let (server, tls) = with_tls(|_| {});
+    let mut talk = server.greeted();
+    talk.ask("MAIL FROM:<a@b.example>");
+    talk.ask("RSET");
+    assert!(talk.ask("STARTTLS").starts_with("220"));
+    talk.start_tls(&tls);
+    assert!(talk.ask("MAIL FROM:<a@b.example>").starts_with("503"));
+    assert!(talk.ask("STARTTLS").starts_with("503"));
+}
+
+#[test]
+fn tls_from_the_start() {
+    let (server, tls) = with_tls(|options| options.set_implicit_tls(true));
+    let mut talk = Talk::connect(server.address);
+    talk.start_tls(&tls);
+    assert!(talk.reply().starts_with("220 mx.example.org"));
+    assert!(!talk.ask("EHLO client.example").contains("STARTTLS"));
+    let text = b"0123456789 0123456789 0123456789\r\n".repeat(50_000);
+    assert_eq!(
+        talk.message("a@b.example", &["c@d.example"], &text),
+        "250 2.0.0 queued"
+    );
+    assert_eq!(
+        server.seen.wait_for("message"),
+        format!("message {} {}", text.len(), super::sum(&text))
+    );
+    talk.finish();
+}
+
+#[test]
+fn a_handshake_that_never_comes_or_is_none_ends_the_session_alone() {
+    let (server, tls) = with_tls(|options| {
+        options
+            .set_handshake_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut silent = server.greeted();
+    assert!(silent.ask("STARTTLS").starts_with("220"));
+    assert!(silent.is_closed());
+    let mut odd = server.greeted();
+    assert!(odd.ask("STARTTLS").starts_with("220"));
+    odd.send("EHLO this is no TLS\r\n");
+    // An alert may come, but nothing of SMTP.
+    let mut rest = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut odd.stream(), &mut rest);
+    assert!(
+        !rest.starts_with(b"2") && !rest.starts_with(b"5"),
+        "{rest:?}"
+    );
+    secured(&server, &tls);
+}
+
+#[test]
+fn a_new_certificate_is_used_from_the_next_handshake_on() {
+    let (server, old) = with_tls(|_| {});
+    let mut before = secured(&server, &old);
+    let authority = Authority::new("new");
+    server
+        .control
+        .reload_tls(authority.issue(&["mx.example.org"]).server())
+        .unwrap();
+    secured(&server, &authority.client());
+    assert_eq!(before.ask("NOOP"), "250 2.0.0 OK");
+    let without = Running::with(|_| {});
+    let server_tls = authority.issue(&["mx.example.org"]).server();
+    assert!(without.control.reload_tls(server_tls).is_err());
+}

@@ -1,0 +1,74 @@
+//! The table of users that a server answers AUTH from by itself.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::sasl::{Credentials, Secret};
+
+/// User names and their passwords.
+#[derive(Clone, Default)]
+pub(super) struct Users(HashMap<String, Secret>);
+
+impl Users {
+    pub(super) fn add(&mut self, name: &str, password: Secret) {
+        self.0.insert(name.to_owned(), password);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether these credentials are right. A name that is not known costs the same comparison as one that is, and nobody acts as
+    /// somebody else.
+    pub(super) fn accept(&self, credentials: &Credentials) -> bool {
+        let given = credentials.password().expose();
+        let unlike: Secret;
+        let (known, password) = if let Some(password) = self.0.get(credentials.username()) {
+            (true, password)
+        } else {
+            unlike = Secret::new(given);
+            (false, &unlike)
+        };
+        let same = password.same_as(given);
+        let own = credentials
+            .authorization_identity()
+            .is_none_or(|identity| identity == credentials.username());
+        known & same & own
+    }
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_password_of_a_known_user_for_itself() {
+        let mut users = Users::default();
+        users.add("tim", Secret::new("right"));
+        let ask = |name: &str, password: &str, identity: Option<&str>| {
+            let mut credentials = Credentials::new(name, password).unwrap();
+            if let Some(identity) = identity {
+                credentials = credentials.with_authorization_identity(identity).unwrap();
+            }
+            users.accept(&credentials)
+        };
+        assert!(ask("tim", "right", None));
+        assert!(ask("tim", "right", Some("tim")));
+        assert!(!ask("tim", "right", Some("root")));
+        assert!(!ask("tim", "wrong", None));
+        assert!(!ask("tim", "righ", None));
+        assert!(!ask("Tim", "right", None));
+        assert!(!ask("nobody", "right", None));
+        assert!(!format!("{users:?}").contains("right"));
+    }
+}
