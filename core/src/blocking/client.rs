@@ -96,7 +96,7 @@ impl Client {
                 each(done + index, result);
             };
             let sending = async |connection: &mut Connection| {
-                connection.send_many(&mut batch, &mut report).await;
+                connection.drive(&mut batch, &mut report).await;
             };
             if let Err(cut_short) = borrowed.run(&call, ends, sending) {
                 return report_cut_short(&mut borrowed, cut_short, &mut report).map_or(Ok(()), Err);

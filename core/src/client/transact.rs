@@ -23,6 +23,7 @@ impl Connection {
         envelope: Envelope,
         mut content: Content<'_>,
     ) -> Result<Outcome, Error> {
+        self.set_deadline(self.options.deadline);
         self.send_one(envelope, &mut content).await
     }
 
@@ -52,11 +53,12 @@ impl Connection {
         messages: &mut (dyn Iterator<Item = (Envelope, Content<'_>)> + Send),
         each: &mut Report<'_>,
     ) {
+        self.set_deadline(self.options.deadline);
         self.drive(messages, each).await;
     }
 
     /// Runs transactions until `messages` ends or the connection fails.
-    async fn drive<'a, C: ContentSlot<'a>>(
+    pub(crate) async fn drive<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
         each: &mut Report<'_>,
@@ -264,7 +266,7 @@ impl Connection {
 type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + 'r;
 
 /// A message's content, owned by the call or lent to it.
-trait ContentSlot<'a>: Send {
+pub(crate) trait ContentSlot<'a>: Send {
     fn get(&mut self) -> &mut Content<'a>;
 }
 
