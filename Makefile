@@ -27,7 +27,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib wheel install bench docs audit format clean need need-python $(CHECKS) $(TESTS) \
+.PHONY: all help demo test check lib examples wheel install bench docs audit format clean need need-python $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -37,7 +37,7 @@ help: ## list the targets
 
 # What people come for
 
-demo: need lib $(STAMPS)/package ## send one message from every language to a C listener, and show failures
+demo: examples $(STAMPS)/package ## send one message from every language to a C listener, and show failures
 	$(VENV)/python examples/demo.py
 
 test: need need-python ## all checks and tests, from a clean clone
@@ -51,6 +51,18 @@ check: need need-python $(CHECKS) ## format, lints, arrows, licences, tidiness
 
 lib: need ## libmailwire.so and libmailwire.a in build/lib
 	ffi/build-lib.sh
+
+examples: lib ## the example programs in C, C++ and Rust, in build/examples
+	mkdir -p build/examples
+	for program in send listen; do \
+		$(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -o build/examples/$$program-c examples/c/$$program.c \
+			-Lbuild/lib -lmailwire -Wl,-rpath,'$(CURDIR)/build/lib' && \
+		$(CXX) -std=c++17 -Wall -Wextra -Werror -Iinclude -o build/examples/$$program-cpp examples/cpp/$$program.cpp \
+			-Lbuild/lib -lmailwire -Wl,-rpath,'$(CURDIR)/build/lib' || exit 1; \
+	done
+	$(CARGO) build --release --locked -p mailwire-examples
+	cp -f $${CARGO_TARGET_DIR:-target}/release/send build/examples/send-rust
+	cp -f $${CARGO_TARGET_DIR:-target}/release/listen build/examples/listen-rust
 
 wheel: need $(STAMPS)/python-tools ## a Python wheel in build/wheels
 	$(VENV)/maturin build --release --locked --manifest-path python/Cargo.toml --out build/wheels
@@ -112,10 +124,10 @@ test-c: lib ## C and C++ tests
 test-python: $(STAMPS)/package ## pytest
 	$(VENV)/python -m pytest tests/python
 
-test-examples: lib $(STAMPS)/package ## the examples and the README's lines, run
+test-examples: examples $(STAMPS)/package ## the examples and the README's lines, run
 	$(VENV)/python -m pytest tests/examples
 
-test-interop: lib $(STAMPS)/package ## with Postfix, Exim, aiosmtpd, swaks, curl and smtplib
+test-interop: examples $(STAMPS)/package ## with Postfix, Exim, aiosmtpd, swaks, curl and smtplib
 	$(VENV)/python tests/interop/install_peers.py
 	$(VENV)/python -m pytest tests/interop
 
