@@ -3,6 +3,7 @@
 //! - [`proto`]: the protocol machines, without I/O; [`sasl`]: the authentication mechanisms, likewise.
 //! - [`error`] and [`outcome`]: what every call reports, with numbers that are the same in every language.
 //! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
+//! - `message` (feature `io`): building a mail, and the envelope of a ready-made one.
 //! - `server` (feature `io`): the async server.
 //! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
 
@@ -11,6 +12,8 @@ pub mod blocking;
 #[cfg(feature = "io")]
 pub mod client;
 pub mod error;
+#[cfg(feature = "io")]
+pub mod message;
 #[cfg(feature = "io")]
 #[allow(dead_code)] // until the blocking server that stands on it is there
 mod net;

@@ -1,0 +1,150 @@
+//! From a checked [`Mail`] to octets: the header's fields, the tree of parts, and the envelope.
+
+use std::borrow::Cow;
+
+use mail_builder::MessageBuilder;
+use mail_builder::headers::HeaderType;
+use mail_builder::headers::address::Address as MimeAddress;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::headers::date::Date;
+use mail_builder::headers::raw::Raw;
+use mail_builder::mime::MimePart;
+
+use crate::error::Error;
+use crate::proto::{Envelope, ReversePath};
+
+use super::address::{self, Address};
+use super::mail::Mail;
+use super::part::{self, Part};
+use super::unique::unique;
+use super::{check, words};
+
+/// A message ready to be sent, with its envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Built {
+    envelope: Envelope,
+    content: Vec<u8>,
+}
+
+impl Built {
+    /// Sender and recipients, the hidden ones (bcc) among them, each once.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The message: 7-bit ASCII, ending with CRLF, as are all its lines; none is longer than 998 octets without it.
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The envelope and the message.
+    pub fn into_parts(self) -> (Envelope, Vec<u8>) {
+        (self.envelope, self.content)
+    }
+}
+
+pub(super) fn build(mail: &Mail<'_>) -> Result<Built, Error> {
+    let from = mail
+        .from
+        .as_ref()
+        .ok_or_else(|| check::invalid("from", "it is missing"))?;
+    let mut message = MessageBuilder::new().body(body(mail));
+    message.headers = header(mail, from);
+    let mut content = Vec::new();
+    message.serialize(&mut content);
+    // The text of a mail without parts may lack its last line end, which SMTP would add (RFC 5321 section 4.1.1.4).
+    if !content.ends_with(b"\r\n") {
+        content.extend_from_slice(b"\r\n");
+    }
+    Ok(Built {
+        envelope: envelope(mail, from)?,
+        content,
+    })
+}
+
+fn envelope(mail: &Mail<'_>, from: &Address) -> Result<Envelope, Error> {
+    // RFC 5322 section 3.6.2: the Sender field, where there is one, names who sends.
+    let sender = mail.sender.as_ref().unwrap_or(from);
+    let reverse_path = mail
+        .reverse_path
+        .clone()
+        .unwrap_or_else(|| ReversePath::Mailbox(sender.mailbox.clone()));
+    let all = mail.to.iter().chain(&mail.cc).chain(&mail.bcc);
+    let mailboxes = address::each_once(all.map(|address| address.mailbox.clone()));
+    if mailboxes.is_empty() {
+        return Err(check::invalid(
+            "to, cc, bcc",
+            "at least one recipient is needed",
+        ));
+    }
+    Ok(address::envelope(reverse_path, mailboxes))
+}
+
+type Fields<'x> = Vec<(Cow<'x, str>, HeaderType<'x>)>;
+
+/// All fields but those of the body. Bcc is not among them.
+fn header<'x>(mail: &'x Mail<'_>, from: &'x Address) -> Fields<'x> {
+    let mut fields: Fields<'x> = Vec::new();
+    let mut add = |name: &'x str, value: HeaderType<'x>| fields.push((name.into(), value));
+    if !mail.has("Date") {
+        // In UTC: the zone of the sender's machine is nobody's business.
+        add("Date", Date::now().into());
+    }
+    add("From", list([from]));
+    if let Some(sender) = &mail.sender {
+        add("Sender", list([sender]));
+    }
+    for (name, addresses) in [
+        ("Reply-To", &mail.reply_to),
+        ("To", &mail.to),
+        ("Cc", &mail.cc),
+    ] {
+        if !addresses.is_empty() {
+            add(name, list(addresses));
+        }
+    }
+    if let Some(subject) = &mail.subject {
+        add("Subject", Raw::new(words::encode(subject)).into());
+    }
+    if !mail.has("Message-ID") {
+        // The author's domain, never the name of this host.
+        let id = format!("<{}@{}>", unique(), from.mailbox.domain());
+        add("Message-ID", Raw::new(id).into());
+    }
+    for (name, value) in &mail.headers {
+        add(name, Raw::new(words::encode(value)).into());
+    }
+    fields
+}
+
+fn list<'x>(addresses: impl IntoIterator<Item = &'x Address>) -> HeaderType<'x> {
+    let one = |address: &'x Address| {
+        MimeAddress::new_address(address.name.as_deref(), address.mailbox.as_str())
+    };
+    MimeAddress::new_list(addresses.into_iter().map(one).collect()).into()
+}
+
+/// mixed(alternative(text, related(html, inline…)), attachments…), less what is not there.
+fn body<'x>(mail: &'x Mail<'_>) -> MimePart<'x> {
+    let mut inline: Vec<_> = mail.inline.iter().map(Part::to_mime).collect();
+    let mut readable = Vec::new();
+    if let Some(text) = &mail.text {
+        readable.push(part::text("text/plain", text));
+    }
+    if let Some(html) = &mail.html {
+        let mut related = vec![part::text("text/html", html)];
+        related.append(&mut inline);
+        // RFC 2387 section 3.1: the type of the part that the others belong to.
+        let kind = ContentType::new("multipart/related").attribute("type", "text/html");
+        readable.extend(part::multipart(kind, related));
+    }
+    let mut parts = Vec::new();
+    parts.extend(part::multipart(
+        ContentType::new("multipart/alternative"),
+        readable,
+    ));
+    parts.append(&mut inline);
+    parts.extend(mail.attachments.iter().map(Part::to_mime));
+    part::multipart(ContentType::new("multipart/mixed"), parts)
+        .unwrap_or_else(|| part::text("text/plain", ""))
+}

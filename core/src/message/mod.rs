@@ -1,0 +1,19 @@
+//! Messages: building one that is safe to send ([`Mail`]), and reading the envelope out of a ready-made one ([`headers`]).
+//!
+//! What is built here is 7-bit ASCII with CRLF line ends and lines of at most 998 octets, so that any server takes it,
+//! with or without 8BITMIME. Nothing a caller gives can add a header field, a part or a recipient.
+
+mod address;
+mod assemble;
+mod check;
+pub mod headers;
+mod mail;
+mod part;
+mod unique;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use assemble::Built;
+pub use mail::Mail;
