@@ -15,7 +15,6 @@ pub mod error;
 #[cfg(feature = "io")]
 pub mod message;
 #[cfg(feature = "io")]
-#[allow(dead_code)] // until the blocking server that stands on it is there
 mod net;
 pub mod outcome;
 pub mod proto;

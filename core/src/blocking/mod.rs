@@ -7,8 +7,10 @@ mod call;
 mod client;
 mod fork;
 mod pool;
+mod server;
 
 pub use call::Call;
 pub use client::Client;
+pub use server::{Event, EventKind, Received, Server};
 
 pub use crate::net::Cancel;

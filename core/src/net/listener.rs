@@ -106,14 +106,6 @@ impl Bound {
             Self::Unix(_, path) => path.display().to_string(),
         }
     }
-
-    /// The descriptor that is listened on.
-    pub(crate) fn raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(listener) => listener.as_raw_fd(),
-            Self::Unix(listener, _) => listener.as_raw_fd(),
-        }
-    }
 }
 
 /// Accepts connections on one runtime.

@@ -15,5 +15,5 @@ pub(crate) use connect::{connect, connect_unix};
 pub(crate) use deadline::{Deadline, limit};
 pub(crate) use fault::io_fault;
 pub(crate) use listener::{Bound, Listener};
-pub(crate) use socket::close_raw;
+pub(crate) use socket::{close_raw, with_signals_blocked};
 pub(crate) use stream::{Peer, Stream};

@@ -5,6 +5,7 @@
 //! system has no such flag the socket itself is told (`SO_NOSIGPIPE`).
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -139,6 +140,26 @@ impl AsyncWrite for Socket {
 pub(crate) fn close_raw(descriptor: RawFd) {
     // SAFETY: the owner of the descriptor was leaked, as required above, so nothing else closes or uses this number.
     unsafe { rustix::io::close(descriptor) }
+}
+
+/// Does `work` with all signals blocked on this thread. A thread that is made in it has them blocked for good.
+#[allow(unsafe_code)]
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: sigfillset writes the whole set, pthread_sigmask reads it and writes the other; neither keeps a pointer.
+    let blocked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let result = work();
+    if blocked {
+        // SAFETY: the call that succeeded has written `before`.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+        }
+    }
+    result
 }
 
 #[cfg(target_vendor = "apple")]

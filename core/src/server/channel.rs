@@ -238,8 +238,9 @@ impl Channel {
             .map_err(|violation| Ended::violation(&violation, Phase::Tls))
     }
 
-    /// Says the last words and closes. After `quit` nobody talks any more; else what the client still sends is read for a moment, for
-    /// a connection that is closed over unread bytes is reset, and the last words are lost with it.
+    /// Says the last words and closes. After `quit` nobody talks any more, nor do idle clients that a shutdown ends; else what the
+    /// client still sends is read for a moment, for a connection that is closed over unread bytes is reset, and the last words
+    /// are lost with it.
     pub(super) async fn close(&mut self, quit: bool) {
         let closing = async {
             if self.machine.has_output() && self.flush().await.is_err() {
@@ -248,7 +249,7 @@ impl Channel {
             let Some(stream) = self.stream.as_mut() else {
                 return;
             };
-            if stream.shutdown().await.is_err() || quit {
+            if stream.shutdown().await.is_err() || quit || self.shared.stop.begun() {
                 return;
             }
             let mut read = 0;

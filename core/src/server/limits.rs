@@ -114,16 +114,16 @@ impl Drop for Admission {
     }
 }
 
-/// Counts the octets of messages that are held, over all sessions.
+/// Counts the octets of messages that are held, over all sessions or in one.
 #[derive(Debug)]
-pub(super) struct BodyMemory {
+pub(crate) struct BodyMemory {
     most: u64,
     used: AtomicU64,
     less: Notify,
 }
 
 impl BodyMemory {
-    pub(super) fn new(most: u64) -> Self {
+    pub(crate) fn new(most: u64) -> Self {
         Self {
             most,
             used: AtomicU64::new(0),
@@ -141,7 +141,7 @@ impl BodyMemory {
     }
 
     /// Waits until there is room.
-    pub(super) async fn room(&self) {
+    pub(crate) async fn room(&self) {
         loop {
             let less = self.less.notified();
             tokio::pin!(less);
@@ -155,7 +155,7 @@ impl BodyMemory {
     }
 
     /// Counts `octets` until the result and all its clones and slices are dropped.
-    pub(super) fn charge(self: &Arc<Self>, octets: Bytes) -> Bytes {
+    pub(crate) fn charge(self: &Arc<Self>, octets: Bytes) -> Bytes {
         self.used.fetch_add(octets.len() as u64, Ordering::Relaxed);
         Bytes::from_owner(Charged {
             octets,

@@ -26,8 +26,10 @@ pub use body::Body;
 pub use handler::{Handler, Session};
 pub use hooks::Hooks;
 pub use info::SessionInfo;
+pub(crate) use limits::BodyMemory;
 pub use options::Options;
 pub use serve::{Control, Server};
+pub(crate) use serve::{Shared, serve};
 pub use statistics::Statistics;
 
 pub use crate::proto::server::Answer;

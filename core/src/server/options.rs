@@ -258,6 +258,22 @@ impl Options {
         self.grace = grace;
     }
 
+    pub(crate) fn answer_timeout(&self) -> Duration {
+        self.answer_timeout
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn stream(&self) -> bool {
+        self.stream
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Looks at what only makes sense together.
     pub(super) fn check(&self, asks_auth: bool) -> Result<(), Error> {
         let missing = |what: &str| {

@@ -1,0 +1,286 @@
+//! What happens in a server's sessions, and how the application answers it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::post::Post;
+use super::queue::Queue;
+use super::received::Received;
+use crate::blocking::fork::ForkGuard;
+use crate::error::{Error, Status};
+use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
+use crate::sasl::Credentials;
+use crate::server::{Answer, Answers, LOCAL_ERROR, SessionInfo};
+
+/// Something that happened in a session.
+///
+/// One that owes answers is to be answered, by [`accept`](Self::accept), [`reply`](Self::reply) or
+/// [`reply_at`](Self::reply_at), in any thread. Dropped before that, what is open is answered 451 4.3.0.
+pub struct Event {
+    kind: EventKind,
+    session: SessionInfo,
+    /// `None` for an event that only informs.
+    ticket: Option<Ticket>,
+    guard: ForkGuard,
+}
+
+/// What an [`Event`] is about.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A client has connected. Accepting greets it; a 421 or 554 turns it away.
+    Connect,
+    /// EHLO, HELO or LHLO.
+    Hello {
+        /// What the client calls itself. Nobody has verified it.
+        name: String,
+    },
+    /// AUTH, of a user who is not in the server's own table. A refusal should be 535 5.7.8, or 454 4.7.0 if it cannot be judged now.
+    Auth(Credentials),
+    /// MAIL.
+    Mail {
+        /// Where notices of failure go.
+        reverse_path: ReversePath,
+        /// The parameters.
+        parameters: MailParameters,
+    },
+    /// RCPT: one recipient, or several that came in one go. Owes an answer for each, in this order.
+    Recipients(Vec<Recipient>),
+    /// A whole message. Accepting it means to be responsible for it. With LMTP it owes an answer for each recipient of the
+    /// envelope, else one.
+    Message {
+        /// Sender and accepted recipients.
+        envelope: Envelope,
+        /// The octets.
+        content: Received,
+    },
+    /// A message begins, with [`Options::set_stream`](crate::server::Options::set_stream). Accepting has the client send it.
+    Body {
+        /// Sender and accepted recipients.
+        envelope: Envelope,
+    },
+    /// A piece of that message; informs. Once 256 KiB of a session are held, no more is read until pieces were dropped.
+    Chunk(Bytes),
+    /// The end of that message. Owes what [`Message`](Self::Message) does.
+    EndOfData {
+        /// Sender and accepted recipients.
+        envelope: Envelope,
+        /// The octets of all pieces.
+        size: u64,
+    },
+    /// That message will not come whole: the connection is gone, or it is too big or has a bare CR or LF. What came of it is to be
+    /// dropped; informs.
+    Discarded,
+    /// The transaction was given up, by RSET or another EHLO; informs.
+    Reset,
+    /// VRFY. Accepting is 252.
+    Verify(String),
+    /// EXPN. Accepting is 252.
+    Expand(String),
+    /// HELP with its argument, perhaps empty. Accepting is 214.
+    Help(String),
+    /// A command that this library does not know. Accepting is 250.
+    Unknown {
+        /// The first word.
+        verb: String,
+        /// What follows it.
+        argument: String,
+    },
+    /// QUIT; informs.
+    Quit,
+    /// The connection is gone; informs.
+    Disconnect,
+}
+
+/// What an event owes, and to whom.
+struct Ticket {
+    answers: Vec<Option<Answer>>,
+    open: usize,
+    sender: oneshot::Sender<Answers>,
+    post: Arc<Post>,
+    /// Set once the application has it: the queue does not end before it is answered.
+    queue: Option<Arc<Queue>>,
+}
+
+impl Event {
+    /// One that only informs.
+    pub(super) fn informing(kind: EventKind, session: SessionInfo, guard: ForkGuard) -> Self {
+        Self {
+            kind,
+            session,
+            ticket: None,
+            guard,
+        }
+    }
+
+    /// One that owes `owed` answers; the other end gets them.
+    pub(super) fn owing(
+        kind: EventKind,
+        session: SessionInfo,
+        guard: ForkGuard,
+        owed: usize,
+        post: Arc<Post>,
+    ) -> (Self, oneshot::Receiver<Answers>) {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = Ticket {
+            answers: vec![None; owed],
+            open: owed,
+            sender,
+            post,
+            queue: None,
+        };
+        let event = Self {
+            kind,
+            session,
+            ticket: Some(ticket),
+            guard,
+        };
+        (event, receiver)
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &EventKind {
+        &self.kind
+    }
+
+    /// The session that it happened in, as it was then.
+    pub fn session(&self) -> &SessionInfo {
+        &self.session
+    }
+
+    /// Answers that are still owed: 0 for an event that only informs.
+    pub fn owed(&self) -> usize {
+        self.ticket.as_ref().map_or(0, |ticket| ticket.open)
+    }
+
+    /// Accepts all that is still owed, by the usual positive reply.
+    ///
+    /// This and the other answers fail with [`Status::Misuse`] if nothing is owed any more or the reply cannot stand here,
+    /// [`Status::Closed`] if the answer comes too late, as the client is gone or was told 451 already, and [`Status::Forked`] in
+    /// the child of a fork.
+    pub fn accept(&mut self) -> Result<(), Error> {
+        self.answer_all(&Answer::Accept)
+    }
+
+    /// Answers all that is still owed with this reply, positive or not.
+    pub fn reply(&mut self, reply: Reply) -> Result<(), Error> {
+        self.answer_all(&checked(reply)?)
+    }
+
+    /// Answers one of several: `None` accepts. Fails with [`Status::InvalidArgument`] if there is no such index, and with
+    /// [`Status::Misuse`] if that one was answered already.
+    pub fn reply_at(&mut self, index: usize, reply: Option<Reply>) -> Result<(), Error> {
+        self.guard.check()?;
+        let answer = reply.map_or(Ok(Answer::Accept), checked)?;
+        let ticket = self.ticket.as_mut().ok_or_else(nothing_owed)?;
+        match ticket.answers.get_mut(index) {
+            None => {
+                let count = ticket.answers.len();
+                return Err(Error::invalid(format!(
+                    "index: {index} is not below {count}, the number of answers"
+                )));
+            }
+            Some(Some(_)) => return Err(nothing_owed()),
+            Some(open) => *open = Some(answer),
+        }
+        ticket.open -= 1;
+        if ticket.open == 0 {
+            return self.send();
+        }
+        Ok(())
+    }
+
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.ticket
+            .as_ref()
+            .is_some_and(|ticket| ticket.sender.is_closed())
+    }
+
+    /// The application has it now.
+    pub(super) fn taken_from(&mut self, queue: &Arc<Queue>) -> bool {
+        let Some(ticket) = &mut self.ticket else {
+            return false;
+        };
+        ticket.queue = Some(Arc::clone(queue));
+        true
+    }
+
+    fn answer_all(&mut self, answer: &Answer) -> Result<(), Error> {
+        self.guard.check()?;
+        let ticket = self.ticket.as_mut().ok_or_else(nothing_owed)?;
+        for open in ticket.answers.iter_mut().filter(|open| open.is_none()) {
+            *open = Some(answer.clone());
+        }
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), Error> {
+        let ticket = self.ticket.take().ok_or_else(nothing_owed)?;
+        if ticket.send() {
+            Ok(())
+        } else {
+            Err(Error::new(
+                Status::Closed,
+                "the answer comes too late: the client is gone, or was told 451 when it had waited long enough",
+            ))
+        }
+    }
+}
+
+impl Ticket {
+    /// Sends what was answered, and 451 for the rest. Tells whether somebody waited for it.
+    fn send(self) -> bool {
+        let in_time = !self.sender.is_closed();
+        if in_time {
+            let answers = self.answers.into_iter();
+            let answers = answers.map(|answer| answer.unwrap_or(Answer::Reply(LOCAL_ERROR)));
+            self.post.answer(self.sender, answers.collect());
+        }
+        if let Some(queue) = self.queue {
+            queue.answered();
+        }
+        in_time
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if self.guard.is_child() {
+            // To answer, or to give memory back, would wake threads that are the parent's.
+            std::mem::forget(self.ticket.take());
+            std::mem::forget(std::mem::replace(&mut self.kind, EventKind::Disconnect));
+        } else if let Some(ticket) = self.ticket.take() {
+            ticket.send();
+        }
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("kind", &self.kind)
+            .field("session", &self.session)
+            .field("owed", &self.owed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reply of 3yz would put the client out of step.
+fn checked(reply: Reply) -> Result<Answer, Error> {
+    if reply.is_intermediate() {
+        let text = format!("{} is no answer that ends a command", reply.code());
+        return Err(Error::new(Status::Misuse, text));
+    }
+    Ok(Answer::Reply(reply))
+}
+
+fn nothing_owed() -> Error {
+    Error::new(
+        Status::Misuse,
+        "no answer is owed here: it was given, or never asked for",
+    )
+}

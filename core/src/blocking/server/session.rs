@@ -1,0 +1,205 @@
+//! A session whose hooks become events, and whose answers come back from the application.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::event::{Event, EventKind};
+use super::post::Post;
+use super::received::Received;
+use crate::blocking::fork::ForkGuard;
+use crate::error::Error;
+use crate::proto::{Envelope, MailParameters, Protocol, Recipient, ReversePath};
+use crate::sasl::Credentials;
+use crate::server::{
+    Answer, Answers, Body, BodyMemory, Handler, LOCAL_ERROR, Session, SessionInfo, Shared,
+};
+
+/// Octets of a streamed message that one session's events may hold.
+const CREDIT: u64 = 256 * 1024;
+
+/// Makes the sessions of one I/O thread.
+#[derive(Debug)]
+pub(super) struct QueueHandler {
+    pub(super) shared: Arc<Shared>,
+    pub(super) post: Arc<Post>,
+    pub(super) guard: ForkGuard,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct QueueSession {
+    post: Arc<Post>,
+    guard: ForkGuard,
+    answer_timeout: Duration,
+    protocol: Protocol,
+    stream: bool,
+}
+
+impl Handler for QueueHandler {
+    type Session = QueueSession;
+
+    fn session(&self, _: &SessionInfo) -> QueueSession {
+        let options = &self.shared.options;
+        QueueSession {
+            post: Arc::clone(&self.post),
+            guard: self.guard,
+            answer_timeout: options.answer_timeout(),
+            protocol: options.protocol(),
+            stream: options.stream(),
+        }
+    }
+}
+
+impl QueueSession {
+    fn tell(&self, info: &SessionInfo, kind: EventKind) {
+        self.post
+            .send(Event::informing(kind, info.clone(), self.guard));
+    }
+
+    async fn ask(&self, info: &SessionInfo, kind: EventKind) -> Answer {
+        self.ask_all(info, kind, 1).await.at(0)
+    }
+
+    async fn ask_all(&self, info: &SessionInfo, kind: EventKind, owed: usize) -> Answers {
+        let post = Arc::clone(&self.post);
+        let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post);
+        self.post.send(event);
+        match timeout(self.answer_timeout, answers).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(_)) | Err(_) => LOCAL_ERROR.into(),
+        }
+    }
+
+    /// RFC 2033 section 4.2: the end of data is answered once for each recipient.
+    fn owed_to(&self, envelope: &Envelope) -> usize {
+        match self.protocol {
+            Protocol::Smtp => 1,
+            Protocol::Lmtp => envelope.recipients().len(),
+        }
+    }
+
+    async fn streamed(
+        &self,
+        info: &SessionInfo,
+        envelope: Envelope,
+        body: &mut Body<'_>,
+    ) -> Answers {
+        let begin = EventKind::Body {
+            envelope: envelope.clone(),
+        };
+        let begin = Answers::from(self.ask(info, begin).await);
+        if begin.refusal_of_all().is_some() {
+            return begin;
+        }
+        let credit = Arc::new(BodyMemory::new(CREDIT));
+        let mut size = 0;
+        loop {
+            let chunk = match timeout(self.answer_timeout, credit.room()).await {
+                Ok(()) => body.chunk().await.ok(),
+                Err(_) => None,
+            };
+            match chunk {
+                Some(Some(chunk)) => {
+                    size += chunk.len() as u64;
+                    self.tell(info, EventKind::Chunk(credit.charge(chunk)));
+                }
+                Some(None) => break,
+                None => {
+                    self.tell(info, EventKind::Discarded);
+                    return LOCAL_ERROR.into();
+                }
+            }
+        }
+        let owed = self.owed_to(&envelope);
+        self.ask_all(info, EventKind::EndOfData { envelope, size }, owed)
+            .await
+    }
+}
+
+impl Session for QueueSession {
+    async fn connect(&mut self, info: &SessionInfo) -> Answer {
+        self.ask(info, EventKind::Connect).await
+    }
+
+    async fn hello(&mut self, info: &SessionInfo, name: &str) -> Answer {
+        let name = name.to_owned();
+        self.ask(info, EventKind::Hello { name }).await
+    }
+
+    async fn auth(&mut self, info: &SessionInfo, credentials: Credentials) -> Answer {
+        self.ask(info, EventKind::Auth(credentials)).await
+    }
+
+    async fn mail(
+        &mut self,
+        info: &SessionInfo,
+        reverse_path: &ReversePath,
+        parameters: &MailParameters,
+    ) -> Answer {
+        let kind = EventKind::Mail {
+            reverse_path: reverse_path.clone(),
+            parameters: parameters.clone(),
+        };
+        self.ask(info, kind).await
+    }
+
+    async fn recipients(&mut self, info: &SessionInfo, recipients: &[Recipient]) -> Answers {
+        let kind = EventKind::Recipients(recipients.to_vec());
+        self.ask_all(info, kind, recipients.len()).await
+    }
+
+    async fn message(
+        &mut self,
+        info: &SessionInfo,
+        envelope: Envelope,
+        body: &mut Body<'_>,
+    ) -> Answers {
+        if self.stream {
+            return self.streamed(info, envelope, body).await;
+        }
+        match body.collect().await {
+            Ok(pieces) => {
+                let owed = self.owed_to(&envelope);
+                let content = Received::new(pieces);
+                self.ask_all(info, EventKind::Message { envelope, content }, owed)
+                    .await
+            }
+            // Why is said to the client by the server itself.
+            Err(_) => LOCAL_ERROR.into(),
+        }
+    }
+
+    async fn reset(&mut self, info: &SessionInfo) {
+        self.tell(info, EventKind::Reset);
+    }
+
+    async fn verify(&mut self, info: &SessionInfo, name: &str) -> Answer {
+        self.ask(info, EventKind::Verify(name.to_owned())).await
+    }
+
+    async fn expand(&mut self, info: &SessionInfo, name: &str) -> Answer {
+        self.ask(info, EventKind::Expand(name.to_owned())).await
+    }
+
+    async fn help(&mut self, info: &SessionInfo, topic: &str) -> Answer {
+        self.ask(info, EventKind::Help(topic.to_owned())).await
+    }
+
+    async fn unknown(&mut self, info: &SessionInfo, verb: &str, argument: &str) -> Answer {
+        let kind = EventKind::Unknown {
+            verb: verb.to_owned(),
+            argument: argument.to_owned(),
+        };
+        self.ask(info, kind).await
+    }
+
+    async fn quit(&mut self, info: &SessionInfo) {
+        self.tell(info, EventKind::Quit);
+    }
+
+    async fn disconnect(&mut self, info: &SessionInfo, _: Option<&Error>) {
+        self.tell(info, EventKind::Disconnect);
+    }
+}

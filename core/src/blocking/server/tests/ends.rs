@@ -1,0 +1,140 @@
+//! How a server ends: by shutdown, by being dropped, and in the child of a fork.
+
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::{Inner, Server};
+use super::{Call, Hooks, greeted, is_readable, next, send, start};
+use crate::blocking::fork::ForkGuard;
+use crate::error::Status;
+
+#[test]
+fn a_running_transaction_finishes_and_the_end_comes_last() {
+    let server = start(|_| {});
+    let mut idle = greeted(&server);
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let mut event = next(&server);
+    thread::scope(|scope| {
+        let ending = scope.spawn(|| server.shutdown(Duration::from_secs(20)));
+        assert_eq!(idle.reply(), "421 4.3.2 Shutting down");
+        assert!(idle.is_closed());
+        // The end is not told while an answer is owed.
+        let none = server.next_event(Some(Duration::from_millis(200)), Call::default());
+        assert!(none.unwrap().is_none());
+        event.accept().unwrap();
+        assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+        ending.join().unwrap().unwrap();
+    });
+    let end = server.next_event(None, Call::default()).unwrap_err();
+    assert_eq!(end.status(), Status::End);
+    assert!(is_readable(server.fd()), "whoever waits on it must look");
+    assert!(
+        TcpStream::connect(server.addresses()[0]).is_err(),
+        "still listening"
+    );
+    // Again, it is over at once.
+    server.shutdown(Duration::from_secs(20)).unwrap();
+}
+
+#[test]
+fn an_event_taken_and_kept_holds_the_end_back_until_it_is_too_late_to_answer() {
+    let server = start(|options| {
+        options.set_answer_timeout(Duration::from_secs(3)).unwrap();
+    });
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let event = next(&server);
+    server.shutdown(Duration::ZERO).unwrap();
+    assert!(!client.join().unwrap().starts_with("250"));
+    let none = server.next_event(Some(Duration::from_millis(10)), Call::default());
+    assert!(none.unwrap().is_none());
+    assert!(!is_readable(server.fd()));
+    let begun = Instant::now();
+    let end = server.next_event(None, Call::default()).unwrap_err();
+    assert_eq!(end.status(), Status::End);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    drop(event);
+}
+
+#[test]
+fn the_last_answer_wakes_who_waits_for_the_end() {
+    let server = start(|_| {});
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let event = next(&server);
+    server.shutdown(Duration::ZERO).unwrap();
+    client.join().unwrap();
+    assert!(!is_readable(server.fd()));
+    drop(event);
+    assert!(is_readable(server.fd()));
+    let end = server
+        .next_event(Some(Duration::ZERO), Call::default())
+        .unwrap_err();
+    assert_eq!(end.status(), Status::End);
+}
+
+#[test]
+fn dropping_the_server_answers_what_nobody_took_and_closes_all() {
+    let server = start(|options| options.set_hooks(Hooks::MAIL));
+    let address = server.addresses()[0];
+    let mut idle = greeted(&server);
+    let mut waiting = greeted(&server);
+    waiting.send("MAIL FROM:<a@b.example>\r\n");
+    thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    drop(server);
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(waiting.reply(), "451 4.3.0 Local error in processing");
+    assert_eq!(idle.reply(), "421 4.3.2 Shutting down");
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn its_threads_have_names_and_block_signals() {
+    let _server = start(|options| options.set_workers(2).unwrap());
+    let mut found = 0;
+    // Other tests of this process have servers too.
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let Ok(status) = std::fs::read_to_string(task.unwrap().path().join("status")) else {
+            continue;
+        };
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| line.split_whitespace().nth(1))
+                .unwrap_or_default()
+        };
+        if field("Name:").starts_with("mailwire-io-") {
+            found += 1;
+            let blocked = u64::from_str_radix(field("SigBlk:"), 16).unwrap();
+            // All but SIGKILL, SIGSTOP, and the two that the C library keeps for itself.
+            let never = 1 << 8 | 1 << 18 | 1 << 31 | 1 << 32;
+            assert_eq!(blocked | never, u64::MAX, "{blocked:x}");
+        }
+    }
+    assert!(found >= 2);
+}
+
+#[test]
+fn in_the_child_of_a_fork_nothing_works_and_nothing_is_touched() {
+    let server = start(|_| {});
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let event = next(&server);
+    let inherited = Server {
+        inner: std::sync::Arc::clone(&server.inner),
+        guard: ForkGuard::of_another_process(),
+    };
+    let forked = |result: Result<(), crate::Error>| {
+        assert_eq!(result.unwrap_err().status(), Status::Forked);
+    };
+    forked(inherited.next_event(None, Call::default()).map(drop));
+    forked(inherited.shutdown(Duration::ZERO));
+    // Its listener, this session's socket, and the queue's two descriptors: what a child would close.
+    assert_eq!(Inner::descriptors(&inherited.inner).len(), 4);
+    std::mem::forget(inherited);
+    let mut event = event;
+    event.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+}

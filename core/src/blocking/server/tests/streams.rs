@@ -1,0 +1,113 @@
+//! Messages in pieces, large ones, and what memory they take.
+
+use std::time::Duration;
+
+use super::{Call, Event, EventKind, content, greeted, next, reply, send, start};
+use crate::server::tests::sum;
+
+fn lines(octets: usize) -> Vec<u8> {
+    let line = b"0123456789 0123456789 0123456789 0123456789 0123456789\r\n";
+    line.repeat(octets / line.len())
+}
+
+#[test]
+fn a_message_of_30_mib_arrives_whole() {
+    let server = start(|_| {});
+    let text = lines(30 << 20);
+    let client = send(&server, "a@b.example", &text);
+    let mut event = next(&server);
+    assert!(content(&event) == text, "changed on the way");
+    let held = server.statistics().body_memory;
+    assert!(held >= text.len() as u64, "{held}");
+    event.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    drop(event);
+    assert_eq!(server.statistics().body_memory, 0);
+}
+
+#[test]
+fn a_streamed_message_waits_for_a_slow_application() {
+    let server = start(|options| options.set_stream(true));
+    let text = lines(8 << 20);
+    let client = send(&server, "a@b.example", &text);
+    let mut begin = next(&server);
+    assert!(matches!(begin.kind(), EventKind::Body { .. }));
+    assert_eq!(begin.owed(), 1);
+    begin.accept().unwrap();
+    // Nothing is given back: the session stops at its credit.
+    let mut held: Vec<Event> = Vec::new();
+    while let Some(event) = server
+        .next_event(Some(Duration::from_millis(300)), Call::default())
+        .unwrap()
+    {
+        assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
+        held.push(event);
+    }
+    let octets: usize = held.iter().map(|event| content(event).len()).sum();
+    assert!(
+        (256 * 1024..=256 * 1024 + 65536).contains(&octets),
+        "{octets}"
+    );
+    // Given back piece by piece it goes on to the end.
+    let mut whole = Vec::new();
+    for event in held {
+        whole.extend_from_slice(content(&event));
+    }
+    let mut end = loop {
+        let event = next(&server);
+        match event.kind() {
+            EventKind::Chunk(octets) => whole.extend_from_slice(octets),
+            EventKind::EndOfData { .. } => break event,
+            other => panic!("{other:?}"),
+        }
+    };
+    let EventKind::EndOfData { size, envelope } = end.kind() else {
+        panic!("{end:?}")
+    };
+    assert_eq!((*size, envelope.recipients().len()), (text.len() as u64, 1));
+    assert_eq!((whole.len(), sum(&whole)), (text.len(), sum(&text)));
+    end.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    assert_eq!(server.statistics().body_memory, 0);
+}
+
+#[test]
+fn a_streamed_message_can_be_refused_before_it_comes() {
+    let server = start(|options| options.set_stream(true));
+    let mut talk = greeted(&server);
+    talk.ask("MAIL FROM:<a@b.example>");
+    talk.ask("RCPT TO:<c@d.example>");
+    talk.send("DATA\r\n");
+    next(&server).reply(reply(554, "not now")).unwrap();
+    assert_eq!(talk.reply(), "554 5.0.0 not now");
+}
+
+#[test]
+fn a_streamed_message_that_breaks_off_is_told() {
+    let server = start(|options| options.set_stream(true));
+    let mut talk = greeted(&server);
+    talk.ask("MAIL FROM:<a@b.example>");
+    talk.ask("RCPT TO:<c@d.example>");
+    talk.send("DATA\r\n");
+    next(&server).accept().unwrap();
+    assert!(talk.reply().starts_with("354"));
+    talk.send("half a mess");
+    assert_eq!(content(&next(&server)), b"half a mess");
+    drop(talk);
+    assert!(matches!(next(&server).kind(), EventKind::Discarded));
+}
+
+#[test]
+fn a_message_with_no_memory_left_is_452() {
+    let server = start(|options| options.set_body_memory(1 << 20).unwrap());
+    let first = send(&server, "a@b.example", &lines(900_000));
+    let mut event = next(&server);
+    let second = send(&server, "a@b.example", &lines(900_000));
+    assert!(second.join().unwrap().starts_with("452 4.3.1"));
+    event.accept().unwrap();
+    assert!(first.join().unwrap().starts_with("250"));
+    drop(event);
+    let third = send(&server, "a@b.example", &lines(900_000));
+    next(&server).accept().unwrap();
+    assert!(third.join().unwrap().starts_with("250"));
+}

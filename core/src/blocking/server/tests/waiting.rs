@@ -1,0 +1,140 @@
+//! Waiting for events: descriptors, time, cancelling, several threads.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Call, greeted, is_readable, next, send, start};
+use crate::blocking::Cancel;
+use crate::error::Status;
+
+#[test]
+fn the_descriptor_is_readable_while_an_event_waits() {
+    let server = start(|_| {});
+    assert!(!is_readable(server.fd()));
+    let clients: Vec<_> = (0..3)
+        .map(|_| send(&server, "a@b.example", b"x\r\n"))
+        .collect();
+    for left in (0..3).rev() {
+        let begun = Instant::now();
+        while !is_readable(server.fd()) {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(1));
+        }
+        let mut event = next(&server);
+        event.accept().unwrap();
+        assert!(left > 0 || !is_readable(server.fd()));
+    }
+    for client in clients {
+        client.join().unwrap();
+    }
+}
+
+#[test]
+fn no_event_is_none_after_the_timeout_and_an_error_after_the_deadline() {
+    let server = start(|_| {});
+    let begun = Instant::now();
+    let none = server.next_event(Some(Duration::ZERO), Call::default());
+    assert!(none.unwrap().is_none());
+    let none = server.next_events(5, Some(Duration::from_millis(100)), Call::default());
+    assert!(none.unwrap().is_empty());
+    assert!(begun.elapsed() >= Duration::from_millis(100));
+    let call = Call {
+        deadline: Some(Duration::from_millis(50)),
+        ..Call::default()
+    };
+    assert_eq!(
+        server.next_event(None, call).unwrap_err().status(),
+        Status::Timeout
+    );
+    let error = server.next_events(0, None, Call::default()).unwrap_err();
+    assert_eq!(error.status(), Status::InvalidArgument);
+}
+
+#[test]
+fn a_cancel_token_wakes_who_waits() {
+    let server = start(|_| {});
+    let cancel = Cancel::new().unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let call = Call {
+                cancel: Some(&cancel),
+                ..Call::default()
+            };
+            let error = server
+                .next_event(Some(Duration::from_secs(20)), call)
+                .unwrap_err();
+            (error.status(), Instant::now())
+        });
+        thread::sleep(Duration::from_millis(100));
+        let begun = Instant::now();
+        cancel.signal();
+        let (status, woken) = waiting.join().unwrap();
+        assert_eq!(status, Status::Cancelled);
+        assert!(woken - begun < Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn the_caller_is_asked_every_50_ms() {
+    let server = start(|_| {});
+    let asked = Cell::new(0);
+    let interrupted = || {
+        asked.set(asked.get() + 1);
+        asked.get() == 5
+    };
+    let call = Call {
+        interrupted: Some(&interrupted),
+        ..Call::default()
+    };
+    let begun = Instant::now();
+    let error = server
+        .next_event(Some(Duration::from_secs(20)), call)
+        .unwrap_err();
+    assert_eq!(error.status(), Status::Cancelled);
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_millis(150) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+}
+
+#[test]
+fn several_threads_wait_and_each_event_goes_to_one() {
+    let server = Arc::new(start(|_| {}));
+    let takers: Vec<_> = (0..4)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            thread::spawn(move || {
+                let mut taken = 0;
+                loop {
+                    match server.next_events(3, None, Call::default()) {
+                        Ok(events) => {
+                            for mut event in events {
+                                event.accept().unwrap();
+                                taken += 1;
+                            }
+                        }
+                        Err(error) => {
+                            assert_eq!(error.status(), Status::End);
+                            return taken;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut talks: Vec<_> = (0..4).map(|_| greeted(&server)).collect();
+    for _ in 0..25 {
+        for talk in &mut talks {
+            assert_eq!(
+                talk.message("a@b.example", &["c@d.example"], b"x\r\n"),
+                "250 2.0.0 OK"
+            );
+        }
+    }
+    server.shutdown(Duration::from_secs(5)).unwrap();
+    let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
+    assert_eq!(taken, 100);
+}
