@@ -161,6 +161,8 @@ pub const ON_TOP: &[Room] = &[
             "error",
             "message",
             "outcome",
+            // What a session answers with, which the server hands on.
+            "proto::server::event",
             "server",
             "testing",
             "tls",
