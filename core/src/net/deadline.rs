@@ -13,6 +13,7 @@ pub(crate) struct Deadline(Option<(Instant, Duration)>);
 
 impl Deadline {
     /// No limit in all.
+    #[cfg(test)]
     pub(crate) const NONE: Self = Self(None);
 
     /// `total` from now on. A time that no clock can tell is no limit.
@@ -21,6 +22,7 @@ impl Deadline {
     }
 
     /// What is left: zero once it has passed, `None` without a limit.
+    #[cfg(test)]
     pub(crate) fn remaining(self) -> Option<Duration> {
         self.0
             .map(|(at, _)| at.saturating_duration_since(Instant::now()))

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -111,18 +110,20 @@ impl Stream {
     }
 
     /// Whether this is a TLS connection.
+    #[cfg(test)]
     pub(crate) fn is_tls(&self) -> bool {
         !matches!(self.kind, Kind::Plain(_))
     }
 
     /// Whether the TLS session was resumed from an earlier one; `None` in clear.
+    #[cfg(test)]
     pub(crate) fn is_resumed(&self) -> Option<bool> {
         let kind = match &self.kind {
             Kind::Plain(_) => return None,
             Kind::Client(stream) => stream.get_ref().1.handshake_kind(),
             Kind::Server(stream) => stream.get_ref().1.handshake_kind(),
         };
-        Some(kind == Some(HandshakeKind::Resumed))
+        Some(kind == Some(rustls::HandshakeKind::Resumed))
     }
 
     /// The IP address of our end; `None` on a Unix socket.
