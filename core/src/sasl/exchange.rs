@@ -256,7 +256,7 @@ mod tests {
 
         #[test]
         fn any_valid_credentials_arrive(
-            username in "[^\0\r\n]{1,40}", password in "[^\0]{1,40}", identity in proptest::option::of("[^\0\r\n]{1,40}")
+            username in "[^\0\r\n]{1,40}", password in "[^\0\r\n]{1,40}", identity in proptest::option::of("[^\0\r\n]{1,40}")
         ) {
             let mut credentials = Credentials::new(username.as_str(), password.as_str()).unwrap();
             if let Some(identity) = &identity {

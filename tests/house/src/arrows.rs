@@ -148,7 +148,7 @@ pub const ON_TOP: &[Room] = &[
     Room {
         name: "python",
         may: &[
-            "blocking", "client", "error", "message", "outcome", "server", PLAIN,
+            "blocking", "client", "error", "message", "outcome", "sasl", "server", "tls", PLAIN,
         ],
         dependencies: None,
     },

@@ -1,0 +1,248 @@
+# The typed surface of the package. What a name does stands in its docstring.
+import os
+import smtplib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from email.message import Message
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypedDict
+
+from typing_extensions import Self, Unpack
+
+__all__ = [
+    "AuthNotOffered",
+    "AuthenticationError",
+    "CertificateError",
+    "Client",
+    "ConnectError",
+    "DataError",
+    "DeliveryUnknown",
+    "Disconnected",
+    "Error",
+    "HelloError",
+    "InvalidArgument",
+    "Misuse",
+    "NotSupported",
+    "PartialDelivery",
+    "ProtocolError",
+    "RecipientRefused",
+    "RecipientsRefused",
+    "Reply",
+    "ResponseError",
+    "SendResult",
+    "SenderRefused",
+    "TLSError",
+    "TLSInfo",
+    "TLSNotOffered",
+    "Timeout",
+    "TooLarge",
+    "__version__",
+    "send",
+    "send_mail",
+]
+__version__: str
+
+_Path: TypeAlias = str | os.PathLike[str]
+
+class _Reader(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+_Source: TypeAlias = (
+    Message[Any, Any] | bytes | bytearray | memoryview | str | os.PathLike[str] | _Reader | Iterable[bytes]
+)
+_Addresses: TypeAlias = str | Iterable[str]
+_Attachment: TypeAlias = _Path | tuple[str, bytes] | tuple[str, bytes, str]
+_Phase: TypeAlias = Literal[
+    "pool",
+    "resolve",
+    "connect",
+    "tls",
+    "greeting",
+    "hello",
+    "starttls",
+    "auth",
+    "mail",
+    "rcpt",
+    "data",
+    "body",
+    "end_of_data",
+    "command",
+    "quit",
+    "idle",
+    "answer",
+]
+
+class _ConnectionOptions(TypedDict, total=False):
+    username: str | None
+    password: str | None
+    auth: Literal["PLAIN", "LOGIN"] | None
+    tls: Literal["auto", "implicit", "required", "opportunistic", "none"] | None
+    verify: bool | None
+    ca: _Path | None
+    client_cert: _Path | tuple[_Path, _Path] | None
+    allow_plaintext_auth: bool | None
+    timeout: float | None
+    deadline: float | None
+    connect_timeout: float | None
+    local_hostname: str | None
+    source_address: str | None
+    line_ends: Literal["normalise", "refuse"] | None
+    on_refused: Literal["raise_if_all", "raise_if_any", "never"] | None
+    all_or_nothing: bool | None
+
+class _ClientOptions(_ConnectionOptions, total=False):
+    max_connections: int | None
+    idle_timeout: float | None
+    max_age: float | None
+    max_messages: int | None
+
+class _SendOptions(_ConnectionOptions, total=False):
+    mail_options: Iterable[str]
+    rcpt_options: Iterable[str]
+
+class _RequiredItem(TypedDict):
+    message: _Source
+
+class _Item(_RequiredItem, total=False):
+    sender: str | None
+    recipients: _Addresses | None
+    mail_options: Iterable[str]
+    rcpt_options: Iterable[str]
+
+# Sending
+
+def send(
+    message: _Source,
+    /,
+    server: str | Client | None = None,
+    *,
+    sender: str | None = None,
+    recipients: _Addresses | None = None,
+    mail_options: Iterable[str] = (),
+    rcpt_options: Iterable[str] = (),
+    **options: Unpack[_ConnectionOptions],
+) -> SendResult: ...
+def send_mail(
+    subject: str,
+    text: str | None = None,
+    *,
+    html: str | None = None,
+    sender: str,
+    to: _Addresses,
+    cc: _Addresses = (),
+    bcc: _Addresses = (),
+    reply_to: _Addresses | None = None,
+    attachments: Iterable[_Attachment] = (),
+    inline: Mapping[str, _Path | tuple[bytes, str]] | None = None,
+    headers: Mapping[str, str] | None = None,
+    server: str | Client | None = None,
+    **send_options: Unpack[_SendOptions],
+) -> SendResult: ...
+
+class Client:
+    def __init__(self, server: str | None = None, **options: Unpack[_ClientOptions]) -> None: ...
+    def send(
+        self,
+        message: _Source,
+        /,
+        *,
+        sender: str | None = None,
+        recipients: _Addresses | None = None,
+        mail_options: Iterable[str] = (),
+        rcpt_options: Iterable[str] = (),
+    ) -> SendResult: ...
+    def send_many(self, items: Iterable[_Source | _Item], /) -> Iterator[SendResult | Exception]: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+# Results
+
+class Reply(NamedTuple):
+    code: int
+    text: str = ""
+    enhanced: str | None = None
+    lines: tuple[str, ...] = ()
+
+class TLSInfo(NamedTuple):
+    version: str
+    cipher: str
+    server_name: str | None = None
+    peer_certificate: bytes | None = None
+
+class SendResult:
+    reply: Reply | None
+    queue_id: str | None
+    message_id: str | None
+    index: int | None
+    def __init__(
+        self,
+        recipients: Sequence[tuple[str, str, Reply | None, str | None]],
+        reply: Reply | None = None,
+        queue_id: str | None = None,
+        message_id: str | None = None,
+    ) -> None: ...
+    @property
+    def accepted(self) -> dict[str, Reply]: ...
+    @property
+    def refused(self) -> dict[str, RecipientRefused]: ...
+    @property
+    def deferred(self) -> dict[str, RecipientRefused]: ...
+    @property
+    def unknown(self) -> tuple[str, ...]: ...
+    @property
+    def not_tried(self) -> tuple[str, ...]: ...
+
+# Exceptions
+
+class Error(smtplib.SMTPException):
+    message: str
+    status: int
+    temporary: bool
+    phase: _Phase | None
+    reply: Reply | None
+    peer: str | None
+    tls: TLSInfo | None
+    result: SendResult | None
+    index: int | None
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        temporary: bool = False,
+        phase: _Phase | None = None,
+        reply: Reply | None = None,
+        peer: str | None = None,
+        tls: TLSInfo | None = None,
+        result: SendResult | None = None,
+        errno: int | None = None,
+        sender: str | None = None,
+        recipient: str | None = None,
+    ) -> None: ...
+
+class InvalidArgument(Error, ValueError): ...
+class Misuse(Error, RuntimeError): ...
+class ConnectError(Error, smtplib.SMTPConnectError): ...
+class HelloError(Error, smtplib.SMTPHeloError): ...
+class Disconnected(Error, smtplib.SMTPServerDisconnected): ...
+class Timeout(Error, smtplib.SMTPServerDisconnected, TimeoutError): ...
+class DeliveryUnknown(Error, smtplib.SMTPServerDisconnected): ...
+class TLSError(Error): ...
+class CertificateError(TLSError): ...
+class TLSNotOffered(TLSError, smtplib.SMTPNotSupportedError): ...
+class AuthenticationError(Error, smtplib.SMTPAuthenticationError): ...
+class AuthNotOffered(AuthenticationError, smtplib.SMTPNotSupportedError): ...
+class SenderRefused(Error, smtplib.SMTPSenderRefused): ...
+class RecipientsRefused(Error, smtplib.SMTPRecipientsRefused): ...
+
+class RecipientRefused(Error, smtplib.SMTPResponseException):
+    recipient: str
+
+class PartialDelivery(Error): ...
+class DataError(Error, smtplib.SMTPDataError): ...
+class TooLarge(DataError): ...
+class NotSupported(Error, smtplib.SMTPNotSupportedError): ...
+class ResponseError(Error, smtplib.SMTPResponseException): ...
+class ProtocolError(Error): ...

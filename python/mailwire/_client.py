@@ -1,0 +1,228 @@
+"""Sending: `send`, `send_mail` and the pooled `Client`."""
+
+import os
+
+from . import _native
+from ._message import addresses, source_of, text, texts
+
+# How the options of a connection become the engine's text.
+_TEXTS = ("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused")
+_SWITCHES = ("verify", "allow_plaintext_auth", "all_or_nothing")
+_SECONDS = ("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age")
+_NUMBERS = ("max_connections", "max_messages")
+
+# What `send_many` reads ahead, so that one message's envelope can leave with the end of the one before.
+_AHEAD = 64
+
+
+def send(message, /, server=None, *, sender=None, recipients=None, mail_options=(), rcpt_options=(), **options):
+    """Sends one message and says what became of it.
+
+    `message` is an email message, bytes, text, a path, a binary file or an iterable of bytes. Sender and recipients
+    that are not given come from its header; its Bcc fields never leave. `server` is a URL such as
+    "smtp://user:secret@mail.example.org", a `Client`, or None for $SMTP_URL. Options are those of `Client`, on top of
+    what the URL says. Raises an `Error` if no recipient was accepted.
+    """
+    client, close = _client_for(server, options)
+    try:
+        return client.send(
+            message, sender=sender, recipients=recipients, mail_options=mail_options, rcpt_options=rcpt_options
+        )
+    finally:
+        if close:
+            client.close()
+
+
+def send_mail(
+    subject,
+    text=None,
+    *,
+    html=None,
+    sender,
+    to,
+    cc=(),
+    bcc=(),
+    reply_to=None,
+    attachments=(),
+    inline=None,
+    headers=None,
+    server=None,
+    **send_options,
+):
+    """Builds a mail and sends it.
+
+    Addresses are "a@example.org" or "Ada <a@example.org>", one or a sequence of them. An attachment is a path, or
+    (file name, bytes), or (file name, bytes, content type). `inline` maps a content id, which the HTML names as
+    "cid:…", to a path or to (bytes, content type).
+    """
+    built = _native.build_mail(
+        {
+            "subject": subject,
+            "text": text,
+            "html": html,
+            "sender": sender,
+            "to": addresses(to, "to"),
+            "cc": addresses(cc, "cc"),
+            "bcc": addresses(bcc, "bcc"),
+            "reply_to": addresses(reply_to, "reply_to") or [],
+            "attachments": [_attachment(one) for one in attachments],
+            "inline": [_inline(*item) for item in (inline or {}).items()],
+            "headers": list((headers or {}).items()),
+        }
+    )
+    reverse_path, recipients, message = built
+    return send(message, server, sender=reverse_path, recipients=recipients, **send_options)
+
+
+class Client:
+    """Sends messages over connections that it keeps. Safe for threads; after a fork the child makes its own.
+
+    `server` is a URL, or None for $SMTP_URL. Options that are not given are as the URL says, or else the defaults.
+    Nothing is connected before the first message.
+    """
+
+    def __init__(self, server=None, **options):
+        """A client for `server`. The options are checked at once."""
+        url = os.environ.get("SMTP_URL") if server is None else text(server, "server")
+        if not url:
+            from ._errors import InvalidArgument
+
+            raise InvalidArgument("server: none was given, and SMTP_URL is not set")
+        self._native = _native.Client(url, *_settings(options))
+
+    def send(self, message, /, *, sender=None, recipients=None, mail_options=(), rcpt_options=()):
+        """Sends one message and says what became of it. Raises an `Error` if no recipient was accepted."""
+        opened = []
+        try:
+            return self._native.send(_item(opened, message, sender, recipients, mail_options, rcpt_options))
+        finally:
+            for file in opened:
+                file.close()
+
+    def send_many(self, items, /):
+        """Sends many messages, each over a connection that is open already, and yields what became of each.
+
+        An item is a message, or a dict of `message` and any of `sender`, `recipients`, `mail_options` and
+        `rcpt_options`. Yields a `SendResult` or the exception, in order, each with its `index`. Reads up to 64 items
+        ahead.
+        """
+        index = 0
+        end = None
+        items = iter(items)
+        while end is None:
+            batch, results, opened = [], [], []
+            try:
+                while len(results) < _AHEAD:
+                    # What was read before the caller's iterator failed is sent first.
+                    try:
+                        item = next(items)
+                    except Exception as error:
+                        end = error
+                        break
+                    try:
+                        batch.append(_item_of(item, opened))
+                        results.append(None)
+                    except Exception as error:
+                        results.append(error)
+                sent = iter(self._native.send_many(batch) if batch else ())
+            finally:
+                for file in opened:
+                    file.close()
+            for result in results:
+                result = next(sent) if result is None else result
+                result.index = index
+                index += 1
+                yield result
+        if not isinstance(end, StopIteration):
+            raise end
+
+    def close(self):
+        """Says goodbye on the connections that are idle. Sending is an error afterwards."""
+        self._native.close()
+
+    def __enter__(self):
+        """The client itself."""
+        return self
+
+    def __exit__(self, *_):
+        """Closes it."""
+        self.close()
+
+    def __reduce__(self):
+        """A client holds a password and connections: it does not pickle."""
+        raise TypeError("a Client cannot be pickled; make one where it is needed")
+
+
+def _client_for(server, options):
+    """A client, and whether it is to be closed again."""
+    if not isinstance(server, Client):
+        return Client(server, **options), True
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise TypeError(f"{', '.join(given)}: such options belong to the Client that is given")
+    return server, False
+
+
+def _settings(options):
+    """The options as the engine takes them: (name, text) pairs, credentials, certificate."""
+    username, password = options.pop("username", None), options.pop("password", None)
+    certificate, ca = options.pop("client_cert", None), options.pop("ca", None)
+    settings = []
+    for name, value in options.items():
+        converted = _converted(name, value)
+        if value is not None:
+            settings.append((name, converted))
+    if ca is not None:
+        settings.append(("ca", os.fspath(ca)))
+    if (username is None) != (password is None):
+        raise TypeError("username and password belong together")
+    credentials = None if username is None else (text(username, "username"), text(password, "password"))
+    if certificate is not None:
+        # One file may hold both.
+        pair = certificate if isinstance(certificate, tuple) else (certificate, certificate)
+        certificate = tuple(os.fspath(one) for one in pair)
+    return settings, credentials, certificate
+
+
+def _converted(name, value):
+    if name in _TEXTS:
+        return None if value is None else text(value, name)
+    if name in _SWITCHES:
+        return "true" if value else "false"
+    if name in _SECONDS:
+        return None if value is None else repr(float(value))
+    if name in _NUMBERS:
+        return None if value is None else str(value)
+    raise TypeError(f"there is no option {name!r}")
+
+
+def _item(opened, message, sender=None, recipients=None, mail_options=(), rcpt_options=()):
+    """A message as the engine takes it."""
+    source, length = source_of(message, opened)
+    sender = None if sender is None else text(sender, "sender")
+    recipients = addresses(recipients, "recipients")
+    return source, length, sender, recipients, texts(mail_options, "mail_options"), texts(rcpt_options, "rcpt_options")
+
+
+def _item_of(item, opened):
+    return _item(opened, **item) if isinstance(item, dict) else _item(opened, item)
+
+
+def _attachment(item):
+    """File name, content type, octets."""
+    if isinstance(item, (str, os.PathLike)):
+        with open(item, "rb") as file:
+            return os.path.basename(os.fspath(item)), None, file.read()
+    name, octets, *content_type = item
+    return name, content_type[0] if content_type else None, bytes(octets)
+
+
+def _inline(content_id, item):
+    """Content id, content type, octets."""
+    if isinstance(item, (str, os.PathLike)):
+        from mimetypes import guess_type
+
+        with open(item, "rb") as file:
+            return content_id, guess_type(os.fspath(item))[0] or "application/octet-stream", file.read()
+    octets, content_type = item
+    return content_id, content_type, bytes(octets)

@@ -1,0 +1,101 @@
+//! The envelope of a message on its way out: what the caller says, and else what the message's header says.
+
+use mailwire::message::headers;
+use mailwire::proto::{
+    BodyType, Envelope, ForwardPath, MailParameters, Parameter, RcptParameters, Recipient,
+    ReversePath,
+};
+use pyo3::prelude::*;
+
+use crate::error::{self, invalid};
+
+/// An envelope. A sender or recipients that were not given are read from `header`.
+pub(crate) fn from_python(
+    py: Python<'_>,
+    header: &[u8],
+    sender: Option<&str>,
+    recipients: Option<&[String]>,
+    mail_options: &[String],
+    rcpt_options: &[String],
+) -> PyResult<Envelope> {
+    let reverse_path = match sender {
+        Some(text) => text
+            .parse()
+            .map_err(|e| invalid(py, format!("sender {text:?}: {e}")))?,
+        None => ReversePath::Mailbox(
+            headers::sender(header).map_err(|e| error::to_python(py, &e, None))?,
+        ),
+    };
+    let mut envelope =
+        Envelope::new(reverse_path).with_parameters(mail_parameters(py, mail_options)?);
+    let parameters = rcpt_parameters(py, rcpt_options)?;
+    let paths: Vec<ForwardPath> = match recipients {
+        Some(texts) => {
+            let parse = |text: &String| {
+                text.parse()
+                    .map_err(|e| invalid(py, format!("recipient {text:?}: {e}")))
+            };
+            texts.iter().map(parse).collect::<PyResult<_>>()?
+        }
+        None => {
+            let mailboxes =
+                headers::recipients(header).map_err(|e| error::to_python(py, &e, None))?;
+            mailboxes.into_iter().map(ForwardPath::Mailbox).collect()
+        }
+    };
+    if paths.is_empty() {
+        return Err(invalid(py, "recipients: at least one is needed"));
+    }
+    for path in paths {
+        envelope.push(Recipient::new(path).with_parameters(parameters.clone()));
+    }
+    Ok(envelope)
+}
+
+/// The parameters of MAIL from words such as `BODY=8BITMIME`.
+fn mail_parameters(py: Python<'_>, options: &[String]) -> PyResult<MailParameters> {
+    let mut parameters = MailParameters::default();
+    for parameter in options
+        .iter()
+        .map(|option| parameter(py, "mail_options", option))
+    {
+        let parameter = parameter?;
+        let value = parameter.value().unwrap_or_default();
+        if parameter.keyword().eq_ignore_ascii_case("SIZE") {
+            let size = value
+                .parse()
+                .map_err(|_| invalid(py, format!("mail_options: {value:?} is no size")))?;
+            parameters.size = Some(size);
+        } else if parameter.keyword().eq_ignore_ascii_case("BODY") {
+            let body = [BodyType::SevenBit, BodyType::EightBitMime]
+                .into_iter()
+                .find(|body| value.eq_ignore_ascii_case(body.name()));
+            let unknown = || {
+                invalid(
+                    py,
+                    format!("mail_options: BODY is 7BIT or 8BITMIME, not {value:?}"),
+                )
+            };
+            parameters.body = Some(body.ok_or_else(unknown)?);
+        } else {
+            parameters.others.push(parameter);
+        }
+    }
+    Ok(parameters)
+}
+
+fn rcpt_parameters(py: Python<'_>, options: &[String]) -> PyResult<RcptParameters> {
+    let others = options
+        .iter()
+        .map(|option| parameter(py, "rcpt_options", option))
+        .collect::<PyResult<_>>()?;
+    Ok(RcptParameters { others })
+}
+
+fn parameter(py: Python<'_>, argument: &str, option: &str) -> PyResult<Parameter> {
+    let (keyword, value) = option
+        .split_once('=')
+        .map_or((option, None), |(keyword, value)| (keyword, Some(value)));
+    Parameter::new(keyword, value)
+        .map_err(|error| invalid(py, format!("{argument}: {option:?}: {error}")))
+}

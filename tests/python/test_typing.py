@@ -1,0 +1,78 @@
+"""The stubs: complete beside the package itself, and strict enough to find a mistake."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import mailwire
+import pytest
+
+GOOD = """
+    import mailwire
+    from email.message import EmailMessage
+    from pathlib import Path
+
+    def recipients(result: mailwire.SendResult) -> list[str]:
+        if result.reply is not None:
+            code: int = result.reply.code
+        return [*result.accepted, *result.refused, *result.unknown]
+
+    with mailwire.Client("smtp://localhost", tls="required", timeout=3, max_connections=2) as client:
+        recipients(client.send(EmailMessage()))
+        recipients(mailwire.send(b"", client, sender="a@example.org", recipients=["b@example.org"]))
+        for result in client.send_many([b"", {"message": Path("x"), "sender": None}]):
+            if isinstance(result, mailwire.SendResult):
+                recipients(result)
+    mailwire.send_mail("s", "t", sender="a", to=["b"], attachments=[Path("x"), ("n", b"")], server="smtp://x", deadline=1.5)
+
+    try:
+        pass
+    except mailwire.Error as error:
+        temporary: bool = error.temporary
+"""
+
+BAD = [
+    "mailwire.send(b'', tls='always')",
+    "mailwire.send(b'', time_out=3)",
+    "mailwire.send(42)",
+    "mailwire.send_mail('s', 't', to='b')",
+    "mailwire.Client(max_connections='2')",
+    "mailwire.asend(b'')",
+]
+
+
+def mypy(folder, code):
+    """The strict type checker's exit code and words."""
+    path = folder / "sample.py"
+    path.write_text(textwrap.dedent(code))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", f"--cache-dir={folder}/cache", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_good_code_passes_strict_checks(tmp_path):
+    assert mypy(tmp_path, GOOD) == (0, "")
+
+
+def test_each_mistake_is_found(tmp_path):
+    code, words = mypy(tmp_path, "import mailwire\n" + "\n".join(BAD) + "\n")
+    assert code == 1
+    for line, mistake in enumerate(BAD, start=2):
+        assert f"sample.py:{line}: error" in words, mistake
+
+
+def test_the_stubs_are_what_the_package_has(tmp_path):
+    # Behind the public module stand files without annotations, which are nobody's to import.
+    config = tmp_path / "mypy.ini"
+    behind = [path.stem for path in Path(mailwire.__file__).parent.glob("_[a-z]*.py")]
+    config.write_text("[mypy]\n" + "".join(f"[mypy-mailwire.{name}]\nignore_errors = True\n" for name in behind))
+    command = [sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", str(config), "mailwire"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", mailwire.__all__)
+def test_every_public_name_is_in_the_stubs(name):
+    stubs = Path(mailwire.__file__).with_name("__init__.pyi").read_text()
+    assert f" {name}(" in stubs or f" {name}:" in stubs or f"\n{name}:" in stubs
