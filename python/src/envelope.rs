@@ -29,19 +29,15 @@ pub(crate) fn from_python(
     let mut envelope =
         Envelope::new(reverse_path).with_parameters(mail_parameters(py, mail_options)?);
     let parameters = rcpt_parameters(py, rcpt_options)?;
-    let paths: Vec<ForwardPath> = match recipients {
-        Some(texts) => {
-            let parse = |text: &String| {
-                text.parse()
-                    .map_err(|e| invalid(py, format!("recipient {text:?}: {e}")))
-            };
-            texts.iter().map(parse).collect::<PyResult<_>>()?
-        }
-        None => {
-            let mailboxes =
-                headers::recipients(header).map_err(|e| error::to_python(py, &e, None))?;
-            mailboxes.into_iter().map(ForwardPath::Mailbox).collect()
-        }
+    let paths: Vec<ForwardPath> = if let Some(texts) = recipients {
+        let parse = |text: &String| {
+            text.parse()
+                .map_err(|e| invalid(py, format!("recipient {text:?}: {e}")))
+        };
+        texts.iter().map(parse).collect::<PyResult<_>>()?
+    } else {
+        let mailboxes = headers::recipients(header).map_err(|e| error::to_python(py, &e, None))?;
+        mailboxes.into_iter().map(ForwardPath::Mailbox).collect()
     };
     if paths.is_empty() {
         return Err(invalid(py, "recipients: at least one is needed"));

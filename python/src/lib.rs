@@ -4,6 +4,11 @@
 //! in the files of `mailwire/` beside this crate. What is here takes plain values from there, releases the interpreter
 //! while the engine works, and gives plain values back.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments from Python are made into values of our own"
+)]
+
 mod client;
 mod content;
 mod envelope;

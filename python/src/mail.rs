@@ -28,10 +28,10 @@ pub(crate) struct Parts {
 
 /// Builds a mail. Gives the reverse-path, the recipients and the message.
 #[pyfunction]
-pub(crate) fn build_mail<'py>(
-    py: Python<'py>,
+pub(crate) fn build_mail(
+    py: Python<'_>,
     parts: Parts,
-) -> PyResult<(String, Vec<String>, Bound<'py, PyBytes>)> {
+) -> PyResult<(String, Vec<String>, Bound<'_, PyBytes>)> {
     let built = build(&parts).map_err(|error| error::to_python(py, &error, None))?;
     let envelope = built.envelope();
     let recipients = envelope
