@@ -138,6 +138,30 @@ fn recipients_that_are_refused_are_commands_without_mail() {
 }
 
 #[test]
+fn s388_addresses_outside_ascii_are_commands_without_mail() {
+    for (command, reply) in [
+        (
+            "C: MAIL FROM:<\u{e9}@b>",
+            "S: 550 5.6.7 The sender's address needs SMTPUTF8",
+        ),
+        (
+            "C: RCPT TO:<\u{e9}@b>",
+            "S: 553 5.6.7 The recipient's address needs SMTPUTF8",
+        ),
+    ] {
+        let mut talk = greeted(config().with_max_idle_commands(5));
+        for _ in 0..4 {
+            talk.follow(&[command, reply]);
+        }
+        talk.follow(&[
+            command,
+            "S: 421 4.7.0 Too many commands without mail",
+            "N: Close",
+        ]);
+    }
+}
+
+#[test]
 fn a_client_that_pipelines_behind_a_refused_sender_is_not_bad() {
     let mut talk = greeted(config().with_hooks(Hooks::MAIL));
     talk.lend(b"MAIL FROM:<a@b>\r\n");

@@ -176,7 +176,11 @@ impl Connection {
             Command::Rcpt(..) => self.transaction.is_some(),
             _ => false,
         };
-        self.idle_commands = self.idle_commands.saturating_add(u32::from(!brings_mail));
+        self.count_idle(u32::from(!brings_mail))
+    }
+
+    fn count_idle(&mut self, commands: u32) -> bool {
+        self.idle_commands = self.idle_commands.saturating_add(commands);
         let idling = self.idle_commands > self.config.max_idle_commands;
         if idling {
             self.outbox.text(replies::TOO_MANY_IDLE_COMMANDS);
@@ -355,6 +359,9 @@ impl Connection {
             })
         };
         match error {
+            // Not bad, for it is this side that lacks what the address needs; but no mail either.
+            CommandError::ReversePathNotAscii | CommandError::ForwardPathNotAscii
+                if self.count_idle(1) => {}
             CommandError::ReversePathNotAscii => self.outbox.text(replies::SENDER_NOT_ASCII),
             CommandError::ForwardPathNotAscii => self.outbox.text(replies::RECIPIENT_NOT_ASCII),
             CommandError::NotACommand => {
