@@ -22,22 +22,21 @@ impl Users {
         self.0.contains_key(name)
     }
 
-    /// Whether these credentials are right. A name that is not known costs the same comparison as one that is, and nobody acts as
-    /// somebody else.
+    /// Whether these credentials are right. Nobody acts as somebody else. The time that it takes tells neither whether the name is
+    /// known nor how long its password is.
     pub(super) fn accept(&self, credentials: &Credentials) -> bool {
         let given = credentials.password().expose();
-        let unlike: Secret;
-        let (known, password) = if let Some(password) = self.0.get(credentials.username()) {
-            (true, password)
-        } else {
-            unlike = Secret::new(given);
-            (false, &unlike)
-        };
-        let same = password.same_as(given);
+        // What cannot be right is compared with itself.
+        let itself = Secret::new(given);
+        let right = self
+            .0
+            .get(credentials.username())
+            .filter(|password| password.expose().len() == given.len());
+        let same = right.unwrap_or(&itself).same_as(given);
         let own = credentials
             .authorization_identity()
             .is_none_or(|identity| identity == credentials.username());
-        known & same & own
+        right.is_some() & same & own
     }
 }
 
@@ -49,6 +48,8 @@ impl fmt::Debug for Users {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -70,5 +71,27 @@ mod tests {
         assert!(!ask("Tim", "right", None));
         assert!(!ask("nobody", "right", None));
         assert!(!format!("{users:?}").contains("right"));
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_takes_no_other_time() {
+        let mut users = Users::default();
+        users.add("tim", Secret::new("right"));
+        // As long as AUTH takes, so that what is done for each octet is seen.
+        let password = "x".repeat(9000);
+        let ask = |name: &str| {
+            let credentials = Credentials::new(name, password.as_str()).unwrap();
+            let quickest = (0..200).map(|_| {
+                let begun = Instant::now();
+                assert!(!users.accept(&credentials));
+                begun.elapsed()
+            });
+            quickest.min().unwrap()
+        };
+        let (known, unknown) = (ask("tim"), ask("nobody"));
+        assert!(
+            known * 3 > unknown && unknown * 3 > known,
+            "{known:?} {unknown:?}"
+        );
     }
 }
