@@ -9,8 +9,9 @@ use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
 use crate::proto::{Need, Progress, Reply};
 
-/// What is smaller is copied, so that a small message does not keep a large read buffer.
-const COPIED: usize = 16 * 1024;
+/// What is smaller is copied, so that what is held of a message keeps no more than twice its size: a part of a read buffer keeps
+/// all of it. A TLS record, 16 KiB at the most, is smaller.
+const COPIED: usize = READ_BUFFER / 2;
 
 /// No memory for a message now (RFC 5321 section 4.2.3).
 pub(super) const NO_MEMORY: Reply = Reply::fixed(
@@ -21,7 +22,7 @@ pub(super) const NO_MEMORY: Reply = Reply::fixed(
 
 /// A message that a client sends: dots and end mark are removed, line ends are CRLF.
 ///
-/// Dropping a future of its methods loses nothing.
+/// Dropping the future of [`chunk`](Self::chunk) loses nothing; that of [`collect`](Self::collect) loses what it has gathered.
 pub struct Body<'a> {
     pub(super) channel: &'a mut Channel,
     pub(super) stage: Stage,
@@ -60,7 +61,9 @@ impl Body<'_> {
     /// gone or the client too slow, or no memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the
     /// message is then to be dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        if !self.channel.shared.memory.has_room() {
+        // What is known already needs no memory: the end, or why there is none.
+        let reads = matches!(self.stage, Stage::Offered | Stage::Open);
+        if reads && !self.channel.shared.memory.has_room() {
             let idle = self.channel.shared.options.idle_timeout;
             if timeout(idle, self.channel.shared.memory.room())
                 .await

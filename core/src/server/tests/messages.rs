@@ -250,6 +250,41 @@ fn a_session_that_holds_what_it_reads_stops_the_client_at_the_limit() {
 }
 
 #[test]
+fn the_end_of_a_message_needs_no_memory() {
+    let server = Running::with(|options| options.set_body_memory(100).unwrap());
+    let mut talk = server.greeted();
+    for command in [
+        "MAIL FROM:<hold@b.example>",
+        "RCPT TO:<c@d.example>",
+        "DATA",
+    ] {
+        talk.ask(command);
+    }
+    // All of it comes in one read, so that it is held whole when its end is asked for.
+    talk.stream()
+        .set_read_timeout(Some(Duration::from_secs(3)))
+        .unwrap();
+    let text = "x".repeat(200);
+    assert_eq!(talk.ask(&format!("{text}\r\n.")), "250 2.0.0 queued");
+}
+
+#[test]
+fn a_small_chunk_does_not_keep_a_large_buffer() {
+    let server = Running::with(|_| {});
+    let mut talk = server.greeted();
+    for command in [
+        "MAIL FROM:<first-chunk@b.example>",
+        "RCPT TO:<c@d.example>",
+        "DATA",
+    ] {
+        talk.ask(command);
+    }
+    // As much as a TLS record holds at the most.
+    talk.send([b'x'; 16384]);
+    assert_eq!(server.seen.wait_for("chunk"), "chunk 16384 true");
+}
+
+#[test]
 fn collecting_fails_at_once_where_there_is_no_memory() {
     let server = Running::with(|options| options.set_body_memory(100_000).unwrap());
     let mut talk = server.greeted();

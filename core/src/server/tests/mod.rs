@@ -15,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use self::talk::Talk;
+use super::buffer::READ_BUFFER;
 use super::{
     Answer, Answers, Body, Control, Handler, Options, Server, Session, SessionInfo, Statistics,
 };
@@ -165,6 +166,9 @@ impl Session for ScriptedSession {
     async fn auth(&mut self, info: &SessionInfo, credentials: Credentials) -> Answer {
         assert_eq!(info.user(), None);
         self.0.note(format!("auth {}", credentials.username()));
+        if credentials.username() == "panic" {
+            return obey("panic").await;
+        }
         if credentials.password().same_as(b"hook's secret") {
             Answer::Accept
         } else {
@@ -207,7 +211,9 @@ impl Session for ScriptedSession {
         }
         if word.contains("first-chunk") {
             let chunk = body.chunk().await.unwrap().unwrap();
-            self.0.note(format!("chunk {}", chunk.len()));
+            // Whether the read buffer is free again although the chunk is still held.
+            let free = body.channel.input.try_reclaim(READ_BUFFER);
+            self.0.note(format!("chunk {} {free}", chunk.len()));
             return Answers::accept();
         }
         if word.contains("crash") {
@@ -216,7 +222,6 @@ impl Session for ScriptedSession {
         }
         let collected = if word.contains("hold") {
             let mut held = Vec::new();
-
             loop {
                 match body.chunk().await {
                     Ok(Some(chunk)) => held.push(chunk),
