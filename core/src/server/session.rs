@@ -21,6 +21,8 @@ use crate::sasl::Credentials;
 
 const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
+/// Nobody could judge the credentials (RFC 4954 section 6).
+const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
 const NOT_OURS: Reply = Reply::fixed(
     550,
     Some((5, 7, 1)),
@@ -162,7 +164,9 @@ impl<S: Session> Conversation<S> {
         let user = credentials.username().to_owned();
         let answer = if self.hooks.has(Hooks::AUTH) && !users.knows(&user) {
             let (session, info) = (&mut self.session, &self.channel.info);
-            ask(async { session.auth(info, credentials).await }).await
+            guarded(async { session.auth(info, credentials).await })
+                .await
+                .unwrap_or(Answer::Reply(AUTH_FAULT))
         } else if users.accept(&credentials) {
             Answer::Accept
         } else {

@@ -101,6 +101,20 @@ fn pipelined_recipients_are_one_question_and_each_gets_its_own_answer() {
 }
 
 #[test]
+fn s211_a_hook_that_panics_over_auth_is_454() {
+    let server = Running::with(|options| {
+        options.set_hooks(Hooks::AUTH);
+        options.set_allow_plaintext_auth(true);
+    });
+    let mut talk = server.greeted();
+    assert_eq!(
+        // panic, with the password pw
+        talk.ask("AUTH PLAIN AHBhbmljAHB3"),
+        "454 4.7.0 Temporary authentication failure"
+    );
+}
+
+#[test]
 fn a_hook_that_panics_is_451_for_its_command_and_nothing_more() {
     let server = Running::with(|_| {});
     let mut talk = server.greeted();
