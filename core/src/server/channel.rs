@@ -17,7 +17,7 @@ use super::buffer::{READ_BUFFER, give_back, make_room};
 use super::limits::Admission;
 use super::serve::Shared;
 use crate::error::{Error, Phase, Status};
-use crate::net::Stream;
+use crate::net::{Stream, io_fault};
 use crate::proto::server::Connection;
 use crate::proto::{Reply, Violation};
 
@@ -49,6 +49,8 @@ pub(super) struct Channel {
     shutdown: Pin<Box<OwnedNotified>>,
     /// When the session has lasted too long.
     end: Instant,
+    /// Since when the next command is waited for. Its octets have this time together, so that none holds the session by dripping.
+    command_wait: Option<Instant>,
     /// How long the message that comes has been waited for, and what was read meanwhile.
     body_wait: Duration,
     body_octets: u64,
@@ -89,15 +91,9 @@ impl Ended {
         Self::new(Status::Protocol, phase, violation.to_string())
     }
 
-    fn io(error: &std::io::Error, phase: Phase) -> Self {
-        match error.kind() {
-            std::io::ErrorKind::TimedOut => Self::new(
-                Status::Timeout,
-                phase,
-                "the client does not read what is sent to it",
-            ),
-            _ => Self::new(Status::ConnectionLost, phase, error.to_string()),
-        }
+    fn io(error: std::io::Error, phase: Phase) -> Self {
+        let error = io_fault(error, phase, "client");
+        Self::new(error.status(), phase, error.message())
     }
 }
 
@@ -117,6 +113,7 @@ impl Channel {
             alarm: None,
             shutdown: Box::pin(shared.stop.notified()),
             end: Instant::now() + shared.options.session_timeout,
+            command_wait: None,
             body_wait: Duration::ZERO,
             body_octets: 0,
             shared,
@@ -134,6 +131,7 @@ impl Channel {
         loop {
             if self.machine.has_output() {
                 self.flush().await?;
+                self.command_wait = None;
                 // The machine holds commands back while too much waits to be sent.
                 if !self.input.is_empty() {
                     return Ok(());
@@ -149,7 +147,13 @@ impl Channel {
             let begun = Instant::now();
             let phase = self.phase();
             let (until, reply) = self.limit(begun, phase);
-            match self.read(until).await {
+            // Looked at first: a client that always has more to read would never come to the end of its time.
+            let woken = if until <= begun {
+                Woken::TimeOut
+            } else {
+                self.read(until).await
+            };
+            match woken {
                 Woken::Read(Ok(0)) => {
                     let text = "the client closed the connection";
                     return Err(Ended::new(Status::ConnectionLost, phase, text));
@@ -161,7 +165,7 @@ impl Channel {
                     }
                     return Ok(());
                 }
-                Woken::Read(Err(error)) => return Err(Ended::io(&error, phase)),
+                Woken::Read(Err(error)) => return Err(Ended::io(error, phase)),
                 // Looked at again above; time may be shorter now.
                 Woken::Shutdown => {}
                 Woken::TimeOut => {
@@ -203,12 +207,20 @@ impl Channel {
                 ready @ Poll::Ready(_) => ready,
             }
         });
-        sent.await.map_err(|error| Ended::io(&error, phase))
+        sent.await.map_err(|error| match error.kind() {
+            // Our own alarm.
+            std::io::ErrorKind::TimedOut => {
+                let text = "the client does not read what is sent to it";
+                Ended::new(Status::Timeout, phase, text)
+            }
+            _ => Ended::io(error, phase),
+        })
     }
 
     /// Does the handshake of STARTTLS, or of a listener where TLS comes first.
     pub(super) async fn begin_tls(&mut self, implicit: bool) -> Result<(), Ended> {
         self.flush().await?;
+        self.command_wait = None;
         let tls = self.shared.tls();
         let (Some(tls), Some(stream)) = (tls, self.stream.take()) else {
             return Err(gone(Phase::Tls));
@@ -273,9 +285,13 @@ impl Channel {
     }
 
     /// Until when the client is waited for, and what it is told then.
-    fn limit(&self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
+    fn limit(&mut self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
         let options = &self.shared.options;
-        let mut limit = (now + options.idle_timeout, &IDLE);
+        let since = match phase {
+            Phase::Body => now,
+            _ => *self.command_wait.get_or_insert(now),
+        };
+        let mut limit = (since + options.idle_timeout, &IDLE);
         if phase == Phase::Body
             && let Some(seconds) = self.body_octets.checked_div(options.least_rate)
         {

@@ -112,7 +112,7 @@ impl Options {
         Ok(())
     }
 
-    /// The name that the server greets with. Without one it is the machine's own name, or its address in brackets.
+    /// The name that the server greets with. Without one it is the machine's own name, or `localhost` where that is no domain.
     pub fn set_hostname(&mut self, name: &str) -> Result<(), Error> {
         let domain = name
             .parse()
@@ -229,7 +229,8 @@ impl Options {
         Ok(())
     }
 
-    /// How long a client may take for its next command or its next octets. The default is 300 seconds.
+    /// How long a client may take for its next command, all of it, or for the next octets of a message. The default is 300
+    /// seconds.
     pub fn set_idle_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.idle_timeout = not_zero("idle_timeout", timeout)?;
         Ok(())

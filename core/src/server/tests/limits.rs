@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::Hooks;
-use super::{Running, Talk};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::super::{Hooks, Options, Server};
+use super::{Running, Scripted, Talk};
 
 #[test]
 fn too_many_connections_are_turned_away() {
@@ -49,6 +52,85 @@ fn an_idle_client_is_told_and_left() {
     assert!(begun.elapsed() >= Duration::from_millis(250));
     assert!(talk.is_closed());
     assert_eq!(server.seen.wait_for("disconnect"), "disconnect 102");
+}
+
+/// Says `start`, and then one octet every ten seconds of a clock that jumps. Gives the server's last reply, and the seconds until it
+/// closed.
+async fn drip(start: &[u8]) -> (String, u64) {
+    let server = Server::bind(Options::new()).unwrap();
+    let address = server.addresses()[0];
+    let handler = Scripted(super::Seen::default());
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    let stream = TcpStream::connect(address).await.unwrap();
+    // Each octet at once: the clock that jumps does not wait for the network's own delays.
+    stream.set_nodelay(true).unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    writer.write_all(start).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut said = Vec::new();
+    for _ in 0..1000 {
+        let reading = reader.read_to_end(&mut said);
+        if tokio::time::timeout(Duration::from_secs(10), reading)
+            .await
+            .is_ok()
+        {
+            break;
+        }
+        writer.write_all(b"x").await.unwrap();
+    }
+    let seconds = begun.elapsed().as_secs();
+    serving.abort();
+    let said = String::from_utf8(said).unwrap();
+    (said.lines().last().unwrap_or_default().to_owned(), seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s381_a_command_that_drips_has_the_time_of_one_command() {
+    for start in [
+        &b"NOOP "[..],
+        // An over-long line is no way around it.
+        &[b'x'; 5000],
+        b"NOOP\r\nNOOP ",
+    ] {
+        let (reply, seconds) = drip(start).await;
+        assert_eq!(reply, "421 4.4.2 Timeout, closing the connection");
+        assert!((300..=310).contains(&seconds), "{seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn s382_a_message_that_drips_is_below_the_least_rate() {
+    let start = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
+    let (reply, seconds) = drip(start).await;
+    assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
+    assert!((60..=70).contains(&seconds), "{seconds}");
+}
+
+#[test]
+fn a_session_whose_time_is_over_ends_though_more_is_there_to_read() {
+    let server = Running::with(|options| {
+        options
+            .set_session_timeout(Duration::from_millis(200))
+            .unwrap();
+    });
+    let mut talk = server.greeted();
+    for command in [
+        "MAIL FROM:<hold@b.example>",
+        "RCPT TO:<c@d.example>",
+        "DATA",
+    ] {
+        talk.ask(command);
+    }
+    // The application takes longer than the client, so that there is always more to read.
+    let mut wire = talk.stream().try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        let text = b"0123456789 0123456789 .\r\n".repeat(1_600_000);
+        let _ = std::io::Write::write_all(&mut wire, &text);
+        let _ = std::io::Write::write_all(&mut wire, b".\r\n");
+    });
+    assert_eq!(talk.reply(), "421 4.4.2 Timeout, closing the connection");
+    writer.join().unwrap();
+    assert_eq!(server.seen.wait_for("lost"), "lost 102");
 }
 
 #[test]

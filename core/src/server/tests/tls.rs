@@ -190,3 +190,13 @@ fn a_new_certificate_is_used_from_the_next_handshake_on() {
     let server_tls = authority.issue(&["mx.example.org"]).server();
     assert!(without.control.reload_tls(server_tls).is_err());
 }
+
+#[test]
+fn octets_that_are_no_tls_are_told_apart_from_a_lost_connection() {
+    use std::io::Write as _;
+
+    let (server, tls) = with_tls(|_| {});
+    let mut talk = secured(&server, &tls);
+    talk.stream().write_all(&[b'x'; 100]).unwrap();
+    assert_eq!(server.seen.wait_for("disconnect"), "disconnect 200");
+}
