@@ -133,13 +133,19 @@ pub const ROOMS: &[Room] = &[
 pub const ON_TOP: &[Room] = &[
     Room {
         name: "ffi",
+        // The types that options and calls are made of, wherever they live: what does I/O is reached through `blocking` alone.
         may: &[
             "blocking",
+            "client::content",
             "client::options",
             "error",
             "message",
+            "net::cancel",
             "outcome",
+            "sasl::credentials",
+            "server::hooks",
             "server::options",
+            "tls::server",
             PLAIN,
         ],
         dependencies: None,
