@@ -1,0 +1,441 @@
+//! `mailwire_event`: something that happened in a server. Here is what it tells; `event_answer` has how it is answered.
+
+use std::ffi::{c_char, c_void};
+
+use mailwire::blocking::{Event, EventKind};
+use mailwire::proto::{Recipient, ReversePath, TlsInfo};
+
+use crate::call::look;
+use crate::failure::Failure;
+use crate::handle::{self, Handle, object};
+use crate::text::{EMPTY, Text, Texts};
+
+/// Something that happened in a server, and may want an answer. Freed without one, the client is told 451.
+///
+/// Accessors take NULL, and return the same for it as for what an event of its kind does not have.
+///
+/// Since 0.1.
+pub struct mailwire_event(Handle<Held>);
+
+object!(mailwire_event, Held, "event", bound_to_process = true);
+
+/// What an event is about: one of MAILWIRE_EVENT_... Expect values that you do not know, and free such events.
+pub type mailwire_kind = i32;
+
+/// There is no event.
+pub const MAILWIRE_EVENT_NONE: mailwire_kind = 0;
+/// A client has connected (MAILWIRE_HOOK_CONNECT).
+pub const MAILWIRE_EVENT_CONNECT: mailwire_kind = 1;
+/// EHLO, HELO or LHLO (MAILWIRE_HOOK_HELLO).
+pub const MAILWIRE_EVENT_HELLO: mailwire_kind = 2;
+/// AUTH, with user name and password (MAILWIRE_HOOK_AUTH).
+pub const MAILWIRE_EVENT_AUTH: mailwire_kind = 3;
+/// MAIL, with the sender (MAILWIRE_HOOK_MAIL).
+pub const MAILWIRE_EVENT_MAIL: mailwire_kind = 4;
+/// RCPT, with one recipient or several that came in one go; each is owed an answer (MAILWIRE_HOOK_RCPT).
+pub const MAILWIRE_EVENT_RECIPIENTS: mailwire_kind = 5;
+/// A whole message with its envelope. Accepting it makes you responsible for it. With LMTP each recipient is owed an answer.
+pub const MAILWIRE_EVENT_MESSAGE: mailwire_kind = 6;
+/// A message begins, with its envelope; only with mailwire_server_options_set_stream.
+pub const MAILWIRE_EVENT_BODY: mailwire_kind = 7;
+/// A piece of a message; informs. Free it to have more read.
+pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;
+/// The end of a message that came in pieces. Accepting it makes you responsible for it. With LMTP each recipient is owed an
+/// answer.
+pub const MAILWIRE_EVENT_END_OF_DATA: mailwire_kind = 9;
+/// A transaction was given up; informs (MAILWIRE_HOOK_RESET).
+pub const MAILWIRE_EVENT_RESET: mailwire_kind = 10;
+/// VRFY (MAILWIRE_HOOK_VERIFY).
+pub const MAILWIRE_EVENT_VERIFY: mailwire_kind = 11;
+/// EXPN (MAILWIRE_HOOK_EXPAND).
+pub const MAILWIRE_EVENT_EXPAND: mailwire_kind = 12;
+/// HELP (MAILWIRE_HOOK_HELP).
+pub const MAILWIRE_EVENT_HELP: mailwire_kind = 13;
+/// A command that is not known (MAILWIRE_HOOK_UNKNOWN).
+pub const MAILWIRE_EVENT_UNKNOWN: mailwire_kind = 14;
+/// QUIT; informs (MAILWIRE_HOOK_QUIT).
+pub const MAILWIRE_EVENT_QUIT: mailwire_kind = 15;
+/// The connection is gone; informs (MAILWIRE_HOOK_DISCONNECT).
+pub const MAILWIRE_EVENT_DISCONNECT: mailwire_kind = 16;
+/// A message that came in pieces will not come whole: drop what came of it; informs.
+pub const MAILWIRE_EVENT_DISCARDED: mailwire_kind = 17;
+
+/// Frees an event. NULL is allowed. Answers that it still owes become 451.
+///
+/// Thread: any, while nobody else uses this event.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_free(event: *mut mailwire_event) {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { handle::free(event) };
+}
+
+/// What the event is about. NULL: MAILWIRE_EVENT_NONE.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_kind(event: *const mailwire_event) -> mailwire_kind {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(MAILWIRE_EVENT_NONE, || Ok(number(event?.event.kind())))
+}
+
+/// The number of answers that the event still owes; 0 for one that only informs.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_owed(event: *const mailwire_event) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(event?.event.owed()))
+}
+
+/// The number of the session: no other session of the server has had it. NULL: 0.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_session_id(event: *const mailwire_event) -> u64 {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(event?.event.session().id()))
+}
+
+/// The client's address, as "127.0.0.1:1234".
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_peer(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.peer) }
+}
+
+/// What the client called itself in EHLO, HELO or LHLO, which nobody has verified; empty before that.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_hello_name(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.hello_name) }
+}
+
+/// The version of TLS, as "TLSv1.3"; empty in clear.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_tls_version(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.tls_version) }
+}
+
+/// The cipher suite of TLS, as "TLS_AES_256_GCM_SHA384"; empty in clear.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_tls_cipher(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.tls_cipher) }
+}
+
+/// The user who has logged in; empty if nobody has.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_user(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.user) }
+}
+
+/// The sender (reverse-path), of MAIL and of what has an envelope; empty for the null reverse-path.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_sender(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.sender) }
+}
+
+/// The number of recipients: those that RCPT asks about, or those of the envelope, which were accepted.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_recipient_count(event: *const mailwire_event) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(event?.recipients.len()))
+}
+
+/// A recipient (forward-path); empty if there is no such one.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_recipient_at(
+    event: *const mailwire_event,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe {
+        text(event, |held| {
+            held.recipients.get(index).copied().unwrap_or(Text::ABSENT)
+        })
+    }
+}
+
+/// The content of MESSAGE and CHUNK, as it came, with CRLF as line end and without the dots that SMTP adds. It may hold NUL, and
+/// no NUL ends it: mailwire_event_content_length says how long it is.
+///
+/// It is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_content(event: *const mailwire_event) -> *const c_void {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(EMPTY.cast(), || Ok(pointer(content(event?.lend()))))
+}
+
+/// The number of octets of the content.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_content_length(event: *const mailwire_event) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(content(event?.lend()).len()))
+}
+
+/// The size in octets: of MAIL what the client declared with SIZE, of MESSAGE and CHUNK that of the content, of END_OF_DATA that
+/// of all pieces. 0 if none is known.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_size(event: *const mailwire_event) -> u64 {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || {
+        let event = event?;
+        Ok(match event.event.kind() {
+            EventKind::Mail { parameters, .. } => parameters.size.unwrap_or(0),
+            EventKind::EndOfData { size, .. } => *size,
+            _ => content(event.lend()).len() as u64,
+        })
+    })
+}
+
+/// The user name of AUTH.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_auth_user(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.auth_user) }
+}
+
+/// The password of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
+/// in a time that does not tell where it differs.
+///
+/// It is never NULL; it lives as long as the event, and is overwritten then.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_auth_secret(event: *const mailwire_event) -> *const c_void {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(EMPTY.cast(), || Ok(pointer(secret(event?.lend()))))
+}
+
+/// The number of octets of the password of AUTH.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_auth_secret_length(event: *const mailwire_event) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(secret(event?.lend()).len()))
+}
+
+/// The verb of a command that is not known.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_verb(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.verb) }
+}
+
+/// The argument of VRFY, EXPN, HELP, or of a command that is not known.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_argument(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.argument) }
+}
+
+/// What is behind a `mailwire_event`: the event, and its texts as C reads them.
+pub(crate) struct Held {
+    pub(crate) event: Event,
+    texts: Texts,
+    recipients: Vec<Text>,
+    peer: Text,
+    hello_name: Text,
+    tls_version: Text,
+    tls_cipher: Text,
+    user: Text,
+    sender: Text,
+    auth_user: Text,
+    verb: Text,
+    argument: Text,
+}
+
+/// An event for C. One for which there is no memory is answered 451.
+pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
+    let session = event.session();
+    let mut texts = Texts::new();
+    let mut held = Held {
+        peer: texts.add(session.peer())?,
+        hello_name: texts.add_some(session.hello_name())?,
+        tls_version: texts.add_some(session.tls().map(TlsInfo::version))?,
+        tls_cipher: texts.add_some(session.tls().map(TlsInfo::cipher))?,
+        user: texts.add_some(session.user())?,
+        texts,
+        recipients: Vec::new(),
+        sender: Text::ABSENT,
+        auth_user: Text::ABSENT,
+        verb: Text::ABSENT,
+        argument: Text::ABSENT,
+        event,
+    };
+    held.describe()?;
+    Ok(handle::to_c(held))
+}
+
+impl Held {
+    /// Writes down what is particular to the kind.
+    fn describe(&mut self) -> Result<(), Failure> {
+        let texts = &mut self.texts;
+        match self.event.kind() {
+            EventKind::Hello { name } => self.hello_name = texts.add(name)?,
+            EventKind::Auth(credentials) => self.auth_user = texts.add(credentials.username())?,
+            EventKind::Mail { reverse_path, .. } => self.sender = sender(texts, reverse_path)?,
+            EventKind::Recipients(recipients) => {
+                self.recipients = all_recipients(texts, recipients)?;
+            }
+            EventKind::Message { envelope, .. }
+            | EventKind::Body { envelope }
+            | EventKind::EndOfData { envelope, .. } => {
+                self.sender = sender(texts, envelope.reverse_path())?;
+                self.recipients = all_recipients(texts, envelope.recipients())?;
+            }
+            EventKind::Verify(argument)
+            | EventKind::Expand(argument)
+            | EventKind::Help(argument) => {
+                self.argument = texts.add(argument)?;
+            }
+            EventKind::Unknown { verb, argument } => {
+                self.verb = texts.add(verb)?;
+                self.argument = texts.add(argument)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn number(kind: &EventKind) -> mailwire_kind {
+    match kind {
+        EventKind::Connect => MAILWIRE_EVENT_CONNECT,
+        EventKind::Hello { .. } => MAILWIRE_EVENT_HELLO,
+        EventKind::Auth(_) => MAILWIRE_EVENT_AUTH,
+        EventKind::Mail { .. } => MAILWIRE_EVENT_MAIL,
+        EventKind::Recipients(_) => MAILWIRE_EVENT_RECIPIENTS,
+        EventKind::Message { .. } => MAILWIRE_EVENT_MESSAGE,
+        EventKind::Body { .. } => MAILWIRE_EVENT_BODY,
+        EventKind::Chunk(_) => MAILWIRE_EVENT_CHUNK,
+        EventKind::EndOfData { .. } => MAILWIRE_EVENT_END_OF_DATA,
+        EventKind::Reset => MAILWIRE_EVENT_RESET,
+        EventKind::Verify(_) => MAILWIRE_EVENT_VERIFY,
+        EventKind::Expand(_) => MAILWIRE_EVENT_EXPAND,
+        EventKind::Help(_) => MAILWIRE_EVENT_HELP,
+        EventKind::Unknown { .. } => MAILWIRE_EVENT_UNKNOWN,
+        EventKind::Quit => MAILWIRE_EVENT_QUIT,
+        EventKind::Disconnect => MAILWIRE_EVENT_DISCONNECT,
+        EventKind::Discarded => MAILWIRE_EVENT_DISCARDED,
+        _ => MAILWIRE_EVENT_NONE,
+    }
+}
+
+fn content(held: &Held) -> &[u8] {
+    match held.event.kind() {
+        EventKind::Message { content, .. } => content,
+        EventKind::Chunk(content) => content,
+        _ => &[],
+    }
+}
+
+fn secret(held: &Held) -> &[u8] {
+    match held.event.kind() {
+        EventKind::Auth(credentials) => credentials.password().expose(),
+        _ => &[],
+    }
+}
+
+/// A pointer that is never NULL, nor the dangling one of an empty slice.
+fn pointer(octets: &[u8]) -> *const c_void {
+    if octets.is_empty() {
+        EMPTY.cast()
+    } else {
+        octets.as_ptr().cast()
+    }
+}
+
+fn sender(texts: &mut Texts, path: &ReversePath) -> Result<Text, Failure> {
+    Ok(texts.add_some(path.mailbox())?)
+}
+
+fn all_recipients(texts: &mut Texts, recipients: &[Recipient]) -> Result<Vec<Text>, Failure> {
+    let mut all = Vec::new();
+    all.try_reserve_exact(recipients.len())
+        .map_err(|_| Failure::NoMemory)?;
+    for recipient in recipients {
+        all.push(texts.add(recipient.path())?);
+    }
+    Ok(all)
+}
+
+/// # Safety
+/// `event` is NULL or an event.
+unsafe fn text(event: *const mailwire_event, which: impl FnOnce(&Held) -> Text) -> *const c_char {
+    // SAFETY: as the caller promises.
+    let event = unsafe { handle::shared(event) };
+    look(EMPTY, || {
+        let held = event?;
+        Ok(held.texts.get(which(&held)))
+    })
+}

@@ -1,0 +1,22 @@
+//! Names of options as C reads them: NUL-terminated, for as long as the program runs.
+
+use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
+
+/// Names once made for C.
+pub(crate) type Names = OnceLock<Vec<CString>>;
+
+pub(crate) static CLIENT: Names = OnceLock::new();
+pub(crate) static SERVER: Names = OnceLock::new();
+
+/// The name at `index`, or NULL behind the last one. `names` is always the same for the same `made`.
+pub(crate) fn at(made: &'static Names, names: &[&str], index: usize) -> *const c_char {
+    made.get_or_init(|| {
+        names
+            .iter()
+            .filter_map(|name| CString::new(*name).ok())
+            .collect()
+    })
+    .get(index)
+    .map_or(std::ptr::null(), |name| name.as_ptr())
+}

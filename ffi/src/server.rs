@@ -1,0 +1,207 @@
+//! `mailwire_server`: a server as a queue of events that the program pulls.
+
+use std::ffi::c_char;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use mailwire::blocking::{Call, Server};
+
+use crate::argument::{Out, milliseconds};
+use crate::call::{ErrorOut, call, look};
+use crate::cancel::{CancelIn, mailwire_cancel};
+use crate::error::mailwire_error;
+use crate::event::{self, mailwire_event};
+use crate::failure::Failure;
+use crate::handle::{self, Handle, object};
+use crate::server_options::mailwire_server_options;
+use crate::status::mailwire_status;
+use crate::text::{EMPTY, Text, Texts};
+
+/// A server that runs, as a queue of events. Every function takes it const: any number of threads may pull events at the same
+/// time, and answer them in any order.
+///
+/// Since 0.1.
+pub struct mailwire_server(Handle<Running>);
+
+object!(mailwire_server, Running, "server", bound_to_process = true);
+
+/// What is behind a `mailwire_server`.
+pub(crate) struct Running {
+    server: Server,
+    texts: Texts,
+    addresses: Vec<Text>,
+}
+
+/// Starts a server: it listens when the call returns, on threads of its own. The options are checked as a whole and copied.
+///
+/// server gets the new server, to be freed with mailwire_server_free, or NULL on failure.
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for options that do not fit together;
+/// MAILWIRE_ERR_AUTH_INSECURE if passwords would travel in clear; MAILWIRE_ERR_IO if an address cannot be listened on;
+/// MAILWIRE_ERR_TLS_CONFIGURATION; MAILWIRE_ERR_MISUSE if another call is changing the options; MAILWIRE_ERR_NOMEM;
+/// MAILWIRE_ERR_INTERNAL.
+/// Thread: any.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_start(
+    options: *const mailwire_server_options,
+    server: *mut *mut mailwire_server,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, server, options) = unsafe {
+        (
+            ErrorOut::of(err),
+            Out::new("server", server, std::ptr::null_mut()),
+            handle::shared(options),
+        )
+    };
+    call("mailwire_server_start", &err, || {
+        let place = server.required()?;
+        let server = Server::start(options?.clone())?;
+        let mut texts = Texts::new();
+        let addresses: Result<Vec<_>, _> = server
+            .addresses()
+            .iter()
+            .map(|address| texts.add(address))
+            .collect();
+        place.write(handle::to_c(Running {
+            addresses: addresses?,
+            server,
+            texts,
+        }));
+        Ok(())
+    })
+}
+
+/// Frees a server; one that was not shut down ends at once, without grace. NULL is allowed. In a forked child it closes the
+/// child's descriptors and nothing else: the parent's server goes on.
+///
+/// Thread: any. Shut the server down before, so that no call is waiting in it: while one is, the server lives on.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_free(server: *mut mailwire_server) {
+    // SAFETY: the pointer is NULL or a server, as the header asks.
+    unsafe { handle::free(server) };
+}
+
+/// The number of addresses that the server listens on, but for Unix sockets. NULL: 0.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_address_count(server: *const mailwire_server) -> usize {
+    // SAFETY: the pointer is NULL or a server, as the header asks.
+    let server = unsafe { handle::shared(server) };
+    look(0, || Ok(server?.addresses.len()))
+}
+
+/// An address that the server listens on, as "127.0.0.1:2525", with the port that the system chose if it was to choose one;
+/// empty if there is no such address.
+///
+/// The text is never NULL, and lives as long as the server.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_address_at(
+    server: *const mailwire_server,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or a server, as the header asks.
+    let server = unsafe { handle::shared(server) };
+    look(EMPTY, || {
+        let server = server?;
+        let text = server.addresses.get(index).copied();
+        Ok(server.texts.get(text.unwrap_or(Text::ABSENT)))
+    })
+}
+
+/// The port of an address that the server listens on; 0 if there is no such address.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_port(server: *const mailwire_server, index: usize) -> u16 {
+    // SAFETY: the pointer is NULL or a server, as the header asks.
+    let server = unsafe { handle::shared(server) };
+    look(0, || {
+        let server = server?;
+        let address = server.server.addresses().get(index);
+        Ok(address.map_or(0, std::net::SocketAddr::port))
+    })
+}
+
+/// Waits for the next event, at most for timeout_ms milliseconds: 0 only looks, MAILWIRE_NO_TIMEOUT waits without end. cancel
+/// may be NULL; signalled, it ends the wait.
+///
+/// event gets the event, to be freed with mailwire_event_free, or NULL on failure.
+/// Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down and every event was told; MAILWIRE_ERR_TIMEOUT if none came
+/// in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM;
+/// MAILWIRE_ERR_INTERNAL.
+/// Thread: any number at the same time; each event goes to one of them.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_next_event(
+    server: *const mailwire_server,
+    cancel: *const mailwire_cancel,
+    timeout_ms: i64,
+    event: *mut *mut mailwire_event,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, event, server, cancel) = unsafe {
+        (
+            ErrorOut::of(err),
+            Out::new("event", event, std::ptr::null_mut()),
+            handle::shared(server),
+            CancelIn::new(cancel),
+        )
+    };
+    call("mailwire_server_next_event", &err, || {
+        let event = event.required()?;
+        let timeout = milliseconds("timeout_ms", timeout_ms)?;
+        let call = Call {
+            cancel: cancel.get(),
+            ..Call::default()
+        };
+        let next = server?.server.next_event(timeout, call)?;
+        event.write(event::to_c(next.ok_or(Failure::NoEvent)?)?);
+        Ok(())
+    })
+}
+
+/// A descriptor that reads as ready while an event waits, for programs with an event loop of their own: when it does, pull with
+/// a timeout of 0. Only wait on it; do not read, write or close it. -1 for NULL.
+///
+/// It lives as long as the server.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_fd(server: *const mailwire_server) -> i32 {
+    // SAFETY: the pointer is NULL or a server, as the header asks.
+    let server = unsafe { handle::shared(server) };
+    look(-1, || Ok(server?.server.fd().as_raw_fd()))
+}
+
+/// Shuts a server down: it stops listening, sends 421 to clients that are idle, and gives transactions that are under way
+/// grace_ms milliseconds to finish, for which their events must still be answered. When it returns the server's threads have
+/// ended; the events that are left can be pulled, and then MAILWIRE_END comes.
+///
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a time without end; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// Thread: any, while others pull events.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_shutdown(
+    server: *const mailwire_server,
+    grace_ms: i64,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, server) = unsafe { (ErrorOut::of(err), handle::shared(server)) };
+    call("mailwire_server_shutdown", &err, || {
+        let grace: Duration = crate::argument::limit("grace_ms", grace_ms)?;
+        Ok(server?.server.shutdown(grace)?)
+    })
+}

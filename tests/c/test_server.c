@@ -1,0 +1,379 @@
+// The server as a queue of events: what arrives is what was sent, answers reach the client by recipient, TLS and AUTH hold, and
+// the end of it is told. TLS certificates come from tests/c/pki, by the environment variable PKI.
+#include "check.h"
+#include "peer.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static char certificate[4096], key[4096], ca[4096];
+
+static mailwire_server *start(mailwire_server_options *options) {
+    mailwire_error *err = NULL;
+    mailwire_server *server = NULL;
+    CHECK_OK(mailwire_server_options_add_listener(options, "127.0.0.1:0", &err));
+    CHECK_OK(mailwire_server_start(options, &server, &err));
+    mailwire_server_options_free(options);
+    CHECK(mailwire_server_port(server, 0) != 0);
+    CHECK_HAS(mailwire_server_address_at(server, 0), "127.0.0.1:");
+    CHECK_INT(mailwire_server_address_count(server), 1);
+    CHECK_TEXT(mailwire_server_address_at(server, 1), "");
+    CHECK_INT(mailwire_server_port(server, 1), 0);
+    return server;
+}
+
+// Ends a server: what is left is told, then the end.
+static void end(mailwire_server *server) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    CHECK_OK(mailwire_server_shutdown(server, 1000, &err));
+    for (int i = 0; i < 100; i++) {
+        mailwire_status status = mailwire_server_next_event(server, NULL, 5000, &event, &err);
+        mailwire_error_free(err);
+        err = NULL;
+        mailwire_event_free(event);
+        if (status == MAILWIRE_END)
+            break;
+        CHECK_INT(status, MAILWIRE_OK);
+    }
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, 5000, &event, &err), MAILWIRE_END);
+    CHECK(event == NULL);
+    mailwire_server_free(server);
+}
+
+static mailwire_event *next(const mailwire_server *server, mailwire_kind kind) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
+    CHECK_INT(mailwire_event_kind(event), kind);
+    return event;
+}
+
+// A client on a thread of its own: sends one message and remembers how it went.
+struct sender {
+    pthread_t thread;
+    char url[512];
+    const char *recipients[3];
+    size_t count;
+    const char *content;
+    size_t length;
+    mailwire_status status;
+    mailwire_report *report;
+    mailwire_error *err;
+};
+
+static void *send_one(void *argument) {
+    struct sender *s = argument;
+    s->status =
+        mailwire_send(s->url, "a@example.org", s->recipients, s->count, s->content, s->length, &s->report, &s->err);
+    return NULL;
+}
+
+static void begin(struct sender *s, const mailwire_server *server, const char *user, const char *more) {
+    snprintf(s->url, sizeof s->url, "smtp://%slocalhost:%d?%s", user, mailwire_server_port(server, 0), more);
+    CHECK_INT(pthread_create(&s->thread, NULL, send_one, s), 0);
+}
+
+static void finish(struct sender *s) {
+    mailwire_report_free(s->report);
+    mailwire_error_free(s->err);
+}
+
+static void a_message_with_everything(void) {
+    static const char content[] = "Subject: x\r\n\r\n.dots\r\n..\r\nnul:\0:\r\n";
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    struct sender s = {.recipients = {"b@example.net", "nobody@example.net", "c@example.net"},
+                       .count = 3,
+                       .content = content,
+                       .length = sizeof content - 1};
+    char more[4200];
+    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
+    CHECK_OK(mailwire_server_options_add_user(options, "user", "secret", 6, &err));
+    CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
+    CHECK_OK(mailwire_server_options_set_require_auth(options, true, &err));
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL | MAILWIRE_HOOK_RCPT, &err));
+    mailwire_server *server = start(options);
+    snprintf(more, sizeof more, "tls=required&local_hostname=client.example&ca=%s", ca);
+    begin(&s, server, "user:secret@", more);
+
+    mailwire_event *event = next(server, MAILWIRE_EVENT_MAIL);
+    CHECK_TEXT(mailwire_event_sender(event), "a@example.org");
+    CHECK_INT(mailwire_event_owed(event), 1);
+    CHECK_INT(mailwire_event_size(event), sizeof content - 1);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    CHECK_INT(mailwire_event_owed(event), 0);
+    CHECK_FAILS(mailwire_event_reply(event, 550, NULL, "too late", &err), MAILWIRE_ERR_MISUSE);
+    CHECK_FAILS(mailwire_event_reject(event, &err), MAILWIRE_ERR_MISUSE);
+    uint64_t session = mailwire_event_session_id(event);
+    mailwire_event_free(event);
+
+    for (size_t seen = 0; seen < 3;) {
+        event = next(server, MAILWIRE_EVENT_RECIPIENTS);
+        size_t count = mailwire_event_recipient_count(event);
+        CHECK(count > 0);
+        CHECK_INT(mailwire_event_owed(event), count);
+        CHECK_INT(mailwire_event_session_id(event), session);
+        CHECK_FAILS(mailwire_event_accept_at(event, 99, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+        for (size_t i = 0; i < count; i++, seen++) {
+            if (strncmp(mailwire_event_recipient_at(event, i), "nobody@", 7) == 0)
+                CHECK_OK(mailwire_event_reply_at(event, i, 550, "5.1.1", "No such user", &err));
+            else if (i + 1 < count)
+                CHECK_OK(mailwire_event_accept_at(event, i, &err));
+        }
+        CHECK_OK(mailwire_event_accept(event, &err));
+        mailwire_event_free(event);
+        if (count == 0)
+            break;
+    }
+
+    event = next(server, MAILWIRE_EVENT_MESSAGE);
+    CHECK_HAS(mailwire_event_peer(event), "127.0.0.1:");
+    CHECK_TEXT(mailwire_event_tls_version(event), "TLSv1.3");
+    CHECK_HAS(mailwire_event_tls_cipher(event), "TLS_");
+    CHECK_TEXT(mailwire_event_user(event), "user");
+    CHECK_TEXT(mailwire_event_hello_name(event), "client.example");
+    CHECK_TEXT(mailwire_event_sender(event), "a@example.org");
+    CHECK_INT(mailwire_event_recipient_count(event), 2);
+    CHECK_TEXT(mailwire_event_recipient_at(event, 1), "c@example.net");
+    CHECK_TEXT(mailwire_event_recipient_at(event, 2), "");
+    CHECK_INT(mailwire_event_content_length(event), sizeof content - 1);
+    CHECK(memcmp(mailwire_event_content(event), content, sizeof content - 1) == 0);
+    // What is no reply is refused, and the answer is still owed.
+    CHECK_FAILS(mailwire_event_reply(event, 99, NULL, "x", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_event_reply(event, 70000, NULL, "x", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_event_reply(event, 250, "5.1.1", "x", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_event_reply(event, 250, "2.0", "x", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_event_reply(event, 250, NULL, "a\r\n250 b", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_event_reply(event, 354, NULL, "go on", &err), MAILWIRE_ERR_MISUSE);
+    CHECK_INT(mailwire_event_owed(event), 1);
+    CHECK_OK(mailwire_event_reply(event, 250, "2.6.0", "Kept\nqueued as XYZ", &err));
+    mailwire_event_free(event);
+
+    pthread_join(s.thread, NULL);
+    CHECK_INT(s.status, MAILWIRE_ERR_PARTIAL);
+    CHECK_INT(mailwire_report_outcome(s.report, 0), MAILWIRE_DELIVERY_ACCEPTED);
+    CHECK_INT(mailwire_report_outcome(s.report, 1), MAILWIRE_DELIVERY_REFUSED);
+    CHECK_TEXT(mailwire_report_text(s.report, 1), "No such user");
+    CHECK_INT(mailwire_report_outcome(s.report, 2), MAILWIRE_DELIVERY_ACCEPTED);
+    CHECK_HAS(mailwire_report_reply_text(s.report), "queued as XYZ");
+    finish(&s);
+    end(server);
+}
+
+static void users_by_event(void) {
+    mailwire_error *err = NULL;
+    for (int right = 0; right < 2; right++) {
+        mailwire_server_options *options = mailwire_server_options_new();
+        struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+        CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_AUTH, &err));
+        CHECK_OK(mailwire_server_options_set_allow_plaintext_auth(options, true, &err));
+        mailwire_server *server = start(options);
+        begin(&s, server, "me:word@", "tls=none&allow_plaintext_auth=true");
+        mailwire_event *event = next(server, MAILWIRE_EVENT_AUTH);
+        CHECK_TEXT(mailwire_event_auth_user(event), "me");
+        CHECK_INT(mailwire_event_auth_secret_length(event), 4);
+        CHECK(memcmp(mailwire_event_auth_secret(event), "word", 4) == 0);
+        CHECK_TEXT(mailwire_event_user(event), "");
+        CHECK_TEXT(mailwire_event_tls_version(event), "");
+        if (right)
+            CHECK_OK(mailwire_event_accept(event, &err));
+        else
+            CHECK_OK(mailwire_event_reject(event, &err));
+        mailwire_event_free(event);
+        if (right) {
+            event = next(server, MAILWIRE_EVENT_MESSAGE);
+            CHECK_TEXT(mailwire_event_user(event), "me");
+            CHECK_OK(mailwire_event_reject(event, &err));
+            mailwire_event_free(event);
+        }
+        pthread_join(s.thread, NULL);
+        CHECK_INT(s.status, right ? MAILWIRE_ERR_PERMANENT : MAILWIRE_ERR_AUTH_REJECTED);
+        CHECK_INT(mailwire_error_smtp_code(s.err), right ? 554 : 535);
+        CHECK_INT(mailwire_error_phase(s.err), right ? MAILWIRE_PHASE_END_OF_DATA : MAILWIRE_PHASE_AUTH);
+        finish(&s);
+        end(server);
+    }
+}
+
+static void unanswered_is_451(void) {
+    mailwire_server *server = start(mailwire_server_options_new());
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    begin(&s, server, "", "tls=none");
+    mailwire_event_free(next(server, MAILWIRE_EVENT_MESSAGE));
+    pthread_join(s.thread, NULL);
+    CHECK_INT(s.status, MAILWIRE_ERR_TRANSIENT);
+    CHECK_INT(mailwire_error_smtp_code(s.err), 451);
+    CHECK_INT(mailwire_report_retry_count(s.report), 1);
+    finish(&s);
+    end(server);
+}
+
+static void in_pieces(void) {
+    enum { LENGTH = 1000000 };
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    char *content = malloc(LENGTH), *got = malloc(LENGTH);
+    size_t filled = 0;
+    for (size_t i = 0; i < LENGTH; i++)
+        content[i] = i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : '.';
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = content, .length = LENGTH};
+    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
+    mailwire_server *server = start(options);
+    begin(&s, server, "", "tls=none");
+    mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
+    CHECK_INT(mailwire_event_recipient_count(event), 1);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    for (;;) {
+        CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
+        if (mailwire_event_kind(event) != MAILWIRE_EVENT_CHUNK)
+            break;
+        size_t length = mailwire_event_content_length(event);
+        CHECK_INT(mailwire_event_owed(event), 0);
+        if (filled + length <= LENGTH)
+            memcpy(got + filled, mailwire_event_content(event), length);
+        filled += length;
+        mailwire_event_free(event);
+    }
+    CHECK_INT(mailwire_event_kind(event), MAILWIRE_EVENT_END_OF_DATA);
+    CHECK_INT(mailwire_event_size(event), LENGTH);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    pthread_join(s.thread, NULL);
+    CHECK_INT(s.status, MAILWIRE_OK);
+    CHECK_INT(filled, LENGTH);
+    CHECK(memcmp(got, content, LENGTH) == 0);
+    finish(&s);
+    free(content);
+    free(got);
+    end(server);
+}
+
+static void wrong_certificate(void) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    char more[4200];
+    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
+    mailwire_server *server = start(options);
+    // Nobody has signed for the server in this file but the server itself.
+    snprintf(more, sizeof more, "tls=required&ca=%s", certificate);
+    begin(&s, server, "", more);
+    pthread_join(s.thread, NULL);
+    CHECK_INT(s.status, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED);
+    CHECK_INT(mailwire_error_tls_reason(s.err), MAILWIRE_TLS_REASON_UNTRUSTED);
+    CHECK_TEXT(mailwire_error_tls_reason_name(s.err), "MAILWIRE_TLS_REASON_UNTRUSTED");
+    CHECK_INT(mailwire_error_phase(s.err), MAILWIRE_PHASE_TLS);
+    CHECK(s.report == NULL);
+    finish(&s);
+    end(server);
+}
+
+static void options_are_checked(void) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    mailwire_server *server = (mailwire_server *)&err; // Anything but NULL: the call must overwrite it.
+    CHECK_OK(mailwire_server_options_set_require_auth(options, true, &err));
+    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(server == NULL);
+    CHECK_OK(mailwire_server_options_set_require_auth(options, false, &err));
+    CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
+    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
+    CHECK_OK(mailwire_server_options_set_require_tls(options, false, &err));
+    CHECK_FAILS(mailwire_server_options_add_listener(options, "nonsense", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_server_options_set_certificate(options, "/does/not/exist", key, &err),
+                MAILWIRE_ERR_TLS_CONFIGURATION);
+    CHECK_FAILS(mailwire_server_options_set_certificate(options, ca, key, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
+    CHECK_FAILS(mailwire_server_options_set_hooks(options, 1u << 31, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_server_options_add_user(options, "us\r\ner", "x", 1, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_server_options_set(options, "colour", "red", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    size_t names = 0;
+    for (const char *name; (name = mailwire_server_option_name(names)) != NULL; names++) {
+        mailwire_status status = mailwire_server_options_set(options, name, "\x01", &err);
+        CHECK(status == MAILWIRE_ERR_INVALID_ARGUMENT || status == MAILWIRE_ERR_TLS_CONFIGURATION);
+        mailwire_error_free(err);
+    }
+    err = NULL;
+    CHECK(names > 10);
+    // Passwords in clear need to be asked for.
+    CHECK_OK(mailwire_server_options_add_listener(options, "127.0.0.1:0", &err));
+    CHECK_OK(mailwire_server_options_add_user(options, "user", "secret", 6, &err));
+    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_AUTH_INSECURE);
+    CHECK(server == NULL);
+    mailwire_server_options_free(options);
+}
+
+static mailwire_cancel *signalled;
+
+static void on_alarm(int number) {
+    (void)number;
+    mailwire_cancel_signal(signalled);
+}
+
+static void waiting(void) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    mailwire_server *server = start(mailwire_server_options_new());
+    struct pollfd poll_for = {.fd = mailwire_server_fd(server), .events = POLLIN};
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, 0, &event, &err), MAILWIRE_ERR_TIMEOUT);
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, 50, &event, &err), MAILWIRE_ERR_TIMEOUT);
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, -5, &event, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_INT(poll(&poll_for, 1, 0), 0);
+
+    signalled = mailwire_cancel_new();
+    signal(SIGALRM, on_alarm);
+    alarm(1);
+    CHECK_FAILS(mailwire_server_next_event(server, signalled, MAILWIRE_NO_TIMEOUT, &event, &err),
+                MAILWIRE_ERR_CANCELLED);
+    mailwire_cancel_unref(signalled);
+
+    begin(&s, server, "", "tls=none");
+    while (poll(&poll_for, 1, 10000) < 0 && errno == EINTR)
+        ;
+    CHECK(poll_for.revents & POLLIN);
+    CHECK_OK(mailwire_server_next_event(server, NULL, 0, &event, &err));
+    // A fork in the middle of it: of no use in the child, and the parent goes on.
+    pid_t child = fork();
+    if (child == 0) {
+        mailwire_event *other = NULL;
+        alarm(20);
+        signal(SIGALRM, SIG_DFL);
+        int good = mailwire_event_accept(event, NULL) == MAILWIRE_ERR_FORKED &&
+                   mailwire_server_next_event(server, NULL, 0, &other, NULL) == MAILWIRE_ERR_FORKED &&
+                   mailwire_server_shutdown(server, 0, NULL) == MAILWIRE_ERR_FORKED;
+        mailwire_event_free(event);
+        mailwire_server_free(server);
+        _exit(good ? 0 : 1);
+    }
+    int result = -1;
+    while (waitpid(child, &result, 0) < 0 && errno == EINTR)
+        ;
+    CHECK_INT(result, 0);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    pthread_join(s.thread, NULL);
+    CHECK_INT(s.status, MAILWIRE_OK);
+    finish(&s);
+    end(server);
+}
+
+int main(void) {
+    const char *pki = getenv("PKI");
+    if (!pki)
+        return 2;
+    snprintf(certificate, sizeof certificate, "%s/server.pem", pki);
+    snprintf(key, sizeof key, "%s/key.pem", pki);
+    snprintf(ca, sizeof ca, "%s/ca.pem", pki);
+    options_are_checked();
+    a_message_with_everything();
+    users_by_event();
+    unanswered_is_451();
+    in_pieces();
+    wrong_certificate();
+    waiting();
+    return check_result();
+}

@@ -1,0 +1,142 @@
+// mailwire.hpp: objects move, errors are thrown or given, and the whole of it works without exceptions.
+#include "check.h"
+#include "peer.h"
+#include <mailwire.hpp>
+
+#include <type_traits>
+
+bool twice(); // In the other translation unit.
+
+static_assert(!std::is_copy_constructible_v<mailwire::client>);
+static_assert(!std::is_copy_constructible_v<mailwire::message>);
+static_assert(std::is_nothrow_move_constructible_v<mailwire::client>);
+static_assert(std::is_copy_constructible_v<mailwire::error>);
+static_assert(std::is_base_of_v<std::runtime_error, mailwire::error>);
+
+static std::string url_of(const peer &p) { return "smtp://127.0.0.1:" + std::to_string(p.port) + "?tls=none"; }
+
+static mailwire::message message_to(std::string_view first, std::string_view second = {}) {
+    mailwire::error e;
+    mailwire::message message;
+    CHECK(message.set_sender("a@example.org", &e));
+    CHECK(message.add_recipient(first, &e));
+    if (!second.empty())
+        CHECK(message.add_recipient(second, &e));
+    CHECK(message.set_content("Subject: hello\r\n\r\nHello.\r\n", &e));
+    CHECK(!e);
+    return message;
+}
+
+static void sending() {
+    peer p{};
+    p.cut_after = -1;
+    peer_start(&p);
+    {
+        mailwire::error e;
+        mailwire::client client(url_of(p), &e);
+        CHECK(client && !e);
+        mailwire::message message = message_to("b@example.net", "c@example.net");
+        mailwire::report report = client.send(message, &e);
+        CHECK(!e);
+        CHECK_INT(report.size(), 2);
+        int seen = 0;
+        for (const mailwire::recipient &recipient : report) {
+            seen++;
+            CHECK_INT(recipient.outcome, MAILWIRE_DELIVERY_ACCEPTED);
+            CHECK_INT(recipient.smtp_code, 250);
+        }
+        CHECK_INT(seen, 2);
+        CHECK(report[1].address == "c@example.net");
+        CHECK(report.queue_id() == "4A1B2C");
+
+        // Errors are copied cheaply and keep the report.
+        mailwire::message partly = message_to("b@example.net", "later@example.net");
+        mailwire::report failed = client.send(partly, &e);
+        mailwire::error copy = e;
+        e = mailwire::error();
+        CHECK(!e && copy);
+        CHECK_INT(copy.status(), MAILWIRE_ERR_PARTIAL);
+        CHECK_INT(copy.report().size(), 2);
+        CHECK(copy.report().safe_to_retry() == std::vector<std::size_t>{1});
+        CHECK_HAS(copy.what(), "mailwire_client_send: ");
+
+        // Moved from, an object refuses; moved to, it works. Moving onto itself does nothing.
+        mailwire::client moved(std::move(client));
+        client.send(message, &e);
+        CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+        mailwire::client &same = moved;
+        moved = std::move(same);
+        CHECK(moved.send(message, &e).size() == 2 && !e);
+        client = std::move(moved);
+        CHECK(client.send(message, &e).size() == 2 && !e);
+
+        mailwire::cancel cancel, other = cancel;
+        other.signal();
+        client.send(message, cancel, &e);
+        CHECK_INT(e.status(), MAILWIRE_ERR_CANCELLED);
+    }
+    mailwire::error e;
+    CHECK(mailwire::send(url_of(p), "a@example.org", {"b@example.net"}, "Subject: x\r\n\r\n", &e).size() == 1);
+    CHECK(mailwire::send_text(url_of(p), "a@example.org", {"b@example.net"}, "Hello", "Text", &e).size() == 1);
+    CHECK(!e);
+    peer_stop(&p);
+}
+
+// A NUL inside a view must not cut a text short.
+static void views() {
+    using namespace std::string_view_literals;
+    mailwire::error e;
+    mailwire::message message;
+    CHECK(!message.set_sender("a@example.org\0b"sv, &e));
+    CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    mailwire::send_text("smtp://127.0.0.1:1", "a@b", {std::string("c@d\0e"sv)}, "s", "t", &e);
+    CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(!mailwire::client_options("smtp://localhost\0.example"sv, &e));
+    CHECK(e);
+    // A failure on the way is told once, and nothing else is tried.
+    mailwire::client nothing("nonsense", &e);
+    CHECK(!nothing && e.status() == MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(mailwire::send("smtp://127.0.0.1:1", "bad", {"c@d"}, "x", &e).size() == 0 && e);
+    CHECK(twice());
+}
+
+#if defined(__cpp_exceptions)
+static void throwing() {
+    bool caught = false;
+    try {
+        mailwire::message().set_sender("a\r\nb@c");
+    } catch (const mailwire::error &e) {
+        caught = e.status() == MAILWIRE_ERR_INVALID_ARGUMENT;
+    }
+    CHECK(caught);
+    caught = false;
+    peer p{};
+    p.cut_after = -1;
+    peer_start(&p);
+    try {
+        mailwire::client client(url_of(p));
+        client.send(message_to("nobody@example.net"));
+    } catch (const std::runtime_error &e) {
+        caught = std::string_view(e.what()).find("No such user") != std::string_view::npos;
+    }
+    CHECK(caught);
+    peer_stop(&p);
+    caught = false;
+    try {
+        mailwire::client client(url_of(p));
+        client.send(message_to("b@example.net"));
+    } catch (const mailwire::error &e) {
+        caught = e.status() == MAILWIRE_ERR_CONNECTION_REFUSED && e.report().size() == 0;
+    }
+    CHECK(caught);
+}
+#endif
+
+int main() {
+    sending();
+    views();
+#if defined(__cpp_exceptions)
+    throwing();
+#endif
+    return check_result();
+}

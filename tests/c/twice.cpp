@@ -1,0 +1,4 @@
+// The second translation unit of the wrapper's tests: the header may be in any number of them.
+#include <mailwire.hpp>
+
+bool twice() { return mailwire::client_options("smtp://localhost").get() != nullptr; }
