@@ -1,10 +1,13 @@
-"""SMTP inside your program: send mail.
+"""SMTP inside your program: send mail, or be the server that receives it.
 
     import mailwire
 
     mailwire.send(message, "smtp://user:secret@mail.example.org")
 
-Importing this takes no noticeable time: what needs smtplib is loaded when it is first used.
+    with mailwire.Server(print, port=2525) as server:
+        server.serve_forever()
+
+Importing this takes no noticeable time: what needs smtplib or threads is loaded when it is first used.
 """
 
 from ._client import Client, send, send_mail
@@ -12,27 +15,34 @@ from ._native import __version__
 from ._results import Reply, SendResult, TLSInfo
 
 __all__ = [
+    "TLS",
     "AuthNotOffered",
     "AuthenticationError",
     "CertificateError",
     "Client",
     "ConnectError",
+    "Credentials",
     "DataError",
     "DeliveryUnknown",
     "Disconnected",
+    "Envelope",
     "Error",
     "HelloError",
     "InvalidArgument",
+    "Limits",
     "Misuse",
     "NotSupported",
     "PartialDelivery",
     "ProtocolError",
     "RecipientRefused",
     "RecipientsRefused",
+    "Reject",
     "Reply",
     "ResponseError",
     "SendResult",
     "SenderRefused",
+    "Server",
+    "Session",
     "TLSError",
     "TLSInfo",
     "TLSNotOffered",
@@ -43,6 +53,17 @@ __all__ = [
     "send_mail",
 ]
 
+# What is loaded when it is first used, and from where; the other names are exceptions.
+_LATER = {
+    "Credentials": "_session",
+    "Envelope": "_session",
+    "Limits": "_settings",
+    "Reject": "_session",
+    "Server": "_server",
+    "Session": "_session",
+    "TLS": "_settings",
+}
+
 
 def __getattr__(name):
     """Loads a name when it is first used (PEP 562)."""
@@ -50,7 +71,7 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module("._errors", __name__), name)
+    value = getattr(import_module(f".{_LATER.get(name, '_errors')}", __name__), name)
     globals()[name] = value
     return value
 

@@ -1,35 +1,43 @@
 # The typed surface of the package. What a name does stands in its docstring.
 import os
 import smtplib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from email.message import Message
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from email.message import EmailMessage, Message
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
 from typing_extensions import Self, Unpack
 
 __all__ = [
+    "TLS",
     "AuthNotOffered",
     "AuthenticationError",
     "CertificateError",
     "Client",
     "ConnectError",
+    "Credentials",
     "DataError",
     "DeliveryUnknown",
     "Disconnected",
+    "Envelope",
     "Error",
     "HelloError",
     "InvalidArgument",
+    "Limits",
     "Misuse",
     "NotSupported",
     "PartialDelivery",
     "ProtocolError",
     "RecipientRefused",
     "RecipientsRefused",
+    "Reject",
     "Reply",
     "ResponseError",
     "SendResult",
     "SenderRefused",
+    "Server",
+    "Session",
     "TLSError",
     "TLSInfo",
     "TLSNotOffered",
@@ -193,6 +201,122 @@ class SendResult:
     def unknown(self) -> tuple[str, ...]: ...
     @property
     def not_tried(self) -> tuple[str, ...]: ...
+
+# Hosting a listener
+
+class Limits:
+    size: int | None
+    recipients: int | None
+    connections: int | None
+    per_ip: int | None
+    body_memory: int | None
+    least_rate: int | None
+    idle: float | None
+    session: float | None
+    handshake: float | None
+    answer_timeout: float | None
+    def __init__(
+        self,
+        *,
+        size: int | None = None,
+        recipients: int | None = None,
+        connections: int | None = None,
+        per_ip: int | None = None,
+        body_memory: int | None = None,
+        least_rate: int | None = None,
+        idle: float | None = None,
+        session: float | None = None,
+        handshake: float | None = None,
+        answer_timeout: float | None = None,
+    ) -> None: ...
+
+class TLS:
+    @classmethod
+    def from_files(cls, cert: _Path, key: _Path, client_ca: _Path | None = None) -> Self: ...
+    @classmethod
+    def from_pem(cls, cert: bytes, key: bytes, client_ca: bytes | None = None) -> Self: ...
+
+class Session:
+    state: dict[Any, Any]
+    handler: Any
+    def __init__(self, info: Any) -> None: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def helo(self) -> str | None: ...
+    @property
+    def tls(self) -> TLSInfo | None: ...
+    @property
+    def user(self) -> str | None: ...
+
+class Envelope:
+    sender: str
+    recipients: tuple[str, ...]
+    options: dict[str, str | None]
+    session: Session | None
+    size: int
+    def __init__(
+        self,
+        sender: str,
+        recipients: Iterable[str],
+        body: bytes = b"",
+        *,
+        options: Mapping[str, str | None] | None = None,
+        session: Session | None = None,
+    ) -> None: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def received_at(self) -> datetime: ...
+    def as_message(self) -> EmailMessage: ...
+
+class Credentials:
+    username: str
+    password: str
+    def __init__(self, username: str, password: str) -> None: ...
+
+class Reject(Exception):
+    reply: Reply
+    def __init__(self, code: int, text: str = "", enhanced: str | None = None) -> None: ...
+
+class Server:
+    def __init__(
+        self,
+        handler: object | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        unix: _Path | None = None,
+        protocol: Literal["smtp", "lmtp"] = "smtp",
+        domains: Iterable[str] | None = None,
+        tls: TLS | None = None,
+        implicit_tls: bool = False,
+        require_tls: bool = False,
+        auth: Mapping[str, str] | Callable[[Session, Credentials], object] | None = None,
+        auth_required: bool = False,
+        allow_plaintext_auth: bool = False,
+        limits: Limits | None = None,
+        hostname: str | None = None,
+        workers: int = 1,
+        threads: int = 4,
+    ) -> None: ...
+    def start(self) -> Self: ...
+    def stop(self, grace: float = 5.0) -> None: ...
+    def serve_forever(self) -> None: ...
+    def messages(self, timeout: float | None = None) -> Iterator[Envelope]: ...
+    def reload_tls(self, tls: TLS) -> None: ...
+    @property
+    def address(self) -> Any: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def stats(self) -> dict[str, int]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
 
 # Exceptions
 

@@ -215,5 +215,6 @@ def _class_of(fields):
     if status in (400, 500):
         return _BY_PHASE.get(phase, ResponseError)
     if status == 100:
-        return ConnectError if phase in ("resolve", "connect") else Disconnected
+        # Without a phase there was no session: a listener that cannot listen.
+        return {None: Error, "resolve": ConnectError, "connect": ConnectError}.get(phase, Disconnected)
     return _BY_STATUS.get(status, Error)

@@ -9,14 +9,18 @@
     reason = "arguments from Python are made into values of our own"
 )]
 
+mod body;
 mod client;
 mod content;
 mod envelope;
 mod error;
+mod event;
 mod mail;
 mod options;
 mod reply;
 mod result;
+mod server;
+mod server_options;
 mod waiting;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,6 +37,10 @@ mod _native {
     use super::client::Client;
     #[pymodule_export]
     use super::mail::build_mail;
+    #[pymodule_export]
+    use super::server::Server;
+    #[pymodule_export]
+    use super::server_options::{ServerOptions, ServerTls};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

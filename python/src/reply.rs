@@ -1,10 +1,12 @@
 //! Replies, TLS and phases as Python values.
 
 use mailwire::Phase;
-use mailwire::proto::{Reply, TlsInfo};
+use mailwire::proto::{EnhancedStatus, Reply, TlsInfo};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyTuple, PyType};
+
+use crate::error::invalid;
 
 static REPLY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static TLS_INFO: PyOnceLock<Py<PyType>> = PyOnceLock::new();
@@ -23,6 +25,29 @@ pub(crate) fn optional<'py>(
     reply: Option<&Reply>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     reply.map(|reply| to_python(py, reply)).transpose()
+}
+
+/// A reply from what Python gives: the code, the enhanced status code, and the lines of text. All are checked.
+pub(crate) fn from_python(
+    py: Python<'_>,
+    code: u16,
+    enhanced: Option<&str>,
+    lines: &[String],
+) -> PyResult<Reply> {
+    let reply =
+        Reply::multiline(code, lines).map_err(|error| invalid(py, format!("reply: {error}")))?;
+    let Some(enhanced) = enhanced else {
+        return Ok(reply);
+    };
+    let status = EnhancedStatus::parse(enhanced).ok_or_else(|| {
+        invalid(
+            py,
+            format!("reply: {enhanced:?} is no enhanced status code such as 5.7.1"),
+        )
+    })?;
+    reply
+        .with_enhanced(status)
+        .map_err(|error| invalid(py, format!("reply: {error}")))
 }
 
 /// A `mailwire.TLSInfo`.

@@ -44,7 +44,7 @@ def test_no_thread_is_started():
 def test_every_name_of_all_is_there():
     for name in mailwire.__all__:
         assert getattr(mailwire, name) is not None
-    assert dir(mailwire) == mailwire.__all__
+    assert dir(mailwire) == sorted(mailwire.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = mailwire.nothing
 

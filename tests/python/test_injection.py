@@ -120,3 +120,16 @@ def test_arguments_of_send_mail(script, arguments, bad):
     with pytest.raises(mailwire.InvalidArgument):
         mailwire.send_mail(**{**good, **filled(arguments)}, server=script("220 hi", "250 hi"))
     assert script.received == []
+
+
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_arguments_of_a_server(bad):
+    for options in (
+        {"hostname": f"a{bad}b"},
+        {"domains": [f"a{bad}b.example"]},
+        {"host": f"127.0.0.1{bad}"},
+        {"protocol": f"smtp{bad}"},
+        {"auth": {f"us{bad}er": "secret"}, "allow_plaintext_auth": True},
+    ):
+        with pytest.raises(mailwire.InvalidArgument):
+            mailwire.Server(**options)

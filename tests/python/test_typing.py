@@ -26,6 +26,18 @@ GOOD = """
                 recipients(result)
     mailwire.send_mail("s", "t", sender="a", to=["b"], attachments=[Path("x"), ("n", b"")], server="smtp://x", deadline=1.5)
 
+    class Handler:
+        def rcpt(self, session: mailwire.Session, recipient: str, options: dict[str, str | None]) -> str | None:
+            session.state["seen"] = 1
+            raise mailwire.Reject(550, "5.1.1 no")
+
+        def data(self, session: mailwire.Session, envelope: mailwire.Envelope) -> None:
+            message: EmailMessage = envelope.as_message()
+
+    tls = mailwire.TLS.from_files("a", Path("b"))
+    with mailwire.Server(Handler(), port=25, tls=tls, auth={"u": "p"}, limits=mailwire.Limits(size=1)) as server:
+        for envelope in server.messages(timeout=1):
+            size: int = envelope.size
     try:
         pass
     except mailwire.Error as error:
@@ -38,7 +50,9 @@ BAD = [
     "mailwire.send(42)",
     "mailwire.send_mail('s', 't', to='b')",
     "mailwire.Client(max_connections='2')",
+    "mailwire.Server(print, tls='cert.pem')",
     "mailwire.asend(b'')",
+    "mailwire.Limits(bytes=1)",
 ]
 
 

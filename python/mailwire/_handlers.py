@@ -1,0 +1,195 @@
+"""From the engine's events to a handler's hooks, and from what they return to answers."""
+
+from ._results import Reply
+from ._session import Credentials, Envelope, Reject, Session, reply_of
+
+HOOKS = ("connect", "helo", "auth", "mail", "rcpt", "data", "reset", "quit", "verify", "expand", "error")
+
+# What False stands for.
+_NO_SERVICE = Reply(554, "No service for you here")
+_NOT_WELCOME = Reply(550, "Not accepted from you", "5.7.1")
+_BAD_CREDENTIALS = Reply(535, "Authentication credentials invalid", "5.7.8")
+_BAD_SENDER = Reply(550, "Sender refused", "5.7.1")
+_BAD_RECIPIENT = Reply(550, "Recipient refused", "5.7.1")
+_BAD_MESSAGE = Reply(554, "Message refused", "5.7.1")
+_NO_SUCH_NAME = Reply(550, "No such name", "5.1.1")
+
+# What an exception stands for.
+_LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
+
+_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+
+
+class Dispatcher:
+    """Runs a handler's hooks. Any number of threads may do so at once; of one session only one event is open at a time."""
+
+    def __init__(self, handler, auth):
+        """For a handler, object, class or callable, and a callable for AUTH or None."""
+        self._make = handler if isinstance(handler, type) else None
+        self._handler = None if self._make else handler
+        self._auth = auth
+        self._sessions = {}
+        self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
+        self._takes_envelope = not self.hooks and self._make is None and callable(handler)
+        if not self.hooks and not self._takes_envelope:
+            raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
+        for name in self.hooks:
+            _no_coroutine(name, getattr(handler, name))
+        if self._takes_envelope:
+            _no_coroutine("handler", handler)
+        if auth is not None:
+            _no_coroutine("auth", auth)
+            self.hooks.add("auth")
+
+    def handle(self, event):
+        """Runs the hook that an event is for, and answers. Never raises."""
+        session = None
+        try:
+            session = self._session(event)
+            getattr(self, f"_on_{event.kind}")(session, event)
+        except BaseException as error:
+            # Whatever it was must not end the thread that serves everybody.
+            self._failed(session, error)
+            try:
+                _answer(event, _LOCAL_ERROR)
+            except Exception:
+                # The client has not waited.
+                return
+
+    def _session(self, event):
+        """The session's object: made at its first event, forgotten at its last."""
+        info = event.session
+        session = self._sessions.get(info.id)
+        if session is None:
+            session = Session(info)
+            session.handler = self._make() if self._make else self._handler
+            if event.kind != "disconnect":
+                self._sessions[info.id] = session
+        session._info = info
+        return session
+
+    def _asked(self, session, name, refusal, *arguments):
+        """A hook's answer as a reply; None: accept."""
+        return self._called(session, getattr(session.handler, name), refusal, session, *arguments)
+
+    def _called(self, session, hook, refusal, *arguments):
+        try:
+            return reply_of(hook(*arguments), refusal)
+        except Reject as reject:
+            return reject.reply
+        except BaseException as error:
+            self._failed(session, error)
+            return _LOCAL_ERROR
+
+    def _failed(self, session, error):
+        """Tells the handler and the log of an exception."""
+        from logging import getLogger
+
+        log = getLogger("mailwire")
+        log.error("a handler failed for %r", session, exc_info=error)
+        if session is not None and "error" in self.hooks:
+            try:
+                session.handler.error(session, error)
+            except BaseException as another:
+                log.error("the error hook failed for %r", session, exc_info=another)
+
+    def _on_connect(self, session, event):
+        _answer(event, self._asked(session, "connect", _NO_SERVICE))
+
+    def _on_hello(self, session, event):
+        _answer(event, self._asked(session, "helo", _NOT_WELCOME, event.argument))
+
+    def _on_auth(self, session, event):
+        username, password = event.credentials
+        credentials = Credentials(username, password)
+        hook = self._auth or session.handler.auth
+
+        # Only a clear yes lets somebody in: a hook that forgets to return something must not.
+        def asked(session, credentials):
+            answer = hook(session, credentials)
+            return False if answer is None else answer
+
+        _answer(event, self._called(session, asked, _BAD_CREDENTIALS, session, credentials))
+
+    def _on_mail(self, session, event):
+        sender, options = event.mail
+        _answer(event, self._asked(session, "mail", _BAD_SENDER, sender, options))
+
+    def _on_recipients(self, session, event):
+        for place, (recipient, options) in enumerate(event.recipients):
+            reply = self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
+            _answer_at(event, place, reply)
+
+    def _on_message(self, session, event):
+        envelope = envelope_of(event, session)
+        if self._takes_envelope:
+            hook, arguments = session.handler, (envelope,)
+        elif "data" in self.hooks:
+            hook, arguments = session.handler.data, (session, envelope)
+        else:
+            return event.accept()
+        answers = {}
+
+        # With LMTP the answer may be one for each recipient.
+        def asked(*arguments):
+            answer = hook(*arguments)
+            if isinstance(answer, dict):
+                answers.update({address: reply_of(one, _BAD_MESSAGE) for address, one in answer.items()})
+                answer = None
+            return answer
+
+        reply = self._called(session, asked, _BAD_MESSAGE, *arguments)
+        if not answers:
+            return _answer(event, reply)
+        if event.owed == 1 and len(envelope.recipients) > 1:
+            raise TypeError("data: only LMTP has an answer for each recipient; with SMTP return one")
+        for place, address in enumerate(envelope.recipients):
+            _answer_at(event, place, answers.get(address))
+
+    def _on_reset(self, session, event):
+        self._told(session, event, "reset")
+
+    def _on_quit(self, session, event):
+        self._told(session, event, "quit")
+
+    def _told(self, session, event, name):
+        """A hook that only hears: its answer means nothing."""
+        self._called(session, lambda: getattr(session.handler, name)(session) and None, None)
+        _answer(event, None)
+
+    def _on_verify(self, session, event):
+        _answer(event, self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
+
+    def _on_expand(self, session, event):
+        _answer(event, self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
+
+    def _on_disconnect(self, session, event):
+        self._sessions.pop(event.session.id, None)
+
+
+def envelope_of(event, session):
+    """The envelope of an event that brings a message."""
+    sender, recipients, options, content = event.message
+    return Envelope(sender, recipients, content, options=options, session=session)
+
+
+def _answer(event, reply):
+    if event.owed:
+        if reply is None:
+            event.accept()
+        else:
+            event.reply(reply.code, reply.enhanced, list(reply.lines))
+
+
+def _answer_at(event, place, reply):
+    if reply is None:
+        event.accept_at(place)
+    else:
+        event.reply_at(place, reply.code, reply.enhanced, list(reply.lines))
+
+
+def _no_coroutine(name, hook):
+    function = getattr(hook, "__func__", hook)
+    code = getattr(function, "__code__", None)
+    if code is not None and code.co_flags & _COROUTINE:
+        raise TypeError(f"{name}: a handler here is made of `def`, not of `async def`, which no event loop would run")

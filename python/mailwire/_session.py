@@ -1,0 +1,144 @@
+"""What a server's handler is given and gives back: sessions, envelopes, credentials, refusals."""
+
+import time
+
+from ._results import Reply
+
+
+class Session:
+    """One client's connection to a server. The same object in every hook of the connection; `state` is the handler's own."""
+
+    __slots__ = ("_info", "handler", "state")
+
+    def __init__(self, info):
+        """From what the engine knows."""
+        self._info = info
+        self.state = {}
+        self.handler = None
+
+    @property
+    def id(self):
+        """A number that no other session of the server has had."""
+        return self._info.id
+
+    @property
+    def peer(self):
+        """The client's address, as '192.0.2.1:1234'."""
+        return self._info.peer
+
+    @property
+    def helo(self):
+        """What the client called itself, which nobody has verified; None before it did."""
+        return self._info.helo
+
+    @property
+    def tls(self):
+        """The state of TLS; None in clear."""
+        return self._info.tls
+
+    @property
+    def user(self):
+        """The user who has authenticated; None if nobody has."""
+        return self._info.user
+
+    def __repr__(self):
+        """Peer and user."""
+        return f"<Session {self.id} from {self.peer}{f' as {self.user}' if self.user else ''}>"
+
+
+class Envelope:
+    """A message that arrived: what MAIL and RCPT said, and the message itself.
+
+    `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}. `received_at` is when
+    it was complete, in UTC. `session` is the client's.
+    """
+
+    __slots__ = ("_content", "_received", "options", "recipients", "sender", "session", "size")
+
+    def __init__(self, sender, recipients, body=b"", *, options=None, session=None):
+        """An envelope, for example to test a handler with."""
+        self.sender = sender
+        self.recipients = tuple(recipients)
+        self.options = dict(options or {})
+        self.session = session
+        self.size = len(body)
+        self._received = time.time()
+        self._content = body
+
+    @property
+    def body(self):
+        """The message: header and body, with CRLF line ends."""
+        content = self._content
+        # What the engine holds becomes bytes when they are first asked for.
+        return content if isinstance(content, bytes) else content.bytes()
+
+    @property
+    def received_at(self):
+        """When the message was complete, as an aware datetime in UTC."""
+        from datetime import datetime, timezone
+
+        return datetime.fromtimestamp(self._received, timezone.utc)
+
+    def as_message(self):
+        """The message as an `email.message.EmailMessage`."""
+        from email import message_from_bytes, policy
+
+        return message_from_bytes(self.body, policy=policy.default)
+
+    def __repr__(self):
+        """Sender, recipients and size."""
+        return f"<Envelope from {self.sender or '<>'} to {', '.join(self.recipients)}: {self.size} octets>"
+
+
+class Credentials:
+    """What a client said in AUTH: `username` and `password`. The password is not in the repr."""
+
+    __slots__ = ("password", "username")
+
+    def __init__(self, username, password):
+        """A name and a password."""
+        self.username = username
+        self.password = password
+
+    def __repr__(self):
+        """The name alone."""
+        return f"<Credentials of {self.username!r}>"
+
+
+class Reject(Exception):
+    """Raised in a hook to refuse: `raise Reject(550, "5.1.1 No such user")`."""
+
+    def __init__(self, code, text="", enhanced=None):
+        """A code, a text, and an enhanced status code, which may stand at the text's beginning instead."""
+        super().__init__(code, text, enhanced)
+        self.reply = reply_of(f"{code} {text}".rstrip()) if enhanced is None else Reply(code, text, enhanced)
+
+
+def reply_of(value, refusal=None):
+    """The reply that a hook's answer stands for. None: accept. `refusal` is what False stands for."""
+    if value is None or value is True:
+        return None
+    if value is False:
+        return refusal
+    if isinstance(value, Reply):
+        return value
+    if isinstance(value, int):
+        return Reply(value, _USUAL.get(value // 100, ""))
+    if isinstance(value, str):
+        return _parsed(value)
+    raise TypeError(f"a hook returns None, bool, Reply, int or str, not {type(value).__name__}")
+
+
+# What a code alone says.
+_USUAL = {2: "OK", 4: "Try again later", 5: "Refused"}
+
+
+def _parsed(line):
+    code, _, text = line.partition(" ")
+    if len(code) != 3 or not code.isdigit():
+        raise ValueError(f"a reply begins with three digits: {line!r}")
+    enhanced, _, rest = text.partition(" ")
+    parts = enhanced.split(".")
+    if len(parts) == 3 and all(part.isdigit() for part in parts):
+        return Reply(int(code), rest, enhanced)
+    return Reply(int(code), text) if text else reply_of(int(code))

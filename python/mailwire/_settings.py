@@ -1,0 +1,106 @@
+"""What a `Server` is set up with: its limits and its certificate."""
+
+import os
+
+from . import _native
+
+# What the engine calls them, where Python is shorter.
+_NAMES = {
+    "size": "max_message_size",
+    "recipients": "max_recipients",
+    "connections": "max_connections",
+    "per_ip": "connections_per_address",
+    "idle": "idle_timeout",
+    "session": "session_timeout",
+    "handshake": "handshake_timeout",
+}
+
+
+class Limits:
+    """The limits of a server. One that is not given has its default.
+
+    `size`: octets of a message (50 MiB). `recipients` of a transaction (1000). `connections` at a time (1000), `per_ip`
+    from one address (100). `body_memory`: octets of messages held over all sessions (256 MiB). `least_rate`: octets a
+    second that a client must send of a message, on average (64). In seconds: `idle`, the wait for the next command (300);
+    `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a handler's answer (300).
+    """
+
+    __slots__ = (
+        "answer_timeout",
+        "body_memory",
+        "connections",
+        "handshake",
+        "idle",
+        "least_rate",
+        "per_ip",
+        "recipients",
+        "session",
+        "size",
+    )
+
+    def __init__(
+        self,
+        *,
+        size=None,
+        recipients=None,
+        connections=None,
+        per_ip=None,
+        body_memory=None,
+        least_rate=None,
+        idle=None,
+        session=None,
+        handshake=None,
+        answer_timeout=None,
+    ):
+        """Limits; they are checked when a server is made with them."""
+        self.size = size
+        self.recipients = recipients
+        self.connections = connections
+        self.per_ip = per_ip
+        self.body_memory = body_memory
+        self.least_rate = least_rate
+        self.idle = idle
+        self.session = session
+        self.handshake = handshake
+        self.answer_timeout = answer_timeout
+
+    def _given(self):
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value is not None}
+
+    def _settings(self):
+        """As the engine takes them."""
+        return [(_NAMES.get(name, name), str(value)) for name, value in self._given().items()]
+
+    def __repr__(self):
+        """Those that were given."""
+        return f"Limits({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
+
+
+class TLS:
+    """The certificate of a server, and its private key. PEM, as certificate authorities give it."""
+
+    __slots__ = ("_native",)
+
+    def __init__(self):
+        """Is not called: use `from_files` or `from_pem`."""
+        raise TypeError("use TLS.from_files(cert, key) or TLS.from_pem(cert, key)")
+
+    @classmethod
+    def from_files(cls, cert, key, client_ca=None):
+        """From files: the chain with the server's own certificate first, and its key; one file may hold both.
+
+        With `client_ca`, clients are asked for a certificate; one that they show must lead to these roots.
+        """
+        return cls._of(os.fspath(cert), os.fspath(key), None if client_ca is None else os.fspath(client_ca))
+
+    @classmethod
+    def from_pem(cls, cert, key, client_ca=None):
+        """The same from the text itself, as bytes."""
+        return cls._of(bytes(cert), bytes(key), None if client_ca is None else bytes(client_ca))
+
+    @classmethod
+    def _of(cls, cert, key, client_ca):
+        self = object.__new__(cls)
+        self._native = _native.ServerTls(cert, key, client_ca)
+        return self

@@ -1,0 +1,240 @@
+//! An event of the listener's queue as a Python object, which takes the answers.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mailwire::blocking::{self, EventKind};
+use mailwire::proto::{MailParameters, Recipient};
+use mailwire::server;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::body::Body;
+use crate::{error, reply};
+
+/// Something that happened in a session, and the answers that it owes. Dropped unanswered it is answered 451.
+#[pyclass(frozen, module = "mailwire._native")]
+pub(crate) struct Event {
+    event: Mutex<blocking::Event>,
+}
+
+/// Sender, recipients, options and content.
+type Message<'py> = (String, Vec<String>, Bound<'py, PyDict>, Body);
+
+impl Event {
+    pub(crate) fn new(event: blocking::Event) -> Self {
+        Self {
+            event: Mutex::new(event),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, blocking::Event> {
+        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Event {
+    /// What happened, in one word.
+    #[getter]
+    fn kind(&self) -> &'static str {
+        match self.lock().kind() {
+            EventKind::Connect => "connect",
+            EventKind::Hello { .. } => "hello",
+            EventKind::Auth(_) => "auth",
+            EventKind::Mail { .. } => "mail",
+            EventKind::Recipients(_) => "recipients",
+            EventKind::Message { .. } => "message",
+            EventKind::Reset => "reset",
+            EventKind::Verify(_) => "verify",
+            EventKind::Expand(_) => "expand",
+            EventKind::Quit => "quit",
+            EventKind::Disconnect => "disconnect",
+            _ => "other",
+        }
+    }
+
+    #[getter]
+    fn session(&self) -> SessionInfo {
+        SessionInfo(self.lock().session().clone())
+    }
+
+    /// Answers still owed.
+    #[getter]
+    fn owed(&self) -> usize {
+        self.lock().owed()
+    }
+
+    /// The name of EHLO, VRFY or EXPN.
+    #[getter]
+    fn argument(&self) -> Option<String> {
+        match self.lock().kind() {
+            EventKind::Hello { name } | EventKind::Verify(name) | EventKind::Expand(name) => {
+                Some(name.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// User name and password of AUTH.
+    #[getter]
+    fn credentials(&self) -> Option<(String, String)> {
+        match self.lock().kind() {
+            EventKind::Auth(credentials) => {
+                let password =
+                    String::from_utf8_lossy(credentials.password().expose()).into_owned();
+                Some((credentials.username().to_owned(), password))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sender and options of MAIL.
+    #[getter]
+    fn mail<'py>(&self, py: Python<'py>) -> PyResult<Option<(String, Bound<'py, PyDict>)>> {
+        match self.lock().kind() {
+            EventKind::Mail {
+                reverse_path,
+                parameters,
+            } => Ok(Some((
+                reverse_path.to_string(),
+                mail_options(py, parameters)?,
+            ))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Recipient and options of each RCPT.
+    #[getter]
+    fn recipients<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyDict>)>> {
+        match self.lock().kind() {
+            EventKind::Recipients(recipients) => recipients
+                .iter()
+                .map(|recipient| one(py, recipient))
+                .collect(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Sender, recipients, options and content of a message.
+    #[getter]
+    fn message<'py>(&self, py: Python<'py>) -> PyResult<Option<Message<'py>>> {
+        match self.lock().kind() {
+            EventKind::Message { envelope, content } => {
+                let recipients = envelope
+                    .recipients()
+                    .iter()
+                    .map(|recipient| recipient.path().to_string())
+                    .collect();
+                let options = mail_options(py, envelope.parameters())?;
+                Ok(Some((
+                    envelope.reverse_path().to_string(),
+                    recipients,
+                    options,
+                    Body::new(content.pieces().to_vec()),
+                )))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Accepts all that is owed.
+    fn accept(&self, py: Python<'_>) -> PyResult<()> {
+        self.lock()
+            .accept()
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    /// Accepts one of several.
+    fn accept_at(&self, py: Python<'_>, place: usize) -> PyResult<()> {
+        self.lock()
+            .reply_at(place, None)
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    /// Answers all that is owed.
+    fn reply(
+        &self,
+        py: Python<'_>,
+        code: u16,
+        enhanced: Option<&str>,
+        lines: Vec<String>,
+    ) -> PyResult<()> {
+        let reply = reply::from_python(py, code, enhanced, &lines)?;
+        self.lock()
+            .reply(reply)
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    /// Answers one of several.
+    fn reply_at(
+        &self,
+        py: Python<'_>,
+        place: usize,
+        code: u16,
+        enhanced: Option<&str>,
+        lines: Vec<String>,
+    ) -> PyResult<()> {
+        let reply = reply::from_python(py, code, enhanced, &lines)?;
+        self.lock()
+            .reply_at(place, Some(reply))
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+}
+
+/// What is known about a session at the time of an event.
+#[pyclass(frozen, module = "mailwire._native")]
+pub(crate) struct SessionInfo(server::SessionInfo);
+
+#[pymethods]
+impl SessionInfo {
+    #[getter]
+    fn id(&self) -> u64 {
+        self.0.id()
+    }
+
+    #[getter]
+    fn peer(&self) -> &str {
+        self.0.peer()
+    }
+
+    #[getter]
+    fn helo(&self) -> Option<&str> {
+        self.0.hello_name()
+    }
+
+    #[getter]
+    fn tls<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.0
+            .tls()
+            .map(|tls| reply::tls_to_python(py, tls))
+            .transpose()
+    }
+
+    #[getter]
+    fn user(&self) -> Option<&str> {
+        self.0.user()
+    }
+}
+
+fn one<'py>(py: Python<'py>, recipient: &Recipient) -> PyResult<(String, Bound<'py, PyDict>)> {
+    let options = PyDict::new(py);
+    for parameter in &recipient.parameters().others {
+        options.set_item(parameter.keyword().to_ascii_uppercase(), parameter.value())?;
+    }
+    Ok((recipient.path().to_string(), options))
+}
+
+/// The options of MAIL, by keyword in capitals.
+fn mail_options<'py>(py: Python<'py>, parameters: &MailParameters) -> PyResult<Bound<'py, PyDict>> {
+    let options = PyDict::new(py);
+    if let Some(size) = parameters.size {
+        options.set_item("SIZE", size.to_string())?;
+    }
+    if let Some(body) = parameters.body {
+        options.set_item("BODY", body.name())?;
+    }
+    for parameter in &parameters.others {
+        options.set_item(parameter.keyword().to_ascii_uppercase(), parameter.value())?;
+    }
+    Ok(options)
+}

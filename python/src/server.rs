@@ -1,0 +1,109 @@
+//! The listener as a Python object: a queue of events.
+
+use std::time::Duration;
+
+use mailwire::blocking::{self, Call};
+use mailwire::{Error, Status};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::{self, invalid};
+use crate::event::Event;
+use crate::server_options::{ServerOptions, ServerTls};
+use crate::waiting::released;
+
+/// A listener that runs. Python's `mailwire.Server` holds one between start and stop.
+#[pyclass(frozen, module = "mailwire._native")]
+pub(crate) struct Server {
+    server: blocking::Server,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(py: Python<'_>, options: &Bound<'_, ServerOptions>) -> PyResult<Self> {
+        let options = options.get();
+        let starting = options.options.clone();
+        let server = py
+            .detach(|| blocking::Server::start(starting))
+            .map_err(|error| error::to_python(py, &error, None))?;
+        Ok(Self { server })
+    }
+
+    /// Up to `most` events, for a thread that serves until the end of the queue, which is None. It gets no signals.
+    fn serve(&self, py: Python<'_>, most: usize) -> PyResult<Option<Vec<Event>>> {
+        given(
+            py,
+            py.detach(|| self.server.next_events(most, None, Call::default())),
+        )
+    }
+
+    /// The next event, or none after `timeout` seconds. None after the end of the queue. Signals are looked at.
+    #[pyo3(signature = (timeout))]
+    fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Vec<Event>>> {
+        let timeout = timeout
+            .map(|timeout| seconds(py, "timeout", timeout))
+            .transpose()?;
+        given(
+            py,
+            released(py, |call| self.server.next_events(1, timeout, call))?,
+        )
+    }
+
+    /// The host and port that it listens on, if it is no Unix socket.
+    fn address(&self) -> Option<(String, u16)> {
+        self.server
+            .addresses()
+            .first()
+            .map(|address| (address.ip().to_string(), address.port()))
+    }
+
+    /// Ends it: transactions under way have `grace` seconds.
+    fn shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
+        let grace = seconds(py, "grace", grace)?;
+        py.detach(|| self.server.shutdown(grace))
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    fn reload_tls(&self, py: Python<'_>, tls: &Bound<'_, ServerTls>) -> PyResult<()> {
+        let tls = tls.get();
+        self.server
+            .reload_tls(tls.tls.clone())
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let statistics = self.server.statistics();
+        let counters = PyDict::new(py);
+        for (name, value) in [
+            ("sessions", statistics.sessions),
+            ("open_sessions", statistics.open_sessions),
+            ("turned_away", statistics.turned_away),
+            ("messages", statistics.messages),
+            ("octets", statistics.octets),
+            ("refused_messages", statistics.refused_messages),
+            ("refused_recipients", statistics.refused_recipients),
+            ("body_memory", statistics.body_memory),
+        ] {
+            counters.set_item(name, value)?;
+        }
+        Ok(counters)
+    }
+}
+
+/// Events as Python's; the end of the queue is None.
+fn given(
+    py: Python<'_>,
+    events: Result<Vec<blocking::Event>, Error>,
+) -> PyResult<Option<Vec<Event>>> {
+    match events {
+        Ok(events) => Ok(Some(events.into_iter().map(Event::new).collect())),
+        Err(error) if error.status() == Status::End => Ok(None),
+        Err(error) => Err(error::to_python(py, &error, None)),
+    }
+}
+
+fn seconds(py: Python<'_>, name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| invalid(py, format!("{name}: {value} is no number of seconds")))
+}

@@ -1,0 +1,121 @@
+//! A server's options and its certificate from Python's values. What is wrong with them is the engine's to say.
+
+use std::path::PathBuf;
+
+use mailwire::proto::Domain;
+use mailwire::sasl::Secret;
+use mailwire::server::{Hooks, Options};
+use mailwire::tls::{Pem, ServerTls as Tls};
+use pyo3::prelude::*;
+
+use crate::error::{self, invalid};
+
+/// The options of a server, checked. Python's `mailwire.Server` is made of one.
+#[pyclass(frozen, module = "mailwire._native")]
+pub(crate) struct ServerOptions {
+    pub(crate) options: Options,
+}
+
+#[pymethods]
+impl ServerOptions {
+    #[new]
+    #[pyo3(signature = (settings, domains, users, tls, hooks))]
+    fn new(
+        py: Python<'_>,
+        settings: Vec<(String, String)>,
+        domains: Option<Vec<String>>,
+        users: Vec<(String, String)>,
+        tls: Option<&Bound<'_, ServerTls>>,
+        hooks: Vec<String>,
+    ) -> PyResult<Self> {
+        let fail = |error: mailwire::Error| error::to_python(py, &error, None);
+        let mut options = Options::new();
+        for (name, value) in &settings {
+            options.set(name, value).map_err(fail)?;
+        }
+        for (name, password) in users {
+            options
+                .add_user(&name, Secret::new(password))
+                .map_err(fail)?;
+        }
+        if let Some(tls) = tls {
+            options.set_tls(tls.get().tls.clone());
+        }
+        options.set_domains(domains.map(|names| parse_domains(py, &names)).transpose()?);
+        options.set_hooks(hooks_of(py, &hooks)?);
+        Ok(Self { options })
+    }
+}
+
+/// A server's certificate and key. Python's `mailwire.TLS` holds one.
+#[pyclass(frozen, module = "mailwire._native")]
+pub(crate) struct ServerTls {
+    pub(crate) tls: Tls,
+}
+
+#[pymethods]
+impl ServerTls {
+    #[new]
+    #[pyo3(signature = (certificate, key, client_roots))]
+    fn new(
+        py: Python<'_>,
+        certificate: Text,
+        key: Text,
+        client_roots: Option<Text>,
+    ) -> PyResult<Self> {
+        let (certificate, key) = (certificate.pem(), key.pem());
+        let tls = match client_roots {
+            Some(roots) => Tls::with_client_roots(&certificate, &key, &[roots.pem()]),
+            None => Tls::new(&certificate, &key),
+        };
+        Ok(Self {
+            tls: tls.map_err(|error| error::to_python(py, &error, None))?,
+        })
+    }
+}
+
+/// PEM text, or the path of a file with it.
+#[derive(FromPyObject)]
+enum Text {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+impl Text {
+    fn pem(self) -> Pem {
+        match self {
+            Self::Bytes(text) => Pem::bytes(text),
+            Self::File(path) => Pem::file(path),
+        }
+    }
+}
+
+fn parse_domains(py: Python<'_>, names: &[String]) -> PyResult<Vec<Domain>> {
+    let parse = |name: &String| {
+        name.parse()
+            .map_err(|error| invalid(py, format!("domains: {name:?}: {error}")))
+    };
+    names.iter().map(parse).collect()
+}
+
+/// The engine's questions that Python's hooks answer.
+fn hooks_of(py: Python<'_>, names: &[String]) -> PyResult<Hooks> {
+    names.iter().try_fold(Hooks::NONE, |hooks, name| {
+        let more = match name.as_str() {
+            "connect" => Hooks::CONNECT,
+            "helo" => Hooks::HELLO,
+            "auth" => Hooks::AUTH,
+            "mail" => Hooks::MAIL,
+            "rcpt" => Hooks::RCPT,
+            "reset" => Hooks::RESET,
+            "quit" => Hooks::QUIT,
+            "verify" => Hooks::VERIFY,
+            "expand" => Hooks::EXPAND,
+            "disconnect" => Hooks::DISCONNECT,
+            // The end of a message is always asked about, and `error` is Python's own.
+            "data" | "error" => Hooks::NONE,
+            _ => return Err(invalid(py, format!("handler: there is no hook {name:?}"))),
+        };
+        Ok(hooks.with(more))
+    })
+}

@@ -1,0 +1,332 @@
+"""Handlers: which hooks are called with what, what their answers do, and what becomes of their exceptions."""
+
+import logging
+import smtplib
+import threading
+import time
+
+import mailwire
+import pytest
+from mailwire import Reject, Reply
+
+
+def connect(server):
+    """A client."""
+    return smtplib.SMTP("127.0.0.1", server.port, timeout=20)
+
+
+def test_every_hook_is_called_in_its_turn(message):
+    calls = []
+
+    class Handler:
+        def connect(self, session):
+            calls.append(("connect", session.helo))
+
+        def helo(self, session, name):
+            calls.append(("helo", name))
+
+        def mail(self, session, sender, options):
+            session.state["sender"] = sender
+            calls.append(("mail", sender, options))
+
+        def rcpt(self, session, recipient, options):
+            calls.append(("rcpt", recipient, options))
+
+        def data(self, session, envelope):
+            calls.append(("data", session.state["sender"], envelope.recipients, envelope.session is session))
+
+        def reset(self, session):
+            calls.append(("reset", session.helo))
+
+        def verify(self, session, name):
+            calls.append(("verify", name))
+
+        def expand(self, session, name):
+            calls.append(("expand", name))
+            return "250 2.0.0 a@example.org"
+
+        def quit(self, session):
+            calls.append(("quit", session.user))
+
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.ehlo("client.example.org")
+        client.verify("somebody")
+        assert client.expn("list") == (250, b"2.0.0 a@example.org")
+        client.mail("x@example.org")
+        client.rset()
+        client.sendmail("a@example.org", ["b@example.org", "c@example.org"], message)
+        client.quit()
+        size = {"SIZE": str(len(message))}
+        deadline = time.monotonic() + 5
+        while calls[-1][0] != "quit" and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert calls == [
+        ("connect", None),
+        ("helo", "client.example.org"),
+        ("verify", "somebody"),
+        ("expand", "list"),
+        ("mail", "x@example.org", {}),
+        ("reset", "client.example.org"),
+        ("mail", "a@example.org", size),
+        ("rcpt", "b@example.org", {}),
+        ("rcpt", "c@example.org", {}),
+        ("data", "a@example.org", ("b@example.org", "c@example.org"), True),
+        ("quit", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "text"),
+    [
+        (None, 250, b""),
+        (True, 250, b""),
+        (False, 550, b"5.7.1 Recipient refused"),
+        (Reply(551, "not here", "5.1.6"), 551, b"5.1.6 not here"),
+        (Reply(452, "two lines", lines=("one", "two")), 452, b"4.0.0 one\n4.0.0 two"),
+        (450, 450, b"4.0.0 Try again later"),
+        ("550 5.1.1 No such user", 550, b"5.1.1 No such user"),
+        ("550 No such user", 550, b"5.0.0 No such user"),
+        ("250 2.1.5 fine", 250, b"2.1.5 fine"),
+        (Reject(550, "5.1.1 No such user"), 550, b"5.1.1 No such user"),
+        (Reject(553, "bad", "5.1.3"), 553, b"5.1.3 bad"),
+        # What cannot be an answer.
+        (42, 451, b"4.3.0 "),
+        (354, 451, b"4.3.0 "),
+        (3.5, 451, b"4.3.0 "),
+        ("no code", 451, b"4.3.0 "),
+        ("550 smuggled\r\n250 OK", 451, b"4.3.0 "),
+        (Reply(550, "smuggled\r\n250 OK"), 451, b"4.3.0 "),
+        (Reply(550, "nul\0"), 451, b"4.3.0 "),
+        (Reply(550, "class", "4.1.1"), 451, b"4.3.0 "),
+        (RuntimeError("broken"), 451, b"4.3.0 "),
+        (KeyboardInterrupt(), 451, b"4.3.0 "),
+        (SystemExit(), 451, b"4.3.0 "),
+    ],
+    ids=repr,
+)
+def test_answers(answer, code, text, caplog):
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.ehlo()
+        client.mail("a@example.org")
+        said = client.rcpt("b@example.org")
+        assert said[0] == code and said[1].startswith(text), said
+        assert client.noop()[0] == 250
+    assert bool([one for one in caplog.records if one.name == "mailwire"]) == (text == b"4.3.0 ")
+
+
+def test_recipients_of_one_read_are_answered_one_by_one(message):
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            if recipient.startswith("error"):
+                raise ValueError(recipient)
+            return not recipient.startswith("no")
+
+    with mailwire.Server(Handler()) as server:
+        recipients = [f"{name}@example.org" for name in ("yes", "no", "error", "yes2")]
+        result = mailwire.send(message, f"smtp://127.0.0.1:{server.port}", recipients=recipients)
+    assert list(result.accepted) == ["yes@example.org", "yes2@example.org"]
+    assert (list(result.refused), list(result.deferred)) == (["no@example.org"], ["error@example.org"])
+
+
+def test_an_exception_goes_to_the_error_hook_and_the_log_and_ends_nothing(message, caplog):
+    seen = []
+
+    class Handler:
+        def data(self, session, envelope):
+            raise KeyError("lost")
+
+        def error(self, session, exception):
+            seen.append((session.peer, exception))
+            raise RuntimeError("and this too")
+
+    caplog.set_level(logging.ERROR, "mailwire")
+    with mailwire.Server(Handler()) as server:
+        for _ in range(6):
+            with pytest.raises(mailwire.DataError) as caught:
+                mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+            assert (caught.value.smtp_code, caught.value.temporary) == (451, True)
+    assert [type(exception) for _, exception in seen] == [KeyError] * 6
+    assert [type(record.exc_info[1]) for record in caplog.records] == [KeyError, RuntimeError] * 6
+
+
+def test_a_class_is_made_for_each_session_and_a_function_takes_the_envelope(message):
+    made = []
+
+    class Handler:
+        def __init__(self):
+            self.count = 0
+            made.append(self)
+
+        def data(self, session, envelope):
+            self.count += 1
+            assert session.handler is self
+
+    with mailwire.Server(Handler) as server:
+        for _ in range(2):
+            with connect(server) as client:
+                client.sendmail("a@example.org", "b@example.org", message)
+                client.sendmail("a@example.org", "b@example.org", message)
+    assert [one.count for one in made] == [2, 2]
+
+    envelopes = []
+    with mailwire.Server(envelopes.append) as server:
+        mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+    assert [envelope.body for envelope in envelopes] == [message]
+    with mailwire.Server(lambda envelope: "550 5.7.1 no") as server, pytest.raises(mailwire.DataError, match="no"):
+        mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+
+
+@pytest.mark.parametrize("answer", [None, False, "535 5.7.8 no", RuntimeError("database")], ids=repr)
+def test_only_a_clear_yes_lets_somebody_in(answer, message):
+    class Handler:
+        def auth(self, session, credentials):
+            if (credentials.username, credentials.password) == ("user", "secret"):
+                return True
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        def data(self, session, envelope):
+            assert session.user == "user"
+
+    options = {"allow_plaintext_auth": True, "auth_required": True}
+    with mailwire.Server(Handler(), **options) as server:
+        url = "smtp://user:{}@127.0.0.1:{}?tls=none&allow_plaintext_auth=true"
+        with pytest.raises(mailwire.AuthenticationError):
+            mailwire.send(message, url.format("wrong", server.port))
+        mailwire.send(message, url.format("secret", server.port))
+
+
+def test_auth_by_a_function(message):
+    seen = []
+
+    def check(session, credentials):
+        seen.append((repr(credentials), session.peer))
+        return credentials.password == "secret"
+
+    with mailwire.Server(seen.append, auth=check, allow_plaintext_auth=True) as server:
+        mailwire.send(message, f"smtp://user:secret@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true")
+    assert seen[0][0] == "<Credentials of 'user'>" and seen[1].session.user == "user"
+
+
+def test_lmtp_answers_for_each_recipient(message, tmp_path):
+    class Handler:
+        def data(self, session, envelope):
+            return {"b@example.org": "550 5.2.2 full", "c@example.org": False, "d@example.org": 452}
+
+    recipients = [f"{name}@example.org" for name in "abcd"]
+    with mailwire.Server(Handler(), unix=tmp_path / "socket", protocol="lmtp") as server:
+        result = mailwire.send(message, f"lmtp+unix://{server.address}", recipients=recipients)
+    assert list(result.accepted) == ["a@example.org"]
+    assert {address: one.smtp_code for address, one in result.refused.items()} == {
+        "b@example.org": 550,
+        "c@example.org": 554,
+    }
+    assert result.deferred["d@example.org"].smtp_code == 452
+    with mailwire.Server(Handler()) as server, pytest.raises(mailwire.DataError) as caught:
+        mailwire.send(message, f"smtp://127.0.0.1:{server.port}", recipients=recipients)
+    assert caught.value.smtp_code == 451
+
+
+def test_a_slow_hook_holds_up_nobody_else(message):
+    release, names = threading.Event(), set()
+
+    def handler(envelope):
+        names.add(threading.current_thread().name)
+        if envelope.sender.startswith("slow"):
+            release.wait(20)
+
+    with mailwire.Server(handler, threads=2) as server:
+        url = f"smtp://127.0.0.1:{server.port}"
+        slow = threading.Thread(target=mailwire.send, args=(message, url), kwargs={"sender": "slow@example.org"})
+        slow.start()
+        for _ in range(5):
+            mailwire.send(message, url, timeout=5)
+        assert slow.is_alive()
+        release.set()
+        slow.join(10)
+    assert all(name.startswith("mailwire-handler-") for name in names)
+
+
+def test_many_clients_at_once(message):
+    envelopes = []
+    with mailwire.Server(envelopes.append) as server:
+        client = mailwire.Client(f"smtp://127.0.0.1:{server.port}")
+        threads = [threading.Thread(target=lambda: [client.send(message) for _ in range(25)]) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        client.close()
+        assert server.stats["messages"] == 200
+    assert len(envelopes) == 200 and all(envelope.body == message for envelope in envelopes)
+
+
+def test_a_hook_may_stop_the_server(message):
+    class Handler:
+        def data(self, session, envelope):
+            server.stop()
+
+    server = mailwire.Server(Handler())
+    timer = threading.Timer(0.2, lambda: mailwire.send(message, f"smtp://127.0.0.1:{server.port}"))
+    timer.start()
+    server.serve_forever()
+    timer.join(10)
+    with pytest.raises(mailwire.Misuse):
+        _ = server.port
+
+
+def test_a_hook_that_never_ends_does_not_hold_up_stop(message, caplog):
+    forever = threading.Event()
+    server = mailwire.Server(lambda envelope: forever.wait(30)).start()
+    sending = threading.Thread(
+        target=lambda: pytest.raises(smtplib.SMTPException, mailwire.send, message, f"smtp://127.0.0.1:{server.port}")  # noqa: RUF061
+    )
+    sending.start()
+    time.sleep(0.2)
+    begun = time.monotonic()
+    server.stop(grace=0.3)
+    assert time.monotonic() - begun < 4
+    forever.set()
+    sending.join(10)
+
+
+def test_coroutines_are_refused_at_once():
+    class Handler:
+        async def data(self, session, envelope):
+            pass
+
+    async def function(envelope):
+        pass
+
+    for handler in (Handler(), Handler, function):
+        with pytest.raises(TypeError, match="async def"):
+            mailwire.Server(handler)
+
+
+def test_the_log_is_not_imported_before_something_fails():
+    import subprocess
+    import sys
+
+    code = """
+import mailwire, sys
+with mailwire.Server(lambda envelope: None) as server:
+    mailwire.send(b"From: a@example.org\\nTo: b@example.org\\n\\nx\\n", f"smtp://127.0.0.1:{server.port}")
+assert "logging" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+
+
+def test_values_for_a_handlers_own_tests():
+    envelope = mailwire.Envelope("a@example.org", ["b@example.org"], b"Subject: x\r\n\r\ny\r\n", options={"SIZE": "1"})
+    assert (envelope.body, envelope.size, envelope.as_message()["Subject"]) == (b"Subject: x\r\n\r\ny\r\n", 17, "x")
+    assert mailwire.Credentials("u", "p").password == "p"
+    assert Reject(550, "5.1.1 no").reply == Reply(550, "no", "5.1.1")
+    assert str(Reply(550, "no", "5.1.1")) == "550 5.1.1 no"
+    assert Reply(250, "x")._replace(code=251).code == 251

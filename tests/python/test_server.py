@@ -1,0 +1,310 @@
+"""Hosting a listener: what arrives, TLS and AUTH, limits, and how it ends. The clients are Python's own smtplib."""
+
+import errno
+import os
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import mailwire
+import pytest
+
+USERS = {"user": "secret"}
+
+
+def deliver(server, message, **options):
+    """Sends with smtplib."""
+    with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.sendmail(options.get("sender", "a@example.org"), options.get("recipients", ["b@example.org"]), message)
+
+
+@contextmanager
+def receiving(server):
+    """Runs the server and gathers what arrives, in a thread: a client is told 250 when its message was taken."""
+    envelopes = []
+
+    def gather():
+        for envelope in server.messages():
+            envelopes.append(envelope)
+
+    with server:
+        thread = threading.Thread(target=gather)
+        thread.start()
+        yield envelopes
+    thread.join(10)
+
+
+def trusting(ca_file):
+    """A TLS context of Python's own that trusts the test's authority."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def test_messages_without_a_handler(message):
+    server = mailwire.Server()
+    with receiving(server) as envelopes:
+        deliver(server, message, sender="", recipients=["b@example.org", "c@example.org"])
+        deliver(server, message)
+    first, second = envelopes
+    assert (first.sender, first.recipients, first.size) == ("", ("b@example.org", "c@example.org"), len(message))
+    assert first.body == message and first.body is first.body
+    assert first.options["SIZE"] == str(len(message))
+    assert first.as_message()["Subject"] == "test"
+    assert (second.sender, second.session.helo is not None, second.session.tls, second.session.user) == (
+        "a@example.org",
+        True,
+        None,
+        None,
+    )
+    assert first.session.id != second.session.id and first.session.peer.startswith("127.0.0.1:")
+    assert first.received_at.utcoffset().total_seconds() == 0
+    assert abs(time.time() - first.received_at.timestamp()) < 60
+
+
+def test_messages_wait_no_longer_than_they_should():
+    with mailwire.Server() as server:
+        begun = time.monotonic()
+        assert list(server.messages(timeout=0.2)) == []
+        assert 0.15 < time.monotonic() - begun < 2
+        waiting = server.messages()
+        threading.Timer(0.2, server.stop).start()
+        assert list(waiting) == []
+
+
+def test_lines_of_dots_arrive_as_they_were(message):
+    body = message + b"".join(b"." * count + b"x" * (count % 3) + b"\r\n" for count in range(12))
+    server = mailwire.Server()
+    with receiving(server) as envelopes:
+        deliver(server, body)
+        mailwire.send(body, f"smtp://127.0.0.1:{server.port}")
+    assert [envelope.body for envelope in envelopes] == [body, body]
+
+
+def test_thirty_mebibytes(message):
+    block = b"".join(os.urandom(36).hex().encode() + b"\r\n" for _ in range(1000))
+    large = message + block * (30 * (1 << 20) // len(block) + 1)
+    server = mailwire.Server()
+    with receiving(server) as envelopes:
+        deliver(server, large)
+        assert server.stats["octets"] == len(large)
+    (envelope,) = envelopes
+    assert envelope.size > 30 << 20 and envelope.body == large
+
+
+def test_starttls_and_auth(localhost, ca_file, message):
+    tls = mailwire.TLS.from_files(*localhost)
+    server = mailwire.Server(tls=tls, require_tls=True, auth=USERS, auth_required=True)
+    with receiving(server) as envelopes:
+        with smtplib.SMTP("localhost", server.port) as client:
+            with pytest.raises(smtplib.SMTPSenderRefused) as caught:
+                client.sendmail("a@example.org", "b@example.org", message)
+            assert caught.value.smtp_code == 530
+            client.starttls(context=trusting(ca_file))
+            with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
+                client.login("user", "wrong")
+            assert caught.value.smtp_code == 535
+        mailwire.send(message, f"smtp://user:secret@localhost:{server.port}?ca={ca_file}")
+    (envelope,) = envelopes
+    assert (envelope.session.user, envelope.session.tls.version) == ("user", "TLSv1.3")
+    assert "secret" not in repr(envelope.session)
+
+
+def test_implicit_tls_and_certificates_from_memory(localhost, ca_file, message):
+    cert, key = (Path(path).read_bytes() for path in localhost)
+    server = mailwire.Server(tls=mailwire.TLS.from_pem(cert, key), implicit_tls=True)
+    with receiving(server) as envelopes:
+        client = smtplib.SMTP_SSL("localhost", server.port, context=trusting(ca_file))
+        client.sendmail("a@example.org", "b@example.org", message)
+        client.quit()
+    assert len(envelopes) == 1
+
+
+def test_another_certificate_while_it_runs(localhost, certificate, ca_file, message):
+    server = mailwire.Server(tls=mailwire.TLS.from_files(*certificate("mail.example.org")), implicit_tls=True)
+    with receiving(server):
+        url = f"smtps://localhost:{server.port}?ca={ca_file}"
+        with pytest.raises(mailwire.CertificateError):
+            mailwire.send(message, url)
+        server.reload_tls(mailwire.TLS.from_files(*localhost))
+        mailwire.send(message, url)
+
+
+def test_a_client_certificate_is_asked_for(localhost, certificate, ca_file, message):
+    server = mailwire.Server(tls=mailwire.TLS.from_files(*localhost, client_ca=ca_file), implicit_tls=True)
+    with receiving(server) as envelopes:
+        url = f"smtps://localhost:{server.port}?ca={ca_file}"
+        mailwire.send(message, url, client_cert=certificate("client.example.org"))
+        mailwire.send(message, url)
+    first, second = envelopes
+    assert first.session.tls.peer_certificate and second.session.tls.peer_certificate is None
+
+
+def test_auth_in_clear_needs_a_word(message):
+    with pytest.raises(mailwire.AuthenticationError, match="in clear"):
+        mailwire.Server(auth=USERS).start()
+    server = mailwire.Server(auth=USERS, allow_plaintext_auth=True)
+    with receiving(server):
+        url = f"smtp://user:secret@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true"
+        mailwire.send(message, url)
+
+
+def test_a_unix_socket_and_lmtp(tmp_path, message):
+    path = tmp_path / "lmtp.sock"
+    server = mailwire.Server(unix=path, protocol="lmtp")
+    with receiving(server) as envelopes:
+        assert server.address == str(path)
+        with pytest.raises(mailwire.Misuse):
+            _ = server.port
+        mailwire.send(message, f"lmtp+unix://{path}")
+    (envelope,) = envelopes
+    assert envelope.body == message
+
+
+def test_limits(message):
+    limits = mailwire.Limits(size=1000, recipients=2, connections=5, idle=60.5)
+    assert repr(limits) == "Limits(connections=5, idle=60.5, recipients=2, size=1000)"
+    server = mailwire.Server(limits=limits)
+    with receiving(server):
+        with pytest.raises(smtplib.SMTPSenderRefused):
+            deliver(server, message + b"x" * 2000)
+        url = f"smtp://127.0.0.1:{server.port}"
+        result = mailwire.send(message, url, recipients=[f"{name}@example.org" for name in "abc"])
+        assert list(result.deferred) == ["c@example.org"] and len(result.accepted) == 2
+    for bad in ({"size": 0}, {"size": -1}, {"recipients": "many"}, {"idle": 0}, {"workers": 0}):
+        with pytest.raises(ValueError):
+            mailwire.Server(limits=mailwire.Limits(**bad)) if "workers" not in bad else mailwire.Server(**bad)
+
+
+def test_domains(message):
+    server = mailwire.Server(domains=["example.net"])
+    with receiving(server):
+        result = mailwire.send(
+            message, f"smtp://127.0.0.1:{server.port}", recipients=["a@example.net", "a@example.org"]
+        )
+        assert list(result.accepted) == ["a@example.net"] and list(result.refused) == ["a@example.org"]
+
+
+def test_states(message):
+    server = mailwire.Server()
+    for use in (lambda: server.port, lambda: server.stats, lambda: server.messages()):
+        with pytest.raises(mailwire.Misuse, match="not started"):
+            use()
+    server.stop()
+    with server:
+        port = server.port
+        with pytest.raises(mailwire.Misuse, match="runs already"):
+            server.start()
+        with pytest.raises(mailwire.Error, match="another program listens there") as caught:
+            mailwire.Server(port=port).start()
+        assert isinstance(caught.value, OSError) and caught.value.errno == errno.EADDRINUSE
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    with receiving(server) as envelopes:
+        deliver(server, message)
+    assert len(envelopes) == 1
+    with mailwire.Server(print) as handled, pytest.raises(mailwire.Misuse, match="handler"):
+        handled.messages()
+
+
+def test_stop_tells_idle_clients_and_is_bounded():
+    server = mailwire.Server().start()
+    with socket.create_connection(("127.0.0.1", server.port)) as idle, idle.makefile("rb") as lines:
+        assert lines.readline().startswith(b"220")
+        begun = time.monotonic()
+        server.stop(grace=5)
+        assert lines.readline().startswith(b"421") and time.monotonic() - begun < 4
+
+
+def test_serve_forever_ends_with_ctrl_c_and_with_stop():
+    code = """
+import mailwire, sys, threading
+server = mailwire.Server(print)
+threading.Timer(0.3, {what}).start()
+try:
+    server.serve_forever()
+except KeyboardInterrupt:
+    print("interrupted")
+print("end")
+"""
+    stop = code.format(what="server.stop")
+    interrupt = code.format(what="lambda: __import__('os').kill(__import__('os').getpid(), 2)")
+    for text, said in ((stop, "end\n"), (interrupt, "interrupted\nend\n")):
+        done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=True)
+        assert (done.stdout, done.stderr) == (said, "")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "",
+        "import sys; sys.exit(0)",
+        "list(server.messages(timeout=0.1))",
+        "import threading; threading.Thread(target=busy).start()",
+    ],
+)
+def test_a_program_ends_while_its_server_runs(ending):
+    code = f"""
+import mailwire, smtplib, time
+def busy():
+    for _ in range(20):
+        smtplib.SMTP("127.0.0.1", port).quit()
+def handler(envelope):
+    time.sleep(0.05)
+server = mailwire.Server({"" if "messages" in ending else "handler"}).start()
+port = server.port
+client = smtplib.SMTP("127.0.0.1", port)
+{"client.noop()" if "messages" in ending else 'client.sendmail("a@example.org", "b@example.org", "x")'}
+{ending}
+"""
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "") and time.monotonic() - begun < 8
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_server_of_the_parent_is_dead_in_a_child(message):
+    server = mailwire.Server().start()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with pytest.raises(mailwire.Misuse, match="fork"):
+                server.messages(timeout=1)
+            server.stop()
+            own = mailwire.Server()
+            with receiving(own):
+                mailwire.send(message, f"smtp://127.0.0.1:{own.port}")
+            del server
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with receiving(server) as envelopes:
+        deliver(server, message)
+    assert len(envelopes) == 1
+
+
+def test_bad_arguments_are_named():
+    for options, words in (
+        ({"handler": object()}, "handler"),
+        ({"handler": 42}, "handler"),
+        ({"tls": "cert.pem"}, "tls"),
+        ({"auth": lambda session, credentials: True}, "auth"),
+        ({"host": "no such host"}, "listen"),
+        ({"port": 70000}, "listen"),
+        ({"protocol": "http"}, "protocol"),
+        ({"threads": 0}, "threads"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=words):
+            mailwire.Server(**options)
+    with pytest.raises(mailwire.TLSError, match=r"none\.pem"):
+        mailwire.TLS.from_files("none.pem", "none.pem")
+    with pytest.raises(TypeError, match="from_files"):
+        mailwire.TLS()
+    with pytest.raises(mailwire.TLSError):
+        mailwire.Server(require_tls=True).start()
