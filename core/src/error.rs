@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Delivery, Outcome};
 use crate::proto::{Reply, TlsInfo};
 
 /// Why a call failed. The numbers are stable: they are the status numbers of the C API too.
@@ -241,8 +241,13 @@ impl Error {
         None
     }
 
-    /// Whether the same call may succeed later without a change.
+    /// Whether the same call may succeed later without a change, and cannot make a second copy: `false` where the message may
+    /// have been accepted already.
     pub fn is_transient(&self) -> bool {
+        let outcome = self.0.outcome.as_ref();
+        if outcome.is_some_and(|outcome| outcome.delivery() == Delivery::Unknown) {
+            return false;
+        }
         match self.0.status {
             Status::Io
             | Status::Dns

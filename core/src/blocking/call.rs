@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, Status};
-use crate::net::Cancel;
+use crate::net::{Cancel, Deadline};
 
 /// How often [`Call::interrupted`] is asked.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -43,10 +43,8 @@ impl Call<'_> {
     }
 
     /// When the call must be over.
-    pub(crate) fn ends(&self, otherwise: Option<Duration>) -> Option<Instant> {
-        self.deadline
-            .or(otherwise)
-            .and_then(|limit| Instant::now().checked_add(limit))
+    pub(crate) fn ends(&self, otherwise: Option<Duration>) -> Deadline {
+        Deadline::after(self.deadline.or(otherwise))
     }
 
     async fn cancelled(&self) -> Error {

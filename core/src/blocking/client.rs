@@ -1,12 +1,12 @@
 //! The blocking client: a pool of connections that any number of threads send through.
 
 use std::fmt;
-use std::time::Instant;
 
 use super::call::Call;
 use super::pool::{Borrowed, Pool};
 use crate::client::{Connection, Content, Options};
-use crate::error::{Error, Status};
+use crate::error::{Error, Phase, Status};
+use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
 use crate::proto::Envelope;
 
@@ -41,8 +41,8 @@ impl Client {
 
     /// Sends one message. What became of it is in the outcome, and on failure in [`Error::outcome`].
     ///
-    /// A kept connection that turns out to be dead before anything of the message was decided is replaced, once, without the
-    /// caller seeing it. Nothing that may have been accepted is sent again.
+    /// A kept connection that turns out to be dead at the first command is replaced by another without the caller seeing it.
+    /// Nothing that may have been accepted is sent again.
     pub fn send(
         &self,
         envelope: &Envelope,
@@ -74,9 +74,10 @@ impl Client {
         }
     }
 
-    /// Sends many messages over one connection at a time, and calls `each` with index and result of every one, in order. Where
+    /// Sends many messages over one connection at a time, and calls `each` with index and result of every one. Where
     /// the server allows it, the envelope of a message leaves with the last bytes of the one before it. Fails as a whole only
-    /// if there is no connection to be had; the messages behind that point were not tried and are not reported.
+    /// if there is no connection to be had; the messages behind that point were not tried and are not reported. A message that
+    /// cannot be sent at all, as it is too large, may be reported before those that are on their way.
     pub fn send_many<'a>(
         &self,
         messages: impl IntoIterator<Item = (Envelope, Content<'a>), IntoIter: Send>,
@@ -113,7 +114,7 @@ impl Client {
     }
 
     /// What every call begins with: may it run here, and when must it end?
-    fn begin(&self, call: &Call<'_>) -> Result<Option<Instant>, Error> {
+    fn begin(&self, call: &Call<'_>) -> Result<Deadline, Error> {
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(Error::new(
                 Status::Misuse,
@@ -151,15 +152,17 @@ fn no_connection() -> Error {
     Error::new(Status::Internal, "a message was neither sent nor refused")
 }
 
-/// Whether a kept connection failed before the server decided anything.
+/// Whether a kept connection failed at the first command that was sent over it: MAIL, or the RSET before it. What is lost
+/// or told by 421 later is no longer about an idle connection, and is the caller's to know.
 fn was_stale(error: &Error) -> bool {
     let broke = matches!(error.status(), Status::ConnectionLost | Status::Io);
     let closing = error.reply().is_some_and(|reply| reply.code() == 421);
+    let at_once = matches!(error.phase(), Some(Phase::Mail | Phase::Command));
     let undecided = error.outcome().is_none_or(|outcome| {
         outcome
             .recipients()
             .iter()
             .all(|r| matches!(r.delivery(), Delivery::NotTried | Delivery::Deferred))
     });
-    (broke || closing) && undecided
+    (broke || closing) && at_once && undecided
 }

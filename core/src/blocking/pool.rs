@@ -10,7 +10,7 @@ use super::call::{Call, TICK};
 use super::fork::ForkGuard;
 use crate::client::{Connection, Options};
 use crate::error::{Error, Phase, Status};
-use crate::net::close_raw;
+use crate::net::{Deadline, close_raw};
 
 /// How long all the goodbyes of a closing pool may take together.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -67,11 +67,7 @@ impl Pool {
     }
 
     /// A connection: an idle one that is still good, or a new one, or the next that comes back. `ends` bounds the wait.
-    pub(super) fn borrow(
-        &self,
-        call: &Call<'_>,
-        ends: Option<Instant>,
-    ) -> Result<Borrowed<'_>, Error> {
+    pub(super) fn borrow(&self, call: &Call<'_>, ends: Deadline) -> Result<Borrowed<'_>, Error> {
         self.guard.check()?;
         call.check()?;
         loop {
@@ -104,7 +100,7 @@ impl Pool {
                 // Woken when a connection is free; the tick is there for the caller's wish to stop.
                 drop(self.freed.wait_timeout(state, TICK));
                 call.check()?;
-                if ends.is_some_and(|ends| Instant::now() >= ends) {
+                if ends.has_passed() {
                     let text = "all connections of the pool were busy until the deadline: raise max_connections or the deadline";
                     return Err(Error::new(Status::Timeout, text).at(Phase::Pool));
                 }
@@ -151,7 +147,7 @@ impl Drop for Pool {
 }
 
 impl Pooled {
-    fn open(options: &Options, call: &Call<'_>, ends: Option<Instant>) -> Result<Self, Error> {
+    fn open(options: &Options, call: &Call<'_>, ends: Deadline) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
@@ -161,14 +157,8 @@ impl Pooled {
                 Error::new(Status::Io, format!("the system gave no event queue: {e}"))
                     .with_source(e)
             })?;
-        let left = ends.map(|ends| ends.saturating_duration_since(Instant::now()));
-        let opening = async {
-            call.run(Connection::open_by(
-                options,
-                crate::net::Deadline::after(left),
-            ))
-            .await
-        };
+        // Large, and there once for each connection: not on the caller's stack.
+        let opening = async { call.run(Box::pin(Connection::open_by(options, ends))).await };
         let connection = match runtime.block_on(opening) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) | Err(error) => {
@@ -234,7 +224,7 @@ impl Borrowed<'_> {
     pub(super) fn run<T>(
         &mut self,
         call: &Call<'_>,
-        ends: Option<Instant>,
+        ends: Deadline,
         work: impl AsyncFnOnce(&mut Connection) -> T,
     ) -> Result<T, Error> {
         let missing = || Error::new(Status::Internal, "a borrowed connection is missing");
@@ -244,7 +234,7 @@ impl Borrowed<'_> {
             .as_ref()
             .zip(pooled.connection.as_mut())
             .ok_or_else(missing)?;
-        connection.set_deadline(ends.map(|ends| ends.saturating_duration_since(Instant::now())));
+        connection.set_deadline(ends);
         runtime.block_on(async { call.run(work(connection)).await })
     }
 
@@ -291,7 +281,12 @@ impl Borrowed<'_> {
 impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         let limits = &self.pool.options.pool;
-        let Some(mut pooled) = self.pooled.take() else {
+        let pooled = self.pooled.take();
+        if self.pool.guard.is_child() {
+            // Forked within a callback: another thread of the parent may have held the lock, and would never let go of it here.
+            return drop(pooled);
+        }
+        let Some(mut pooled) = pooled else {
             return self.pool.forget_one();
         };
         let good = pooled
@@ -356,7 +351,7 @@ mod tests {
     fn a_pool_says_goodbye_on_its_idle_connections() {
         let (port, server) = server();
         let pool = pool(port);
-        drop(pool.borrow(&Call::default(), None).unwrap());
+        drop(pool.borrow(&Call::default(), Deadline::NONE).unwrap());
         drop(pool);
         assert_eq!(server.join().unwrap(), ["EHLO", "QUIT"]);
     }
@@ -365,12 +360,12 @@ mod tests {
     fn in_a_child_every_call_fails_and_dropping_closes_without_a_word() {
         let (port, server) = server();
         let mut pool = pool(port);
-        drop(pool.borrow(&Call::default(), None).unwrap());
+        drop(pool.borrow(&Call::default(), Deadline::NONE).unwrap());
         pool.guard = ForkGuard::of_another_process();
         for pooled in &mut pool.lock().idle {
             pooled.guard = ForkGuard::of_another_process();
         }
-        let refused = pool.borrow(&Call::default(), None).err().unwrap();
+        let refused = pool.borrow(&Call::default(), Deadline::NONE).err().unwrap();
         assert_eq!(refused.status(), Status::Forked);
         pool.close();
         drop(pool);
@@ -386,8 +381,8 @@ mod tests {
         let (port, server) = server();
         let mut pool = pool(port);
         pool.options.set_max_connections(1).unwrap();
-        let borrowed = pool.borrow(&Call::default(), None).unwrap();
-        let soon = Some(Instant::now() + Duration::from_millis(60));
+        let borrowed = pool.borrow(&Call::default(), Deadline::NONE).unwrap();
+        let soon = Deadline::after(Some(Duration::from_millis(60)));
         let refused = pool.borrow(&Call::default(), soon).err().unwrap();
         assert_eq!(
             (refused.status(), refused.phase()),
@@ -395,7 +390,7 @@ mod tests {
         );
         drop(borrowed);
         pool.close();
-        let refused = pool.borrow(&Call::default(), None).err().unwrap();
+        let refused = pool.borrow(&Call::default(), Deadline::NONE).err().unwrap();
         assert_eq!(refused.status(), Status::Closed);
         server.join().unwrap();
     }

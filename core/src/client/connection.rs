@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::Options;
 use super::limits::longest_wait;
@@ -33,6 +34,8 @@ pub struct Connection {
     pub(super) under_way: VecDeque<(TransactionId, usize)>,
     /// Something is under way, or went wrong: only a call that ended well clears it.
     pub(super) busy: bool,
+    /// How many replies had come when the wait for the next one began, and when that was.
+    wait: (u64, Instant),
 }
 
 /// What comes next in a session.
@@ -61,6 +64,7 @@ impl Connection {
             deadline,
             under_way: VecDeque::new(),
             busy: true,
+            wait: (0, Instant::now()),
         }
     }
 
@@ -93,8 +97,8 @@ impl Connection {
     }
 
     /// The limit on the whole of what is done next.
-    pub(crate) fn set_deadline(&mut self, limit: Option<Duration>) {
-        self.deadline = Deadline::after(limit);
+    pub(crate) fn set_deadline(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
     }
 
     /// Says goodbye and closes. A failure here is of no consequence and not reported.
@@ -143,6 +147,29 @@ impl Connection {
         }
     }
 
+    /// Takes what the server says while a message is on its way to it, without waiting for more. It owes nothing then: what it
+    /// says is that it closes, or a breach of the protocol that must not pass for the reply to the end of data.
+    pub(super) async fn interruption(&mut self) -> Result<(), Error> {
+        let polled = poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.stream, cx))).await;
+        if self.input.len() > 0 {
+            let progress = self.machine.receive(self.input.unused());
+            match progress.map_err(|v| self.violation(&v))? {
+                Progress::Event { used, event } => {
+                    self.input.consume(used);
+                    return Err(self.out_of_order(self.phase(), &Step::Event(event)));
+                }
+                Progress::Need { used, .. } => self.input.consume(used),
+            }
+        }
+        match polled {
+            Poll::Pending | Poll::Ready(Ok(1..)) => Ok(()),
+            Poll::Ready(Ok(0)) => {
+                Err(self.fault(Phase::Body, Fault::Io(io::ErrorKind::UnexpectedEof.into())))
+            }
+            Poll::Ready(Err(error)) => Err(self.fault(Phase::Body, Fault::Io(error))),
+        }
+    }
+
     /// What was received beyond the last event: after STARTTLS there must be none.
     pub(super) fn leftover(&self) -> &[u8] {
         self.input.unused()
@@ -172,7 +199,7 @@ impl Connection {
             slices.extend(self.machine.transmit());
             let (stream, input) = (&mut self.stream, &mut self.input);
             let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
-            let written = within(phase, limit, self.deadline, writing).await;
+            let written = within(Instant::now(), phase, limit, self.deadline, writing).await;
             drop(slices);
             let mut left = written.map_err(|fault| self.fault(phase, fault))?;
             while let Some(first) = body.first().map(|slice| slice.len() - offset) {
@@ -188,16 +215,20 @@ impl Connection {
             self.machine.sent(left);
         }
         let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
-        within(phase, limit, self.deadline, flushing)
+        within(Instant::now(), phase, limit, self.deadline, flushing)
             .await
             .map_err(|fault| self.fault(phase, fault))
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        let phase = self.machine.waiting_for().unwrap_or(Phase::Command);
+        let phase = self.phase();
         let limit = longest_wait(phase, self.options.timeout);
+        // The limit is for a whole reply: a server that sends an octet now and then does not stretch it.
+        if self.wait.0 != self.machine.replies() {
+            self.wait = (self.machine.replies(), Instant::now());
+        }
         let reading = poll_fn(|cx| self.input.poll_fill(&mut self.stream, cx));
-        match within(phase, limit, self.deadline, reading).await {
+        match within(self.wait.1, phase, limit, self.deadline, reading).await {
             Ok(0) => Err(self.fault(phase, Fault::Io(io::ErrorKind::UnexpectedEof.into()))),
             Ok(_) => Ok(()),
             Err(fault) => Err(self.fault(phase, fault)),
@@ -212,7 +243,7 @@ impl Connection {
     }
 
     fn violation(&self, violation: &Violation) -> Error {
-        let phase = self.machine.waiting_for().unwrap_or(Phase::Command);
+        let phase = self.phase();
         let hint = match violation {
             Violation::NotAReply(_) if phase == Phase::Greeting => {
                 "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"
@@ -232,15 +263,10 @@ impl Connection {
             Fault::Late(error) => error,
             Fault::Io(error) => net::io_fault(error, phase, "server"),
         };
-        let hint = match phase {
-            _ if error.status() != Status::ConnectionLost => "",
-            Phase::Greeting => {
-                " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
-            }
-            Phase::EndOfData => {
-                " before it answered the message, which it may or may not have taken"
-            }
-            _ => "",
+        let hint = if phase == Phase::Greeting && error.status() == Status::ConnectionLost {
+            " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
+        } else {
+            ""
         };
         self.fail(error.with_more(hint))
     }
@@ -252,14 +278,15 @@ enum Fault {
     Io(io::Error),
 }
 
-/// Waits for I/O, at most for `limit` and not past `deadline`.
+/// Waits for I/O, at most for `limit` from `since` on and not past `deadline`.
 async fn within<T>(
+    since: Instant,
     phase: Phase,
     limit: Duration,
     deadline: Deadline,
     work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Fault> {
-    match net::limit(phase, limit, deadline, async { Ok(work.await) }).await {
+    match net::limit_since(since, phase, limit, deadline, async { Ok(work.await) }).await {
         Ok(done) => done.map_err(Fault::Io),
         Err(late) => Err(Fault::Late(late)),
     }

@@ -78,29 +78,52 @@ impl Connection {
     }
 
     async fn begin(mut self, host: String, policy: TlsPolicy) -> Result<Self, Error> {
-        self.greeting().await?;
-        let name = self.local_name();
-        self.hello(&name, policy).await?;
-        if matches!(policy, TlsPolicy::Required | TlsPolicy::Opportunistic) {
-            if self.capabilities().has("STARTTLS") {
-                self = self.start_tls(&host).await?;
-                self.hello(&name, policy).await?;
-            } else if policy == TlsPolicy::Required {
-                return Err(self.fail(
-                    Error::new(
-                        Status::TlsNotOffered,
-                        "TLS is required and the server does not offer STARTTLS: it may be the wrong port (smtps:// is 465), or someone on \
-                         the way removed the offer",
-                    )
-                    .at(Phase::StartTls),
-                ));
+        if let Err(error) = self.introduce(policy).await {
+            return Err(self.leave(error).await);
+        }
+        let wanted = matches!(policy, TlsPolicy::Required | TlsPolicy::Opportunistic);
+        if wanted && self.capabilities().has("STARTTLS") {
+            self = self.start_tls(&host).await?;
+            let name = self.local_name();
+            if let Err(error) = self.hello(&name, policy).await {
+                return Err(self.leave(error).await);
             }
         }
-        if let Some(credentials) = self.options.credentials.clone() {
-            self.authenticate(&credentials).await?;
+        if let Some(credentials) = self.options.credentials.clone()
+            && let Err(error) = self.authenticate(&credentials).await
+        {
+            return Err(self.leave(error).await);
         }
         self.busy = false;
         Ok(self)
+    }
+
+    /// Greeting and hello, and whether the server offers the TLS that the policy requires.
+    async fn introduce(&mut self, policy: TlsPolicy) -> Result<(), Error> {
+        self.greeting().await?;
+        let name = self.local_name();
+        self.hello(&name, policy).await?;
+        if policy == TlsPolicy::Required && !self.capabilities().has("STARTTLS") {
+            return Err(self.fail(
+                Error::new(
+                    Status::TlsNotOffered,
+                    "TLS is required and the server does not offer STARTTLS: it may be the wrong port (smtps:// is 465), or someone on \
+                     the way removed the offer",
+                )
+                .at(Phase::StartTls),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says goodbye to a server that took part so far but cannot be used, as one that greets with 554 waits for (RFC 5321
+    /// section 3.1). Gives the error that is the reason.
+    async fn leave(self, error: Error) -> Error {
+        if self.machine.is_idle() {
+            // Seldom taken, so it is not to make every future that opens a connection larger.
+            Box::pin(self.quit()).await;
+        }
+        error
     }
 
     async fn greeting(&mut self) -> Result<(), Error> {
@@ -162,7 +185,8 @@ impl Connection {
                     Status::TlsRefused,
                     "the server offered STARTTLS and then refused it; nothing was sent, for what follows would be in clear",
                 );
-                return Err(self.fail(error.at(Phase::StartTls).with_reply(reply)));
+                let error = self.fail(error.at(Phase::StartTls).with_reply(reply));
+                return Err(self.leave(error).await);
             }
             step => return Err(self.out_of_order(Phase::StartTls, &step)),
         }

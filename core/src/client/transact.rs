@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use super::connection::Step;
 use super::{Connection, Content, verdict};
 use crate::error::{Error, Phase, Status};
-use crate::outcome::Outcome;
+use crate::net::Deadline;
+use crate::outcome::{Delivery, Outcome};
 use crate::proto::client::{Event, TransactionId, TransactionOptions};
 use crate::proto::data::{Encoder, LineEnds};
 use crate::proto::{BodyType, Envelope};
@@ -16,6 +17,10 @@ const CHAIN: usize = 2;
 /// Slices of a body that go out in one write.
 const SLICES: usize = 64;
 
+/// Octets of a message in memory that go out in one write. The end mark leaves with the last of them, so this is also how
+/// much of a message can be lost with the result unknown although its end mark was never sent.
+const PORTION: usize = 256 * 1024;
+
 impl Connection {
     /// Sends one message. What became of it is in the outcome, and on failure in [`Error::outcome`].
     pub async fn send(
@@ -23,7 +28,7 @@ impl Connection {
         envelope: Envelope,
         mut content: Content<'_>,
     ) -> Result<Outcome, Error> {
-        self.set_deadline(self.options.deadline);
+        self.set_deadline(Deadline::after(self.options.deadline));
         self.send_one(envelope, &mut content).await
     }
 
@@ -45,7 +50,7 @@ impl Connection {
         })
     }
 
-    /// Sends many messages, calling `each` with the index and the result of every one that was tried, in order. Where the server
+    /// Sends many messages, calling `each` with the index and the result of every one that was tried. Where the server
     /// allows it (RFC 2920), the envelope of a message leaves with the last bytes of the one before it. If the
     /// connection fails, the messages that were not tried yet are still in `messages`.
     pub async fn send_many(
@@ -53,7 +58,7 @@ impl Connection {
         messages: &mut (dyn Iterator<Item = (Envelope, Content<'_>)> + Send),
         each: &mut Report<'_>,
     ) {
-        self.set_deadline(self.options.deadline);
+        self.set_deadline(Deadline::after(self.options.deadline));
         self.drive(messages, each).await;
     }
 
@@ -137,12 +142,7 @@ impl Connection {
                         );
                     }
                 }
-                step => {
-                    return Err(self.out_of_order(
-                        self.machine.waiting_for().unwrap_or(Phase::Command),
-                        &step,
-                    ));
-                }
+                step => return Err(self.out_of_order(self.phase(), &step)),
             }
         }
     }
@@ -166,8 +166,7 @@ impl Connection {
             content.length()
         };
         if parameters.body == Some(BodyType::EightBitMime) && !eight_bit_offered {
-            let text = "the message has bytes outside ASCII and the server does not offer 8BITMIME: encode it as quoted-printable or base64";
-            return Err(self.fail(Error::new(Status::NotSupported, text).at(Phase::Mail)));
+            return Err(self.fail(needs_eight_bit().at(Phase::Mail)));
         }
         if let (Some(length), Some(limit)) = (length, self.capabilities().size_limit())
             && length > limit
@@ -188,6 +187,7 @@ impl Connection {
         content: &mut Content<'_>,
     ) -> Result<(), Error> {
         let mut encoder = Encoder::new(self.options.line_ends);
+        let ascii_only = !self.capabilities().has("8BITMIME");
         loop {
             let (piece, last) = match content.next_piece() {
                 Ok(next) => next,
@@ -200,26 +200,48 @@ impl Connection {
                     ));
                 }
             };
-            let mut rest = piece;
+            // RFC 6152 section 3. A message in memory was looked at before its MAIL.
+            if ascii_only && !piece.is_ascii() {
+                return Err(self.fail(needs_eight_bit().at(Phase::Body)));
+            }
             let mut slices: Vec<&[u8]> = Vec::with_capacity(SLICES);
-            while let Some(slice) = encoder
-                .encode(&mut rest)
-                .map_err(|e| self.fail(bare_line_end(e)))?
-            {
-                slices.push(slice);
-                if slices.len() == SLICES {
-                    self.write(&slices).await?;
+            for portion in piece.chunks(PORTION) {
+                if !slices.is_empty() {
+                    self.write_body(&slices).await?;
                     slices.clear();
+                }
+                let mut rest = portion;
+                while let Some(slice) = encoder
+                    .encode(&mut rest)
+                    .map_err(|e| self.fail(bare_line_end(e)))?
+                {
+                    if slices.len() == SLICES {
+                        self.write_body(&slices).await?;
+                        slices.clear();
+                    }
+                    slices.push(slice);
                 }
             }
             if last {
                 slices.push(encoder.finish().map_err(|e| self.fail(bare_line_end(e)))?);
+                self.interruption().await?;
                 self.machine.end_of_data(id).map_err(|e| self.misuse(e))?;
                 return self.write(&slices).await;
             }
             if !slices.is_empty() {
-                self.write(&slices).await?;
+                self.write_body(&slices).await?;
             }
+        }
+    }
+
+    /// Writes a part of a message that is not its end. If the server has closed it may have said why: that is the error then.
+    async fn write_body(&mut self, slices: &[&[u8]]) -> Result<(), Error> {
+        self.interruption().await?;
+        match self.write(slices).await {
+            Err(error) if error.status() == Status::ConnectionLost => {
+                self.interruption().await.and(Err(error))
+            }
+            written => written,
         }
     }
 
@@ -248,6 +270,9 @@ impl Connection {
             each(
                 index,
                 Err(match outcome {
+                    Some(outcome) if outcome.delivery() == Delivery::Unknown => error
+                        .with_more("; the message may or may not have been accepted")
+                        .with_outcome(outcome),
                     Some(outcome) => error.with_outcome(outcome),
                     None => error,
                 }),
@@ -256,9 +281,12 @@ impl Connection {
         cause
     }
 
-    /// The phase of what is under way, for the error of a call that is cut short.
+    /// The phase of what is under way, or in which the session ended.
     pub(crate) fn phase(&self) -> Phase {
-        self.machine.waiting_for().unwrap_or(Phase::Command)
+        self.machine
+            .waiting_for()
+            .or_else(|| self.machine.ended_in())
+            .unwrap_or(Phase::Command)
     }
 }
 
@@ -282,12 +310,27 @@ impl<'a> ContentSlot<'a> for &mut Content<'a> {
     }
 }
 
-/// The octets of a message with every line end a CRLF, without the dots that transparency adds (RFC 1870 section 2).
+/// The octets of a message with every line end a CRLF, one at its end too, without the dots that transparency adds (RFC 1870
+/// section 2).
 fn length_on_the_wire(message: &[u8]) -> u64 {
-    let bare = memchr::memchr_iter(b'\n', message)
+    let bare_lf = memchr::memchr_iter(b'\n', message)
         .filter(|&at| at == 0 || message[at - 1] != b'\r')
         .count();
-    u64::try_from(message.len() + bare).unwrap_or(u64::MAX)
+    let bare_cr = memchr::memchr_iter(b'\r', message)
+        .filter(|&at| message.get(at + 1) != Some(&b'\n'))
+        .count();
+    let last = match message.last() {
+        None | Some(b'\r' | b'\n') => 0,
+        Some(_) => 2,
+    };
+    u64::try_from(message.len() + bare_lf + bare_cr + last).unwrap_or(u64::MAX)
+}
+
+fn needs_eight_bit() -> Error {
+    Error::new(
+        Status::NotSupported,
+        "the message has bytes outside ASCII and the server does not offer 8BITMIME: encode it as quoted-printable or base64",
+    )
 }
 
 fn check_line_ends(message: &[u8]) -> Result<(), Error> {
@@ -309,6 +352,8 @@ mod tests {
     fn the_declared_size_counts_every_line_end_as_crlf() {
         assert_eq!(length_on_the_wire(b"a\r\nb\nc\n\n"), 11);
         assert_eq!(length_on_the_wire(b"\n"), 2);
+        assert_eq!(length_on_the_wire(b"a\rb\r\r\n"), 8);
+        assert_eq!(length_on_the_wire(b"a\r\nb"), 6);
         assert_eq!(length_on_the_wire(b""), 0);
     }
 

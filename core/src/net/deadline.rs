@@ -28,6 +28,11 @@ impl Deadline {
             .map(|(at, _)| at.saturating_duration_since(Instant::now()))
     }
 
+    /// Whether nothing is left.
+    pub(crate) fn has_passed(self) -> bool {
+        self.0.is_some_and(|(at, _)| at <= Instant::now())
+    }
+
     /// The error of a call that was still in `phase` when its total had passed.
     pub(crate) fn passed(self, phase: Phase) -> Error {
         let total = self.0.map_or(Duration::ZERO, |(_, total)| total);
@@ -47,7 +52,18 @@ pub(crate) async fn limit<T>(
     deadline: Deadline,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let single = Instant::now().checked_add(timeout);
+    limit_since(Instant::now(), phase, timeout, deadline, future).await
+}
+
+/// The same where the wait began at `since`, and this is not the first part of it.
+pub(crate) async fn limit_since<T>(
+    since: Instant,
+    phase: Phase,
+    timeout: Duration,
+    deadline: Deadline,
+    future: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let single = since.checked_add(timeout);
     let total = deadline.0.map(|(at, _)| at);
     let total_is_first = total.is_some_and(|total| single.is_none_or(|single| total <= single));
     let Some(at) = (if total_is_first { total } else { single }) else {

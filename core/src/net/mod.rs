@@ -12,7 +12,7 @@ mod tests;
 
 pub use cancel::Cancel;
 pub(crate) use connect::{connect, connect_unix};
-pub(crate) use deadline::{Deadline, limit};
+pub(crate) use deadline::{Deadline, limit, limit_since};
 pub(crate) use fault::io_fault;
 pub(crate) use listener::{Bound, Listener};
 pub(crate) use socket::{close_raw, with_signals_blocked};

@@ -124,7 +124,7 @@ fn faults_before_the_transaction_each_have_their_own_text() {
         Status::TlsNotOffered,
         |s| {
             s.welcome(&["SIZE"]);
-            s.closed();
+            s.goodbye();
         },
         |o| o.set_tls(TlsPolicy::Required),
     );
@@ -134,7 +134,7 @@ fn faults_before_the_transaction_each_have_their_own_text() {
             s.welcome(&["STARTTLS"]);
             s.hear("STARTTLS");
             s.say("454 4.7.0 no TLS today\n");
-            s.closed();
+            s.goodbye();
         },
         |o| o.set_tls(TlsPolicy::Required),
     );
@@ -159,7 +159,7 @@ fn faults_before_the_transaction_each_have_their_own_text() {
             s.welcome(&["AUTH PLAIN LOGIN"]);
             s.hear_start("AUTH PLAIN ");
             s.say("535 5.7.8 wrong\n");
-            s.closed();
+            s.goodbye();
         },
         login,
     );
@@ -189,7 +189,7 @@ fn ehlo_falls_back_to_helo_only_where_nothing_needs_ehlo() {
         s.say("220 old.example\n");
         s.hear_start("EHLO ");
         s.say("502 what\n");
-        s.closed();
+        s.goodbye();
     });
     let mut options = options(&server);
     options.set_tls(TlsPolicy::Required);
@@ -258,7 +258,7 @@ fn no_password_leaves_in_clear() {
 
     let server = Server::once(|s| {
         s.welcome(&["AUTH PLAIN"]);
-        s.closed();
+        s.goodbye();
     });
     options
         .set_server("127.0.0.1", Some(server.port()))

@@ -131,6 +131,28 @@ impl Session {
         body
     }
 
+    /// A transaction up to its 354, each command answered by itself.
+    pub(crate) fn accept_up_to_354(&mut self) {
+        self.hear_start("MAIL FROM:");
+        self.say("250 ok\n");
+        self.hear_start("RCPT TO:");
+        self.say("250 ok\n");
+        self.hear("DATA");
+        self.say("354 go on\n");
+    }
+
+    /// The same with its message, and nothing said to that.
+    pub(crate) fn accept_up_to_the_end_mark(&mut self) {
+        self.accept_up_to_354();
+        self.body();
+    }
+
+    /// Reads so many octets, or up to the end, and forgets them.
+    pub(crate) fn skip(&mut self, octets: usize) {
+        let reader = (&mut self.reader).take(octets as u64);
+        let _ = std::io::copy(&mut { reader }, &mut std::io::sink());
+    }
+
     /// Expects QUIT and answers it.
     pub(crate) fn goodbye(&mut self) {
         self.hear("QUIT");

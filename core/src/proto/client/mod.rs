@@ -51,6 +51,10 @@ pub struct Connection {
     next_transaction: u64,
     /// Whether the server may hold a transaction that neither an end of data nor a RSET has closed.
     open: bool,
+    /// Replies taken so far.
+    replies: u64,
+    /// The phase of the last reply, and once the connection has ended the phase in which it did.
+    last_phase: Option<Phase>,
 }
 
 /// How far the connection has come.
@@ -122,6 +126,8 @@ impl Connection {
             transactions: VecDeque::new(),
             next_transaction: 0,
             open: false,
+            replies: 0,
+            last_phase: None,
         }
     }
 
@@ -178,6 +184,18 @@ impl Connection {
         body.then_some(Phase::Body)
     }
 
+    /// The phase in which the connection ended: that of the command whose reply ended it, or was awaited then. `None` as long
+    /// as it has not ended.
+    pub fn ended_in(&self) -> Option<Phase> {
+        self.last_phase.filter(|_| self.stage == Stage::Closed)
+    }
+
+    /// How many replies the server has given. The timer of [`waiting_for`](Self::waiting_for) begins anew with each whole
+    /// reply, and not with each octet of one.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
     /// Queues one command line, which is made of `parts`, and awaits its reply.
     fn send(&mut self, what: Answers, parts: &[&str]) {
         for part in parts {
@@ -195,6 +213,9 @@ impl Connection {
 
     /// Ends the connection: nothing is sent or taken any more. The transactions stay for `lost` to report.
     fn close(&mut self) {
+        if self.stage != Stage::Closed {
+            self.last_phase = self.waiting_for().or(self.last_phase);
+        }
         self.stage = Stage::Closed;
         self.authentication = None;
         self.awaited.clear();

@@ -7,6 +7,7 @@ use crate::proto::{Capabilities, Protocol, Reply, Violation};
 impl Connection {
     /// Takes the next reply, in the order of the commands, and queues what may be sent because of it.
     pub(super) fn take_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        self.replies += 1;
         let answered = self
             .awaited
             .front()
@@ -20,10 +21,11 @@ impl Connection {
         let Some(what) = answered else {
             return Err(Violation::UnexpectedReply(reply));
         };
-        self.awaited.pop_front();
         if reply.is_intermediate() && !matches!(what, Answers::Data | Answers::Auth) {
             return Err(wrong(what, reply));
         }
+        self.awaited.pop_front();
+        self.last_phase = Some(what.phase());
         let event = match what {
             Answers::Greeting => {
                 self.stage = if reply.is_positive() {
