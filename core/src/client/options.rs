@@ -108,6 +108,11 @@ impl Options {
             let domain: Domain = name
                 .parse()
                 .map_err(|e| Error::invalid(format!("host {host:?}: {e}")))?;
+            if domain.is_literal() {
+                return Err(Error::invalid(format!(
+                    "host {host:?}: an address stands without a tag, as 192.0.2.1 or [2001:db8::1]"
+                )));
+            }
             domain.as_str().to_owned()
         };
         self.server = Some(ServerAddress::Host { host, port });
@@ -326,7 +331,16 @@ mod tests {
         ] {
             assert!(options.set_server(host, Some(25)).is_ok(), "{host}");
         }
-        for host in ["", "a b", "a\r\nQUIT", "a/b", "a@b", "a:25", "-a"] {
+        for host in [
+            "",
+            "a b",
+            "a\r\nQUIT",
+            "a/b",
+            "a@b",
+            "a:25",
+            "-a",
+            "[IPv6:::1]",
+        ] {
             let error = options.set_server(host, None).unwrap_err();
             assert!(error.to_string().contains("host"), "{error}");
         }

@@ -69,7 +69,18 @@ impl Options {
                 "url: a # is written %23 in a user name, password or path",
             ));
         }
+        // A password with a ? that was not encoded would be taken for options, and the error about those would show it.
+        if parsed.query().is_some_and(|query| query.contains('@')) {
+            return Err(Error::invalid(
+                "url: a ? in a user name or password is written %3F, and an @ in an option %40",
+            ));
+        }
         if parsed.scheme() == "lmtp+unix" {
+            if parsed.host_str().is_some_and(|host| !host.is_empty()) {
+                return Err(Error::invalid(
+                    "url: lmtp+unix has no host; the form is lmtp+unix:///path, with three slashes",
+                ));
+            }
             let path = decoded("path", parsed.path())?;
             options.set_unix_socket(Path::new(&path))?;
         } else {
@@ -295,11 +306,13 @@ mod tests {
             ("smtp://h/path", "behind host"),
             ("smtp://h:0", "port"),
             ("smtp://u@h", "password"),
-            ("smtp://u:p%0d%0aQUIT@h?tls=never", "tls"),
+            ("smtp://u:p%0d%0aQUIT@h", "password"),
+            ("smtp://u:p@h?tls=never", "tls"),
             ("smtp://u%0d%0a:p@h", "user name"),
             ("smtp://u:p%00@h", "password"),
             ("smtp://h%0d%0aQUIT", "host"),
             ("smtp://h?tsl=required", "tsl"),
+            ("lmtp+unix://run/lmtp", "three slashes"),
             ("smtp://h?timeout=soon", "timeout"),
             ("smtp://h?timeout=-1", "timeout"),
             ("smtp://h?timeout=0", "timeout"),
@@ -322,6 +335,15 @@ mod tests {
     fn the_password_is_in_no_error_and_no_debug_text() {
         let error = Options::from_url("smtp://user:hunter2@h:x").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
+        for url in [
+            "smtp://user:12?hunter2@h",
+            "smtp://user:12/hunter2@h",
+            "smtp://user:12#hunter2@h",
+            "smtp://user:12?tls=hunter2@h",
+        ] {
+            let error = Options::from_url(url).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
         let options = Options::from_url("smtp://user:hunter2@h").unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
     }
