@@ -16,9 +16,10 @@ install -m 644 build/lib/libmailwire.a "$root/$LIBDIR"
 ln -sf "libmailwire.so.$version" "$root/$LIBDIR/libmailwire.so.$major"
 ln -sf "libmailwire.so.$major" "$root/$LIBDIR/libmailwire.so"
 
-# The prefix is where the file lies, so that the folder may be moved.
+# The prefix is told from where the file lies, so that the folder may be moved.
+up=$(printf '%s' "$LIBDIR/pkgconfig" | sed 's:[^/][^/]*:..:g')
 cat >"$root/$LIBDIR/pkgconfig/mailwire.pc" <<EOF
-prefix=\${pcfiledir}/../..
+prefix=\${pcfiledir}/$up
 libdir=\${prefix}/$LIBDIR
 includedir=\${prefix}/include
 

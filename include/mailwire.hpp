@@ -139,8 +139,9 @@ class error : public std::runtime_error {
 };
 
 namespace detail {
-/// Gives a failure to where the caller wants it, and says whether there was none.
-inline bool tell(mailwire_status status, mailwire_error *raw, error *e, report r = {}) {
+/// Gives a failure to where the caller wants it, and says whether there was none. `raw` is a reference because the call that sets
+/// it may be an argument beside it, and arguments are evaluated in any order.
+inline bool tell(mailwire_status status, mailwire_error *const &raw, error *e, report r = {}) {
     if (status == MAILWIRE_OK) {
         if (e)
             *e = error();

@@ -1,5 +1,6 @@
 # Part of run.sh: installed to a prefix that is then moved, the library builds the examples, shared and static.
 
+command -v pkg-config >/dev/null || fail "pkg-config is missing"
 rm -rf "$out/stage" "$out/moved"
 DESTDIR="$out/stage" PREFIX=/opt/mailwire ffi/install.sh >/dev/null
 mv "$out/stage/opt/mailwire" "$out/moved"
@@ -13,6 +14,12 @@ for link in libmailwire.so "$soname"; do
     [ "$(readlink -f "$out/moved/lib/$link")" = "$out/moved/lib/libmailwire.so.$version" ] || fail "$link leads elsewhere"
 done
 [ "$(pkg-config --modversion mailwire)" = "$version" ] || fail "mailwire.pc has another version"
+
+# In a distribution's folder for libraries too.
+DESTDIR="$out/stage" PREFIX=/usr LIBDIR=lib/x86_64-linux-gnu ffi/install.sh >/dev/null
+found=$(PKG_CONFIG_PATH="$out/stage/usr/lib/x86_64-linux-gnu/pkgconfig" pkg-config --variable=includedir mailwire)
+[ -f "$found/mailwire.h" ] || fail "mailwire.pc does not find the header from another LIBDIR"
+rm -rf "$out/stage"
 
 for source in examples/c/*.c examples/cpp/*.cpp; do
     case $source in
@@ -37,5 +44,12 @@ for source in examples/c/*.c examples/cpp/*.cpp; do
         grep -q usage "$out/usage" || fail "$program does not say how it is used"
     done
 done
+
+# Beside a second static library made by rustc, each with its own copy of the standard library.
+"${RUSTC:-rustc}" --edition 2021 --crate-type staticlib -O tests/c/second.rs -o "$out/libsecond.a"
+# shellcheck disable=SC2086,SC2046
+$CC -std=c11 $strict tests/c/two_libraries.c -o "$out/two_libraries" $(pkg-config --cflags mailwire) "$out/libsecond.a" \
+    "$out/moved/lib/libmailwire.a" $(pkg-config --static --libs-only-l mailwire | sed 's/-lmailwire//')
+run two_libraries "$out/two_libraries"
 export LD_LIBRARY_PATH="$lib"
 say "install"

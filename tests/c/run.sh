@@ -28,7 +28,7 @@ fail() {
 
 under=
 if [ "${VALGRIND:-}" = 1 ]; then
-    under="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect"
+    under="valgrind --quiet --child-silent-after-fork=yes --error-exitcode=99 --leak-check=full --show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect"
 fi
 
 # run NAME PROGRAM ARGUMENT...: no test takes longer than five minutes.

@@ -77,19 +77,24 @@ static void forked(void) {
     mailwire_client *client = client_of(p.port);
     mailwire_message *message = message_of(10);
     CHECK_OK(mailwire_client_send(client, message, NULL, NULL, &err));
+    int told[2];
+    char good = 0;
+    CHECK_INT(pipe(told), 0);
     pid_t child = fork();
     if (child == 0) {
         alarm(20);
         mailwire_status status = mailwire_client_send(client, message, NULL, NULL, &err);
-        int good = status == MAILWIRE_ERR_FORKED && mailwire_error_status(err) == MAILWIRE_ERR_FORKED;
+        good = status == MAILWIRE_ERR_FORKED && mailwire_error_status(err) == MAILWIRE_ERR_FORKED;
         mailwire_error_free(err);
         mailwire_client_free(client);
         mailwire_message_free(message);
-        _exit(good ? 0 : 1);
+        _exit(write(told[1], &good, 1) != 1);
     }
-    int result = -1;
-    CHECK_INT(waitpid(child, &result, 0), child);
-    CHECK_INT(result, 0);
+    close(told[1]);
+    CHECK_INT(read(told[0], &good, 1), 1);
+    CHECK_INT(good, 1);
+    close(told[0]);
+    CHECK_INT(waitpid(child, NULL, 0), child);
     for (int i = 0; i < 3; i++)
         CHECK_OK(mailwire_client_send(client, message, NULL, NULL, &err));
     CHECK_INT(p.connections, 1);

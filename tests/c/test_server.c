@@ -306,6 +306,38 @@ static void options_are_checked(void) {
     mailwire_server_options_free(options);
 }
 
+// Clients that go away after every octet of a session, the next one beginning at once: the server goes on, and only the
+// whole sessions bring a message.
+static void clients_cut_off_at_every_octet(void) {
+    static const char session[] = "EHLO a.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n"
+                                  "Subject: x\r\n\r\n..\r\n.\r\nQUIT\r\n";
+    const size_t whole = sizeof session - 1 - 6; // The message is taken before QUIT.
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    mailwire_server *server = start(mailwire_server_options_new());
+    for (size_t cut = 0; cut < sizeof session; cut++) {
+        struct sockaddr_in address;
+        char reply[512];
+        memset(&address, 0, sizeof address);
+        address.sin_family = AF_INET;
+        address.sin_port = htons(mailwire_server_port(server, 0));
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+        CHECK(recv(fd, reply, sizeof reply, 0) > 0);
+        CHECK_INT(send(fd, session, cut, MSG_NOSIGNAL), cut);
+        if (cut >= whole) {
+            CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
+            CHECK_INT(mailwire_event_content_length(event), 17);
+            CHECK_OK(mailwire_event_accept(event, &err));
+            mailwire_event_free(event);
+        }
+        close(fd);
+    }
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, 100, &event, &err), MAILWIRE_ERR_TIMEOUT);
+    end(server);
+}
+
 static mailwire_cancel *signalled;
 
 static void on_alarm(int number) {
@@ -337,22 +369,28 @@ static void waiting(void) {
     CHECK(poll_for.revents & POLLIN);
     CHECK_OK(mailwire_server_next_event(server, NULL, 0, &event, &err));
     // A fork in the middle of it: of no use in the child, and the parent goes on.
+    int told[2];
+    char good = 0;
+    CHECK_INT(pipe(told), 0);
     pid_t child = fork();
     if (child == 0) {
         mailwire_event *other = NULL;
         alarm(20);
         signal(SIGALRM, SIG_DFL);
-        int good = mailwire_event_accept(event, NULL) == MAILWIRE_ERR_FORKED &&
-                   mailwire_server_next_event(server, NULL, 0, &other, NULL) == MAILWIRE_ERR_FORKED &&
-                   mailwire_server_shutdown(server, 0, NULL) == MAILWIRE_ERR_FORKED;
+        good = mailwire_event_accept(event, NULL) == MAILWIRE_ERR_FORKED &&
+               mailwire_server_next_event(server, NULL, 0, &other, NULL) == MAILWIRE_ERR_FORKED &&
+               mailwire_server_shutdown(server, 0, NULL) == MAILWIRE_ERR_FORKED;
         mailwire_event_free(event);
         mailwire_server_free(server);
-        _exit(good ? 0 : 1);
+        _exit(write(told[1], &good, 1) != 1);
     }
-    int result = -1;
-    while (waitpid(child, &result, 0) < 0 && errno == EINTR)
+    close(told[1]);
+    while (read(told[0], &good, 1) < 0 && errno == EINTR)
         ;
-    CHECK_INT(result, 0);
+    CHECK_INT(good, 1);
+    close(told[0]);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
     CHECK_OK(mailwire_event_accept(event, &err));
     mailwire_event_free(event);
     pthread_join(s.thread, NULL);
@@ -374,6 +412,7 @@ int main(void) {
     unanswered_is_451();
     in_pieces();
     wrong_certificate();
+    clients_cut_off_at_every_octet();
     waiting();
     return check_result();
 }

@@ -89,6 +89,10 @@ static void views() {
     mailwire::message message;
     CHECK(!message.set_sender("a@example.org\0b"sv, &e));
     CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_HAS(e.what(), "mailwire_message_set_sender: sender");
+    CHECK(!message.add_recipient("nobody", &e));
+    CHECK_HAS(e.what(), "mailwire_message_add_recipient: recipient");
+    CHECK_INT(mailwire_error_status(e.get()), e.status());
     mailwire::send_text("smtp://127.0.0.1:1", "a@b", {std::string("c@d\0e"sv)}, "s", "t", &e);
     CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
     CHECK(!mailwire::client_options("smtp://localhost\0.example"sv, &e));
