@@ -28,7 +28,9 @@ HERE = Path(__file__).resolve().parent
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--programs", type=Path, default=HERE.parent / "build" / "examples", help="the built examples")
+    arguments.add_argument(
+        "--programs", type=Path, default=HERE.parent / "build" / "examples", help="the built examples"
+    )
     programs = arguments.parse_args().programs
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mailwire-demo-") as folder:
@@ -103,7 +105,9 @@ class Demo:
     def show_arrivals(self) -> None:
         """A line for each message that arrived; "intact" only where its hash is that of what was sent."""
         print("\nWhat arrived:\n")
-        print("peer             TLS      user  sender                   recipients          size     SHA-256           ")
+        print(
+            "peer             TLS      user  sender                   recipients          size     SHA-256           "
+        )
         senders = []
         for number, line in enumerate(self.lines, 1):
             peer, version, user, sender, recipients, size = line.split(" ")
@@ -112,7 +116,9 @@ class Demo:
             state = "intact" if intact else "NOT INTACT"
             print(f"{peer:16} {version:8} {user:5} {sender:24} {recipients:19} {size:8} {digest[:16]}… {state}")
             senders.append(sender.partition("@")[0])
-            self.expect(intact and version.startswith("TLS") and user == USER, f"message {number} is not as it was sent")
+            self.expect(
+                intact and version.startswith("TLS") and user == USER, f"message {number} is not as it was sent"
+            )
         # The last one is the message whose other recipient was refused.
         self.expect(senders == ["c", "cpp", "python", "rust", "smtplib", "partial"], f"arrived from {senders}")
 
@@ -120,14 +126,20 @@ class Demo:
         """Each failure is one line that a newcomer understands."""
         print("What failure looks like:\n")
         send = self.senders()["c"]
-        self.failure("a wrong password", self.run(send, self.url(password="wrong"), "a@b.example", RECIPIENT), "password")
-        self.failure("an untrusted certificate", self.run(send, self.url(ca="stranger.pem"), "a@b.example", RECIPIENT), "trust")
+        self.failure(
+            "a wrong password", self.run(send, self.url(password="wrong"), "a@b.example", RECIPIENT), "password"
+        )
+        self.failure(
+            "an untrusted certificate", self.run(send, self.url(ca="stranger.pem"), "a@b.example", RECIPIENT), "trust"
+        )
         with socket.socket() as unused:
             # Bound and not listening: nobody else can take the port meanwhile.
             unused.bind(("127.0.0.1", 0))
             closed = self.run(send, self.url(port=unused.getsockname()[1]), "a@b.example", RECIPIENT)
             self.failure("a closed port", closed, "listen")
-        partial = self.run(send, self.url(), "partial@sender.example", RECIPIENT, "nobody@demo.example", "other@demo.example")
+        partial = self.run(
+            send, self.url(), "partial@sender.example", RECIPIENT, "nobody@demo.example", "other@demo.example"
+        )
         self.failure("one of three recipients refused", partial, "nobody@demo.example")
         for line in partial.stdout.decode().splitlines():
             print(f"      {line}")
@@ -153,7 +165,9 @@ def sample_message() -> bytes:
     message["Subject"] = "Grüße: a text and a megabyte"
     message["Date"] = datetime.datetime.now(datetime.timezone.utc)
     message.set_content("Hello.\n\n.This line begins with a dot.\nGrüße aus dem Demo.\n", cte="quoted-printable")
-    message.add_attachment(os.urandom(1024 * 1024), maintype="application", subtype="octet-stream", filename="random.bin")
+    message.add_attachment(
+        os.urandom(1024 * 1024), maintype="application", subtype="octet-stream", filename="random.bin"
+    )
     return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
 
 

@@ -1,0 +1,138 @@
+"""The README's programs, run as they stand there, with the server's name replaced by that of one on this machine."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import mailwire
+import pytest
+from conftest import ROOT, Certificates
+
+URL = "smtp://me:secret@mail.example.org"
+
+
+def programs(language: str) -> list[str]:
+    """The README's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def server(certificates: Certificates) -> Iterator[mailwire.Server]:
+    tls = mailwire.TLS.from_files(certificates.certificate, certificates.key)
+    with mailwire.Server(None, tls=tls, auth={"me": "secret"}, auth_required=True, require_tls=True) as server:
+        yield server
+
+
+def run_and_receive(command: list, server: mailwire.Server) -> str:
+    """Runs a program that sends a mail; gives the text that arrived."""
+    result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
+    assert result.returncode == 0, result.stderr
+    envelope = next(iter(server.messages(timeout=20)))
+    assert (envelope.sender, list(envelope.recipients)) == ("me@example.org", ["you@example.net"])
+    assert envelope.as_message()["Subject"] == "Hello"
+    return envelope.as_message().get_content().strip()
+
+
+def adapted(code: str, server: mailwire.Server, certificates: Certificates) -> str:
+    assert URL in code
+    return code.replace(URL, f"smtp://me:secret@localhost:{server.port}?ca={certificates.ca}")
+
+
+def test_python_sends(server: mailwire.Server, certificates: Certificates, tmp_path: Path) -> None:
+    code = adapted(programs("python")[0], server, certificates)
+    program = tmp_path / "hello.py"
+    program.write_text(code)
+    assert run_and_receive([sys.executable, program], server) == "Hello from Python."
+
+
+def test_python_receives(tmp_path: Path) -> None:
+    code = programs("python")[1]
+    assert "port=2525" in code and "serve_forever()" in code
+    code = code.replace("port=2525", "port=0").replace("    server.serve_forever()", "    use(server)")
+    sender = """
+        def use(server):
+            url = f"smtp://127.0.0.1:{server.port}"
+            mailwire.send(b"Subject: seen\\n\\nbody\\n", url, sender="a@b.example", recipients=["c@d.example"])
+    """
+    program = tmp_path / "receive.py"
+    program.write_text(textwrap.dedent(sender) + code)
+    result = subprocess.run([sys.executable, program], capture_output=True, timeout=60, check=False, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "a@b.example" in result.stdout and "c@d.example" in result.stdout and "seen" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("language", "compiler", "suffix", "said"),
+    [("c", ["cc", "-std=c99"], ".c", "Hello from C."), ("cpp", ["c++", "-std=c++17"], ".cpp", "Hello from C++.")],
+)
+def test_c_and_cpp_send(
+    language: str,
+    compiler: list[str],
+    suffix: str,
+    said: str,
+    server: mailwire.Server,
+    certificates: Certificates,
+    tmp_path: Path,
+) -> None:
+    """Built against an installed library by the command that the README gives."""
+    environment = os.environ | {"PREFIX": str(tmp_path / "installed"), "DESTDIR": ""}
+    subprocess.run([ROOT / "ffi" / "install.sh"], env=environment, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    source = tmp_path / f"hello{suffix}"
+    source.write_text(adapted(programs(language)[0], server, certificates))
+    flags = installed_flags(tmp_path / "installed")
+    warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    subprocess.run([*compiler, *warnings, source, *flags, "-o", tmp_path / "hello"], check=True, timeout=120)
+    assert run_and_receive([tmp_path / "hello"], server) == said
+
+
+def installed_flags(prefix: Path) -> list[str]:
+    """What pkg-config says; where there is none, what it would say."""
+    libraries = prefix / "lib"
+    run_path = [f"-Wl,-rpath,{libraries}"]
+    if shutil.which("pkg-config") is None:
+        return [f"-I{prefix / 'include'}", f"-L{libraries}", "-lmailwire", *run_path]
+    environment = os.environ | {"PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
+    command = ["pkg-config", "--cflags", "--libs", "mailwire"]
+    return (
+        subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.split() + run_path
+    )
+
+
+def test_rust_sends(server: mailwire.Server, certificates: Certificates, tmp_path: Path) -> None:
+    source = ROOT / "build" / "readme"
+    shutil.rmtree(source, ignore_errors=True)
+    (source / "src").mkdir(parents=True)
+    (source / "src" / "main.rs").write_text(adapted(programs("rust")[0], server, certificates))
+    # With the workspace's own profile what `make lib` has built is used again.
+    profile = re.search(r"^\[profile\.release\]\n(?:[^\[\n].*\n)*", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
+    manifest = f"""
+        [package]
+        name = "readme"
+        edition = "2024"
+
+        [dependencies]
+        mailwire = {{ path = "{ROOT / "core"}" }}
+
+        [workspace]
+    """
+    (source / "Cargo.toml").write_text(textwrap.dedent(manifest) + profile)
+    shutil.copy(ROOT / "Cargo.lock", source / "Cargo.lock")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    command = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--release",
+        "--offline",
+        "--manifest-path",
+        source / "Cargo.toml",
+        "--target-dir",
+        target,
+    ]
+    subprocess.run(command, check=True, timeout=1200, cwd=ROOT)
+    assert run_and_receive([target / "release" / "readme"], server) == "Hello from Rust."
