@@ -45,6 +45,9 @@ class Dispatcher:
         """Runs the hook that an event is for, and answers. Never raises."""
         session = None
         try:
+            if event.kind == "disconnect":
+                self._sessions.pop(event.session.id, None)
+                return
             session = self._session(event)
             getattr(self, f"_on_{event.kind}")(session, event)
         except BaseException as error:
@@ -57,14 +60,13 @@ class Dispatcher:
                 return
 
     def _session(self, event):
-        """The session's object: made at its first event, forgotten at its last."""
+        """The session's object, made at its first event."""
         info = event.session
         session = self._sessions.get(info.id)
         if session is None:
             session = Session(info)
             session.handler = self._make() if self._make else self._handler
-            if event.kind != "disconnect":
-                self._sessions[info.id] = session
+            self._sessions[info.id] = session
         session._info = info
         return session
 
@@ -101,7 +103,8 @@ class Dispatcher:
 
     def _on_auth(self, session, event):
         username, password = event.credentials
-        credentials = Credentials(username, password)
+        # Octets that are no UTF-8 equal no text that anybody could have meant.
+        credentials = Credentials(username, password.decode("utf-8", "surrogateescape"))
         hook = self._auth or session.handler.auth
 
         # Only a clear yes lets somebody in: a hook that forgets to return something must not.
@@ -162,9 +165,6 @@ class Dispatcher:
 
     def _on_expand(self, session, event):
         _answer(event, self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
-
-    def _on_disconnect(self, session, event):
-        self._sessions.pop(event.session.id, None)
 
 
 def envelope_of(event, session):

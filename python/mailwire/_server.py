@@ -13,9 +13,6 @@ from ._message import text, texts
 from ._session import Session
 from ._settings import TLS, Limits
 
-# How many events a thread takes at a time, under one hold of the interpreter.
-_BATCH = 16
-
 # The grace of servers that still run when Python ends.
 _LAST_GRACE = 1.0
 
@@ -99,7 +96,7 @@ class Server:
     def start(self):
         """Begins to listen. Gives the server itself."""
         with self._lock:
-            if self._native is not None and self._process == os.getpid():
+            if self._runs():
                 raise Misuse("the server runs already")
             self._native = _native.Server(self._options)
             self._process = os.getpid()
@@ -122,9 +119,9 @@ class Server:
         Called from a hook it returns at once, and the rest happens behind it.
         """
         with self._lock:
-            native, threads = self._native, self._threads
-            if native is None or self._process != os.getpid():
+            if not self._runs():
                 return
+            native, threads = self._native, self._threads
             self._native, self._threads = None, []
             _running.discard(self)
         if threading.current_thread() in threads:
@@ -142,7 +139,7 @@ class Server:
 
     def serve_forever(self):
         """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did."""
-        if self._native is None:
+        if not self._runs():
             self.start()
         try:
             self._ended.wait()
@@ -179,6 +176,10 @@ class Server:
         """Counters, by name."""
         return self._live().statistics()
 
+    def _runs(self):
+        """Whether it was started, in this process."""
+        return self._native is not None and self._process == os.getpid()
+
     def _live(self):
         """The running listener."""
         if self._native is None:
@@ -189,7 +190,7 @@ class Server:
 
     def __enter__(self):
         """Starts it, unless it runs."""
-        return self if self._native is not None else self.start()
+        return self if self._runs() else self.start()
 
     def __exit__(self, *_):
         """Stops it."""
@@ -202,16 +203,14 @@ class Server:
 
 def _serve(native, dispatcher):
     """One handler thread."""
-    while (events := native.serve(_BATCH)) is not None:
-        events.reverse()
-        while events:
-            # No name is kept here: an event holds the engine's memory.
-            dispatcher.handle(events.pop())
+    while (event := native.serve()) is not None:
+        dispatcher.handle(event)
+        # It holds the engine's memory, and the next one may be long in coming.
+        del event
 
 
 def _messages(native, timeout):
-    while events := native.next_event(timeout):
-        event = events.pop()
+    while (event := native.next_event(timeout)) is not None:
         envelope = envelope_of(event, Session(event.session))
         try:
             event.accept()

@@ -6,7 +6,7 @@ use mailwire::blocking::{self, EventKind};
 use mailwire::proto::{MailParameters, Recipient};
 use mailwire::server;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::body::Body;
 use crate::{error, reply};
@@ -77,11 +77,10 @@ impl Event {
 
     /// User name and password of AUTH.
     #[getter]
-    fn credentials(&self) -> Option<(String, String)> {
+    fn credentials<'py>(&self, py: Python<'py>) -> Option<(String, Bound<'py, PyBytes>)> {
         match self.lock().kind() {
             EventKind::Auth(credentials) => {
-                let password =
-                    String::from_utf8_lossy(credentials.password().expose()).into_owned();
+                let password = PyBytes::new(py, credentials.password().expose());
                 Some((credentials.username().to_owned(), password))
             }
             _ => None,

@@ -30,23 +30,29 @@ impl Server {
         Ok(Self { server })
     }
 
-    /// Up to `most` events, for a thread that serves until the end of the queue, which is None. It gets no signals.
-    fn serve(&self, py: Python<'_>, most: usize) -> PyResult<Option<Vec<Event>>> {
-        given(
-            py,
-            py.detach(|| self.server.next_events(most, None, Call::default())),
-        )
+    /// The next event, for a thread that serves until the end of the queue, which is None. It gets no signals.
+    ///
+    /// One at a time, since the next one may belong to a client that should not wait for this one's hook; as long as there
+    /// are more, the interpreter is not given back in between.
+    fn serve(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+        let mut next = self
+            .server
+            .next_event(Some(Duration::ZERO), Call::default());
+        if matches!(next, Ok(None)) {
+            next = py.detach(|| self.server.next_event(None, Call::default()));
+        }
+        given(py, next)
     }
 
-    /// The next event, or none after `timeout` seconds. None after the end of the queue. Signals are looked at.
+    /// The next event; None after `timeout` seconds without one, or at the end of the queue. Signals are looked at.
     #[pyo3(signature = (timeout))]
-    fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Vec<Event>>> {
+    fn next_event(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<Event>> {
         let timeout = timeout
             .map(|timeout| seconds(py, "timeout", timeout))
             .transpose()?;
         given(
             py,
-            released(py, |call| self.server.next_events(1, timeout, call))?,
+            released(py, |call| self.server.next_event(timeout, call))?,
         )
     }
 
@@ -91,13 +97,10 @@ impl Server {
     }
 }
 
-/// Events as Python's; the end of the queue is None.
-fn given(
-    py: Python<'_>,
-    events: Result<Vec<blocking::Event>, Error>,
-) -> PyResult<Option<Vec<Event>>> {
-    match events {
-        Ok(events) => Ok(Some(events.into_iter().map(Event::new).collect())),
+/// An event as Python's; the end of the queue is None.
+fn given(py: Python<'_>, event: Result<Option<blocking::Event>, Error>) -> PyResult<Option<Event>> {
+    match event {
+        Ok(event) => Ok(event.map(Event::new)),
         Err(error) if error.status() == Status::End => Ok(None),
         Err(error) => Err(error::to_python(py, &error, None)),
     }

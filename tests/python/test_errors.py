@@ -126,7 +126,7 @@ def test_a_lost_reply_leaves_the_result_unknown(script, message):
     error = failing(mailwire.DeliveryUnknown, message, url)
     assert isinstance(error, smtplib.SMTPServerDisconnected)
     assert error.result.unknown == ("charles@example.net",)
-    assert (error.phase, error.temporary) == ("end_of_data", True)
+    assert (error.phase, error.temporary) == ("end_of_data", False)
 
 
 def test_a_connection_lost_earlier_is_not_unknown(script, message):
@@ -135,9 +135,9 @@ def test_a_connection_lost_earlier_is_not_unknown(script, message):
 
 
 def test_a_server_that_turns_us_away(script, message):
-    error = failing(smtplib.SMTPConnectError, message, script("554 not you"))
+    error = failing(smtplib.SMTPConnectError, message, script("554 not you", None))
     assert (error.smtp_code, error.phase) == (554, "greeting")
-    failing(smtplib.SMTPHeloError, message, script("220 hi", "550 no", "550 no"))
+    failing(smtplib.SMTPHeloError, message, script("220 hi", "550 no", "550 no", None))
 
 
 def test_nonsense_is_a_protocol_error(script, message):

@@ -1,5 +1,6 @@
 """Handlers: which hooks are called with what, what their answers do, and what becomes of their exceptions."""
 
+import base64
 import logging
 import smtplib
 import threading
@@ -172,6 +173,9 @@ def test_a_class_is_made_for_each_session_and_a_function_takes_the_envelope(mess
             with connect(server) as client:
                 client.sendmail("a@example.org", "b@example.org", message)
                 client.sendmail("a@example.org", "b@example.org", message)
+        # One that says nothing needs no handler.
+        with connect(server):
+            pass
     assert [one.count for one in made] == [2, 2]
 
     envelopes = []
@@ -215,6 +219,20 @@ def test_auth_by_a_function(message):
     assert seen[0][0] == "<Credentials of 'user'>" and seen[1].session.user == "user"
 
 
+def test_a_password_that_is_no_text_is_no_other_text():
+    seen = []
+
+    def check(session, credentials):
+        seen.append(credentials.password)
+        return False
+
+    with mailwire.Server(seen.append, auth=check, allow_plaintext_auth=True) as server, connect(server) as client:
+        client.ehlo()
+        for said in ("AUTH LOGIN", base64.b64encode(b"user").decode(), base64.b64encode(b"caf\xe9").decode()):
+            client.docmd(said)
+    assert seen == ["caf\udce9"]
+
+
 def test_lmtp_answers_for_each_recipient(message, tmp_path):
     class Handler:
         def data(self, session, envelope):
@@ -246,8 +264,12 @@ def test_a_slow_hook_holds_up_nobody_else(message):
         url = f"smtp://127.0.0.1:{server.port}"
         slow = threading.Thread(target=mailwire.send, args=(message, url), kwargs={"sender": "slow@example.org"})
         slow.start()
-        for _ in range(5):
-            mailwire.send(message, url, timeout=5)
+        fast = [threading.Thread(target=mailwire.send, args=(message, url)) for _ in range(20)]
+        for thread in fast:
+            thread.start()
+        for thread in fast:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in fast)
         assert slow.is_alive()
         release.set()
         slow.join(10)

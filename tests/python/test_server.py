@@ -276,9 +276,9 @@ def test_a_server_of_the_parent_is_dead_in_a_child(message):
             with pytest.raises(mailwire.Misuse, match="fork"):
                 server.messages(timeout=1)
             server.stop()
-            own = mailwire.Server()
-            with receiving(own):
-                mailwire.send(message, f"smtp://127.0.0.1:{own.port}")
+            with receiving(server) as envelopes:
+                mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+            assert len(envelopes) == 1
             del server
             status = 0
         finally:
