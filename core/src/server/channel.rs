@@ -180,11 +180,13 @@ impl Channel {
     /// Sends what there is to send.
     pub(super) async fn flush(&mut self) -> Result<(), Ended> {
         let phase = self.phase();
-        let until = Instant::now() + self.shared.options.idle_timeout;
+        let idle = self.shared.options.idle_timeout;
         let Some(stream) = self.stream.as_mut() else {
             return Err(gone(phase));
         };
         let (machine, alarm) = (&mut self.machine, &mut self.alarm);
+        // Most writes need not wait, and no clock.
+        let mut until = None;
         let sent = poll_fn(|cx| {
             while machine.has_output() {
                 let mut slices = [IoSlice::new(&[]); 4];
@@ -199,11 +201,11 @@ impl Channel {
                     }
                     Poll::Ready(Ok(octets)) => machine.sent(octets),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return or_alarm(alarm, cx, until),
+                    Poll::Pending => return or_alarm(alarm, cx, &mut until, idle),
                 }
             }
             match Pin::new(&mut *stream).poll_flush(cx) {
-                Poll::Pending => or_alarm(alarm, cx, until),
+                Poll::Pending => or_alarm(alarm, cx, &mut until, idle),
                 ready @ Poll::Ready(_) => ready,
             }
         });
@@ -293,13 +295,10 @@ impl Channel {
         };
         let mut limit = (since + options.idle_timeout, &IDLE);
         if phase == Phase::Body
-            && let Some(seconds) = self.body_octets.checked_div(options.least_rate)
+            && let Some(left) = patience(self.body_octets, self.body_wait, options.least_rate)
+            && now + left < limit.0
         {
-            let allowed = SLOW_START.saturating_add(Duration::from_secs(seconds));
-            let left = allowed.saturating_sub(self.body_wait);
-            if now + left < limit.0 {
-                limit = (now + left, &TOO_SLOW);
-            }
+            limit = (now + left, &TOO_SLOW);
         }
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
@@ -334,6 +333,14 @@ impl Channel {
     }
 }
 
+/// How much longer a client is waited for that has sent `octets` while it was waited for in all `waited`. `None`: the rate has no
+/// limit, or the wait would be beyond all clocks.
+fn patience(octets: u64, waited: Duration, least_rate: u64) -> Option<Duration> {
+    let earned = Duration::from_secs(octets.checked_div(least_rate)?);
+    let left = SLOW_START.saturating_add(earned).saturating_sub(waited);
+    (left < Duration::from_secs(1 << 32)).then_some(left)
+}
+
 fn gone(phase: Phase) -> Ended {
     Ended::new(Status::ConnectionLost, phase, "the connection is gone")
 }
@@ -341,8 +348,10 @@ fn gone(phase: Phase) -> Ended {
 fn or_alarm(
     alarm: &mut Option<Pin<Box<Sleep>>>,
     cx: &mut Context<'_>,
-    until: Instant,
+    until: &mut Option<Instant>,
+    limit: Duration,
 ) -> Poll<std::io::Result<()>> {
+    let until = *until.get_or_insert_with(|| Instant::now() + limit);
     poll_alarm(alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
 }
 
@@ -364,4 +373,20 @@ fn poll_alarm(
         alarm.as_mut().reset(until);
     }
     Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_earns_patience_by_what_it_sends() {
+        let seconds = Duration::from_secs;
+        assert_eq!(patience(0, Duration::ZERO, 64), Some(seconds(60)));
+        assert_eq!(patience(0, seconds(59), 64), Some(seconds(1)));
+        assert_eq!(patience(0, seconds(61), 64), Some(Duration::ZERO));
+        assert_eq!(patience(6400, seconds(61), 64), Some(seconds(99)));
+        assert_eq!(patience(0, seconds(1000), 0), None);
+        assert_eq!(patience(u64::MAX, Duration::ZERO, 1), None);
+    }
 }

@@ -33,6 +33,7 @@ const NAMES: &[&str] = &[
     "handshake_timeout",
     "session_timeout",
     "least_rate",
+    "grace",
 ];
 
 impl Options {
@@ -97,6 +98,7 @@ impl Options {
             "handshake_timeout" => self.set_handshake_timeout(seconds(name, value)?)?,
             "session_timeout" => self.set_session_timeout(seconds(name, value)?)?,
             "least_rate" => self.set_least_rate(size(name, value)?),
+            "grace" => self.set_grace(seconds(name, value)?),
             _ => {
                 return Err(Error::invalid(format!(
                     "{name:?} is no option of a server; there are {}",
