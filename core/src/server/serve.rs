@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -13,7 +14,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::limits::{Admission, BodyMemory, Connections};
+use super::limits::{BodyMemory, Connections};
 use super::options::Listen;
 use super::session::Conversation;
 use super::statistics::Counters;
@@ -354,22 +355,19 @@ fn begin<H: Handler>(
     shared.counters.sessions.add(1);
     let id = shared.ids.fetch_add(1, Ordering::Relaxed);
     let info = SessionInfo::new(id, stream.peer_label(), address);
-    let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
-    sessions.spawn(converse(shared, stream, handler, info, admission));
-}
-
-async fn converse<H: Handler>(
-    shared: Arc<Shared>,
-    stream: Stream,
-    handler: Arc<H>,
-    info: SessionInfo,
-    admission: Admission,
-) {
-    let session = handler.session(&info);
-    drop(handler);
-    Conversation::new(stream, session, info, admission, shared)
-        .run()
-        .await;
+    // A handler that panics costs its own client only.
+    let Ok(session) = catch_unwind(AssertUnwindSafe(|| handler.session(&info))) else {
+        return;
+    };
+    // Boxed, and lent to what runs it: an idle session's memory is this and not much more.
+    let mut conversation = Box::new(Conversation::new(
+        stream,
+        session,
+        info,
+        admission,
+        Arc::clone(shared),
+    ));
+    sessions.spawn(async move { conversation.run().await });
 }
 
 async fn turn_away(mut stream: Stream, reason: &'static str) {

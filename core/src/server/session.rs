@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -60,7 +60,7 @@ impl<S: Session> Conversation<S> {
     }
 
     /// From the greeting to the end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let result = self.converse().await;
         self.channel.close(self.quit).await;
         if self.hooks.has(Hooks::DISCONNECT) {
@@ -70,7 +70,7 @@ impl<S: Session> Conversation<S> {
                 _ => None,
             };
             let told = async { self.session.disconnect(info, reason.as_ref()).await };
-            guarded(told).await;
+            guarded(pin!(told)).await;
         }
     }
 
@@ -93,7 +93,8 @@ impl<S: Session> Conversation<S> {
             self.channel.input = input;
             match next {
                 Next::Go => {}
-                Next::Message => self.message().await?,
+                // Boxed, as it is large and short: a session that waits is not to hold room for it.
+                Next::Message => Box::pin(self.message()).await?,
                 Next::EndOfData(size) => self.end_of_data(size, None),
                 Next::Need(Need::Answer) if !self.batch.is_empty() => self.ask_recipients().await,
                 Next::Need(Need::Answer) => {
@@ -114,13 +115,18 @@ impl<S: Session> Conversation<S> {
         }
         let (session, info) = (&mut self.session, &self.channel.info);
         let answer = match event {
-            Event::Connect => ask(async { session.connect(info).await }).await,
-            Event::Hello { name, .. } => ask(async { session.hello(info, name).await }).await,
+            Event::Connect => ask(pin!(async { session.connect(info).await })).await,
+            Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
             Event::Auth { credentials } => self.judge(credentials).await,
             Event::Mail {
                 reverse_path,
                 parameters,
-            } => ask(async { session.mail(info, &reverse_path, &parameters).await }).await,
+            } => {
+                ask(pin!(async {
+                    session.mail(info, &reverse_path, &parameters).await
+                }))
+                .await
+            }
             Event::Rcpt { path, parameters } => {
                 self.batch
                     .push(Recipient::new(path).with_parameters(parameters));
@@ -128,20 +134,20 @@ impl<S: Session> Conversation<S> {
             }
             Event::Data => return Next::Message,
             Event::EndOfData { size } => return Next::EndOfData(size),
-            Event::Verify(name) => ask(async { session.verify(info, name).await }).await,
-            Event::Expand(name) => ask(async { session.expand(info, name).await }).await,
-            Event::Help(topic) => ask(async { session.help(info, topic).await }).await,
+            Event::Verify(name) => ask(pin!(async { session.verify(info, name).await })).await,
+            Event::Expand(name) => ask(pin!(async { session.expand(info, name).await })).await,
+            Event::Help(topic) => ask(pin!(async { session.help(info, topic).await })).await,
             Event::Unknown { verb, argument } => {
-                ask(async { session.unknown(info, verb, argument).await }).await
+                ask(pin!(async { session.unknown(info, verb, argument).await })).await
             }
             Event::Reset => {
-                guarded(async { session.reset(info).await }).await;
+                guarded(pin!(async { session.reset(info).await })).await;
                 return Next::Go;
             }
             Event::Quit => {
                 self.quit = true;
                 if self.hooks.has(Hooks::QUIT) {
-                    guarded(async { session.quit(info).await }).await;
+                    guarded(pin!(async { session.quit(info).await })).await;
                 }
                 return Next::Go;
             }
@@ -164,7 +170,7 @@ impl<S: Session> Conversation<S> {
         let user = credentials.username().to_owned();
         let answer = if self.hooks.has(Hooks::AUTH) && !users.knows(&user) {
             let (session, info) = (&mut self.session, &self.channel.info);
-            guarded(async { session.auth(info, credentials).await })
+            guarded(pin!(async { session.auth(info, credentials).await }))
                 .await
                 .unwrap_or(Answer::Reply(AUTH_FAULT))
         } else if users.accept(&credentials) {
@@ -191,7 +197,7 @@ impl<S: Session> Conversation<S> {
         own.retain(|_| place.next() == Some(&true));
         let answers = if self.hooks.has(Hooks::RCPT) && !own.is_empty() {
             let (session, info) = (&mut self.session, &self.channel.info);
-            ask_all(async { session.recipients(info, &own).await }).await
+            ask_all(pin!(async { session.recipients(info, &own).await })).await
         } else {
             Answers::accept()
         };
@@ -229,7 +235,10 @@ impl<S: Session> Conversation<S> {
             stage: Stage::Offered,
         };
         let session = &mut self.session;
-        let answers = ask_all(async { session.message(&info, envelope, &mut body).await }).await;
+        let answers = ask_all(pin!(async {
+            session.message(&info, envelope, &mut body).await
+        }))
+        .await;
         match body.stage {
             Stage::Offered => {
                 if let Some(reply) = answers.refusal_of_all().cloned() {
@@ -296,23 +305,23 @@ fn is_positive(answer: &Answer) -> bool {
     }
 }
 
-async fn ask(hook: impl Future<Output = Answer>) -> Answer {
+/// The answer of a hook; 451 from one that panics.
+async fn ask(hook: Pin<&mut impl Future<Output = Answer>>) -> Answer {
     guarded(hook).await.unwrap_or(Answer::Reply(LOCAL_ERROR))
 }
 
-async fn ask_all(hook: impl Future<Output = Answers>) -> Answers {
+async fn ask_all(hook: Pin<&mut impl Future<Output = Answers>>) -> Answers {
     guarded(hook).await.unwrap_or_else(|| LOCAL_ERROR.into())
 }
 
-/// Runs a hook. One that panics is over, and nothing else is.
-async fn guarded<T>(hook: impl Future<Output = T>) -> Option<T> {
-    let mut hook = pin!(hook);
+/// Runs a hook. One that panics is over, and nothing else is. It is lent, since a future that were handed from one function to the
+/// next would have its room in each of them.
+fn guarded<T>(mut hook: Pin<&mut impl Future<Output = T>>) -> impl Future<Output = Option<T>> {
     poll_fn(
-        |cx| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(cx))) {
+        move |cx| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(cx))) {
             Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
             Ok(Poll::Pending) => Poll::Pending,
             Err(_) => Poll::Ready(None),
         },
     )
-    .await
 }

@@ -58,17 +58,27 @@ impl QueueSession {
             .send(Event::informing(kind, info.clone(), self.guard));
     }
 
-    async fn ask(&self, info: &SessionInfo, kind: EventKind) -> Answer {
-        self.ask_all(info, kind, 1).await.at(0)
+    fn ask(&self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
+        let answers = self.ask_all(info, kind, 1);
+        async move { answers.await.at(0) }
     }
 
-    async fn ask_all(&self, info: &SessionInfo, kind: EventKind, owed: usize) -> Answers {
+    /// The event is on its way when this returns; what is left to the future is to wait, so that a session which waits is small.
+    fn ask_all(
+        &self,
+        info: &SessionInfo,
+        kind: EventKind,
+        owed: usize,
+    ) -> impl Future<Output = Answers> + use<> {
         let post = Arc::clone(&self.post);
         let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post);
         self.post.send(event);
-        match timeout(self.answer_timeout, answers).await {
-            Ok(Ok(answers)) => answers,
-            Ok(Err(_)) | Err(_) => LOCAL_ERROR.into(),
+        let answers = timeout(self.answer_timeout, answers);
+        async move {
+            match answers.await {
+                Ok(Ok(answers)) => answers,
+                Ok(Err(_)) | Err(_) => LOCAL_ERROR.into(),
+            }
         }
     }
 
@@ -118,36 +128,45 @@ impl QueueSession {
     }
 }
 
+// Not `async`: an event is then made and sent before there is a future that would have to hold it.
 impl Session for QueueSession {
-    async fn connect(&mut self, info: &SessionInfo) -> Answer {
-        self.ask(info, EventKind::Connect).await
+    fn connect(&mut self, info: &SessionInfo) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Connect)
     }
 
-    async fn hello(&mut self, info: &SessionInfo, name: &str) -> Answer {
+    fn hello(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
         let name = name.to_owned();
-        self.ask(info, EventKind::Hello { name }).await
+        self.ask(info, EventKind::Hello { name })
     }
 
-    async fn auth(&mut self, info: &SessionInfo, credentials: Credentials) -> Answer {
-        self.ask(info, EventKind::Auth(credentials)).await
+    fn auth(
+        &mut self,
+        info: &SessionInfo,
+        credentials: Credentials,
+    ) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Auth(credentials))
     }
 
-    async fn mail(
+    fn mail(
         &mut self,
         info: &SessionInfo,
         reverse_path: &ReversePath,
         parameters: &MailParameters,
-    ) -> Answer {
+    ) -> impl Future<Output = Answer> + Send {
         let kind = EventKind::Mail {
             reverse_path: reverse_path.clone(),
             parameters: parameters.clone(),
         };
-        self.ask(info, kind).await
+        self.ask(info, kind)
     }
 
-    async fn recipients(&mut self, info: &SessionInfo, recipients: &[Recipient]) -> Answers {
+    fn recipients(
+        &mut self,
+        info: &SessionInfo,
+        recipients: &[Recipient],
+    ) -> impl Future<Output = Answers> + Send {
         let kind = EventKind::Recipients(recipients.to_vec());
-        self.ask_all(info, kind, recipients.len()).await
+        self.ask_all(info, kind, recipients.len())
     }
 
     async fn message(
@@ -175,24 +194,29 @@ impl Session for QueueSession {
         self.tell(info, EventKind::Reset);
     }
 
-    async fn verify(&mut self, info: &SessionInfo, name: &str) -> Answer {
-        self.ask(info, EventKind::Verify(name.to_owned())).await
+    fn verify(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Verify(name.to_owned()))
     }
 
-    async fn expand(&mut self, info: &SessionInfo, name: &str) -> Answer {
-        self.ask(info, EventKind::Expand(name.to_owned())).await
+    fn expand(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Expand(name.to_owned()))
     }
 
-    async fn help(&mut self, info: &SessionInfo, topic: &str) -> Answer {
-        self.ask(info, EventKind::Help(topic.to_owned())).await
+    fn help(&mut self, info: &SessionInfo, topic: &str) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Help(topic.to_owned()))
     }
 
-    async fn unknown(&mut self, info: &SessionInfo, verb: &str, argument: &str) -> Answer {
+    fn unknown(
+        &mut self,
+        info: &SessionInfo,
+        verb: &str,
+        argument: &str,
+    ) -> impl Future<Output = Answer> + Send {
         let kind = EventKind::Unknown {
             verb: verb.to_owned(),
             argument: argument.to_owned(),
         };
-        self.ask(info, kind).await
+        self.ask(info, kind)
     }
 
     async fn quit(&mut self, info: &SessionInfo) {
