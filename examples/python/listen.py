@@ -51,7 +51,9 @@ def main(address, cert, key, user, password, count=0, directory=None):
 
 
 if __name__ == "__main__":
+    if not 6 <= len(sys.argv) <= 8:
+        sys.exit("usage: listen.py ADDRESS CERT KEY USER PASSWORD [COUNT [DIRECTORY]]")
     try:
         main(*sys.argv[1:])
-    except (TypeError, mailwire.Error) as error:
+    except (ValueError, mailwire.Error) as error:
         sys.exit(f"listen.py: {error}")

@@ -14,7 +14,9 @@ def main(url, sender, *recipients):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit("usage: send.py URL SENDER RECIPIENT... < message")
     try:
         main(*sys.argv[1:])
-    except (TypeError, mailwire.Error) as error:
+    except mailwire.Error as error:
         sys.exit(f"send.py: {error}")

@@ -30,9 +30,12 @@ def server(certificates: Certificates) -> Iterator[mailwire.Server]:
 
 def run_and_receive(command: list, server: mailwire.Server) -> str:
     """Runs a program that sends a mail; gives the text that arrived."""
-    result = subprocess.run(command, capture_output=True, timeout=60, check=False, text=True)
-    assert result.returncode == 0, result.stderr
-    envelope = next(iter(server.messages(timeout=20)))
+    # The sender is told 250 when the message is taken here, so it has to run meanwhile.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        envelope = next(iter(server.messages(timeout=20)), None)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert envelope is not None
     assert (envelope.sender, list(envelope.recipients)) == ("me@example.org", ["you@example.net"])
     assert envelope.as_message()["Subject"] == "Hello"
     return envelope.as_message().get_content().strip()
