@@ -21,8 +21,8 @@ impl Connection {
     /// The same within a deadline that began earlier.
     pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
         options.check()?;
-        let (stream, host, peer) = match &options.server {
-            Some(ServerAddress::Host { host, port }) => {
+        let (stream, host, peer) = match options.server()? {
+            ServerAddress::Host { host, port } => {
                 let port = port.unwrap_or_else(|| options.default_port());
                 let opening =
                     net::connect(host, port, options.source_address, options.connect_timeout);
@@ -40,8 +40,7 @@ impl Connection {
                 };
                 (stream, host.as_str(), peer)
             }
-            None => return Err(Error::invalid("no server was set")),
-            Some(ServerAddress::Unix(path)) => {
+            ServerAddress::Unix(path) => {
                 let opening = net::connect_unix(path, options.connect_timeout);
                 let stream = net::limit(
                     Phase::Connect,
@@ -190,6 +189,15 @@ impl Connection {
             }
             step => return Err(self.out_of_order(Phase::StartTls, &step)),
         }
+        // Checked before the handshake as well as by the machine behind it: what was sent in clear is not to be read as TLS.
+        if !self.leftover().is_empty() {
+            let error = crate::proto::Violation::BytesBehindStartTls;
+            return Err(self.fail(
+                Error::new(Status::Protocol, error.to_string())
+                    .at(Phase::StartTls)
+                    .with_source(error),
+            ));
+        }
         let Self {
             mut machine,
             stream,
@@ -197,19 +205,7 @@ impl Connection {
             peer,
             deadline,
             ..
-        } = {
-            // Checked before the handshake as well as by the machine behind it: what was sent in clear is not to be read as TLS.
-            if self.leftover().is_empty() {
-                self
-            } else {
-                let error = crate::proto::Violation::BytesBehindStartTls;
-                return Err(self.fail(
-                    Error::new(Status::Protocol, error.to_string())
-                        .at(Phase::StartTls)
-                        .with_source(error),
-                ));
-            }
-        };
+        } = self;
         let (stream, info) = secure(stream, host, &options, tls::Start::StartTls, deadline)
             .await
             .map_err(|e| e.with_peer(peer.clone()))?;

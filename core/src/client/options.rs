@@ -250,12 +250,17 @@ impl Options {
 
     /// What can only be checked of all options together: there is a server, and no password in clear.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if self.server.is_none() {
-            return Err(Error::invalid(
-                "no server was set: give its host name, or a URL such as smtp://mail.example.org",
-            ));
-        }
+        self.server()?;
         self.check_plaintext_auth()
+    }
+
+    /// The server, which has to be set before anything can be sent.
+    pub(super) fn server(&self) -> Result<&ServerAddress, Error> {
+        self.server.as_ref().ok_or_else(|| {
+            Error::invalid(
+                "no server was set: give its host name, or a URL such as smtp://mail.example.org",
+            )
+        })
     }
 
     /// The TLS policy, with `Auto` decided.
