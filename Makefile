@@ -27,7 +27,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench docs audit format clean need need-python $(CHECKS) $(TESTS) \
+.PHONY: all help demo test check lib examples wheel install bench bench-codecs docs audit format clean need need-python $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -72,6 +72,9 @@ install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/u
 
 bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software
 	$(VENV)/python tests/bench/run.py
+
+bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if a codec is too slow
+	$(CARGO) bench --locked -p mailwire --no-default-features --bench speed
 
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire

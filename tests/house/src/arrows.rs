@@ -65,7 +65,14 @@ pub const ROOMS: &[Room] = &[
     Room {
         name: "proto",
         may: &["error", "outcome", "sasl"],
-        dependencies: Some(&["base64", "idna", "memchr", "thiserror", "zeroize"]),
+        dependencies: Some(&[
+            "base64",
+            "idna",
+            "memchr",
+            "multiversion",
+            "thiserror",
+            "zeroize",
+        ]),
     },
     Room {
         name: "message",

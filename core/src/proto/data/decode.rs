@@ -2,7 +2,7 @@
 
 use memchr::memmem;
 
-use super::{CR, LF, bare_line_end, first_pair, leading_dot};
+use super::{CR, LF, first_notable};
 
 /// Reads the message text behind a 354 reply, from chunks cut anywhere.
 ///
@@ -144,8 +144,7 @@ impl Decoder {
     fn line_before_dot(&mut self, text: &[u8]) -> usize {
         let mut clean = 0;
         if !self.bare {
-            let wanted = |here, next| bare_line_end(here, next) | leading_dot(here, next);
-            match first_pair(text, wanted) {
+            match first_notable(text) {
                 None => return text.len(),
                 // With no bare LF so far, this one has its CR.
                 Some(at) if text[at] == LF && text[at + 1] == b'.' => return at + 1,

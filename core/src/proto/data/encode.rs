@@ -1,6 +1,6 @@
 //! The client's side of DATA: stuffing dots, and letting no bare CR or LF out.
 
-use super::{CR, LF, bare_line_end, first_pair, leading_dot};
+use super::{CR, LF, first_notable};
 
 const CRLF: &[u8] = b"\r\n";
 
@@ -159,8 +159,7 @@ impl Encoder {
 /// What can be sent as it is, of a text that does not begin with a bare CR or LF, a CR at its end, or a dot to be doubled: up
 /// to the next of these.
 fn clean_run(text: &[u8]) -> &[u8] {
-    let wanted = |here, next| bare_line_end(here, next) | leading_dot(here, next);
-    match first_pair(text, wanted) {
+    match first_notable(text) {
         Some(at) if text[at] == CR => &text[..at],
         Some(at) => &text[..=at],
         None => text.strip_suffix(b"\r").unwrap_or(text),
