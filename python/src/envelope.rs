@@ -2,8 +2,7 @@
 
 use mailwire::message::headers;
 use mailwire::proto::{
-    BodyType, Envelope, ForwardPath, MailParameters, Parameter, RcptParameters, Recipient,
-    ReversePath,
+    Envelope, ForwardPath, InvalidParameter, MailParameters, RcptParameters, Recipient, ReversePath,
 };
 use pyo3::prelude::*;
 
@@ -51,47 +50,34 @@ pub(crate) fn from_python(
 /// The parameters of MAIL from words such as `BODY=8BITMIME`.
 fn mail_parameters(py: Python<'_>, options: &[String]) -> PyResult<MailParameters> {
     let mut parameters = MailParameters::default();
-    for parameter in options
-        .iter()
-        .map(|option| parameter(py, "mail_options", option))
-    {
-        let parameter = parameter?;
-        let value = parameter.value().unwrap_or_default();
-        if parameter.keyword().eq_ignore_ascii_case("SIZE") {
-            let size = value
-                .parse()
-                .map_err(|_| invalid(py, format!("mail_options: {value:?} is no size")))?;
-            parameters.size = Some(size);
-        } else if parameter.keyword().eq_ignore_ascii_case("BODY") {
-            let body = [BodyType::SevenBit, BodyType::EightBitMime]
-                .into_iter()
-                .find(|body| value.eq_ignore_ascii_case(body.name()));
-            let unknown = || {
-                invalid(
-                    py,
-                    format!("mail_options: BODY is 7BIT or 8BITMIME, not {value:?}"),
-                )
-            };
-            parameters.body = Some(body.ok_or_else(unknown)?);
-        } else {
-            parameters.others.push(parameter);
-        }
-    }
+    each(py, "mail_options", options, |keyword, value| {
+        parameters.set(keyword, value)
+    })?;
     Ok(parameters)
 }
 
 fn rcpt_parameters(py: Python<'_>, options: &[String]) -> PyResult<RcptParameters> {
-    let others = options
-        .iter()
-        .map(|option| parameter(py, "rcpt_options", option))
-        .collect::<PyResult<_>>()?;
-    Ok(RcptParameters { others })
+    let mut parameters = RcptParameters::default();
+    each(py, "rcpt_options", options, |keyword, value| {
+        parameters.set(keyword, value)
+    })?;
+    Ok(parameters)
 }
 
-fn parameter(py: Python<'_>, argument: &str, option: &str) -> PyResult<Parameter> {
-    let (keyword, value) = option
-        .split_once('=')
-        .map_or((option, None), |(keyword, value)| (keyword, Some(value)));
-    Parameter::new(keyword, value)
-        .map_err(|error| invalid(py, format!("{argument}: {option:?}: {error}")))
+fn each(
+    py: Python<'_>,
+    argument: &str,
+    options: &[String],
+    mut set: impl FnMut(&str, Option<&str>) -> Result<(), InvalidParameter>,
+) -> PyResult<()> {
+    for option in options {
+        let (keyword, value) = option
+            .split_once('=')
+            .map_or((option.as_str(), None), |(keyword, value)| {
+                (keyword, Some(value))
+            });
+        set(keyword, value)
+            .map_err(|error| invalid(py, format!("{argument}: {option:?}: {error}")))?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailwire::blocking::{self, EventKind};
-use mailwire::proto::{MailParameters, Recipient};
+use mailwire::proto::{MailParameters, Parameter, Recipient};
 use mailwire::server;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -216,23 +216,18 @@ impl SessionInfo {
 }
 
 fn one<'py>(py: Python<'py>, recipient: &Recipient) -> PyResult<(String, Bound<'py, PyDict>)> {
-    let options = PyDict::new(py);
-    for parameter in &recipient.parameters().others {
-        options.set_item(parameter.keyword().to_ascii_uppercase(), parameter.value())?;
-    }
+    let options = options(py, &recipient.parameters().to_parameters())?;
     Ok((recipient.path().to_string(), options))
 }
 
 /// The options of MAIL, by keyword in capitals.
 fn mail_options<'py>(py: Python<'py>, parameters: &MailParameters) -> PyResult<Bound<'py, PyDict>> {
+    options(py, &parameters.to_parameters())
+}
+
+fn options<'py>(py: Python<'py>, parameters: &[Parameter]) -> PyResult<Bound<'py, PyDict>> {
     let options = PyDict::new(py);
-    if let Some(size) = parameters.size {
-        options.set_item("SIZE", size.to_string())?;
-    }
-    if let Some(body) = parameters.body {
-        options.set_item("BODY", body.name())?;
-    }
-    for parameter in &parameters.others {
+    for parameter in parameters {
         options.set_item(parameter.keyword().to_ascii_uppercase(), parameter.value())?;
     }
     Ok(options)

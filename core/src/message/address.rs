@@ -236,8 +236,13 @@ fn mailbox(words: &[Word<'_>]) -> Result<Mailbox, String> {
             Token::Special(_) => return Err("in <> stands one address and nothing else".to_owned()),
         }
     }
-    text.parse()
-        .map_err(|error| format!("{text:?}: {error} (a name with a comma goes in quotes)"))
+    let mailbox: Mailbox = text
+        .parse()
+        .map_err(|error| format!("{text:?}: {error} (a name with a comma goes in quotes)"))?;
+    // A header is ASCII unless the message is one for SMTPUTF8 (RFC 6532), which none that is built here is.
+    mailbox
+        .to_ascii()
+        .ok_or_else(|| format!("{text:?}: letters outside ASCII before the @ need SMTPUTF8"))
 }
 
 /// The words before `<` as a name, quoting undone and encoded words read (RFC 2047 section 5).

@@ -1,8 +1,10 @@
 //! Commands as a server reads them (RFC 5321 section 4.1.1): a line becomes a [`Command`], or the reason for a refusal.
 
 use super::address::split_path;
+use super::chunk::Chunk;
 use super::{
-    ForwardPath, InvalidAddress, InvalidParameter, MailParameters, RcptParameters, ReversePath,
+    ClientAttributes, ForwardPath, InvalidAddress, InvalidAttributes, InvalidParameter,
+    MailParameters, RcptParameters, ReversePath,
 };
 
 /// A command that was understood. It borrows the line.
@@ -21,6 +23,8 @@ pub enum Command<'a> {
     Rcpt(ForwardPath, RcptParameters),
     /// DATA.
     Data,
+    /// BDAT (RFC 3030), behind which the chunk follows.
+    Bdat(Chunk),
     /// RSET.
     Rset,
     /// NOOP; its argument has no meaning.
@@ -37,6 +41,10 @@ pub enum Command<'a> {
     StartTls,
     /// AUTH (RFC 4954) with the mechanism's name, and the initial response in base64.
     Auth(&'a str, Option<&'a str>),
+    /// ETRN (RFC 1985) with the node whose queue is to be started, its option `@` or `#` in front.
+    Etrn(&'a str),
+    /// XCLIENT with what it says about the client.
+    Xclient(Box<ClientAttributes>),
     /// TURN, SEND, SOML and SAML: known and never carried out (RFC 5321 appendix F).
     Obsolete(&'a str),
     /// A verb that is not known, with the whole line behind it.
@@ -59,19 +67,25 @@ pub enum CommandError {
     /// The parameters are not valid.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// A reverse-path outside ASCII without SMTPUTF8.
-    #[error("a reverse-path outside ASCII")]
-    ReversePathNotAscii,
-    /// A forward-path outside ASCII without SMTPUTF8.
-    #[error("a forward-path outside ASCII")]
-    ForwardPathNotAscii,
+    /// A reverse-path outside ASCII that is no UTF-8 either.
+    #[error("the reverse-path is not UTF-8")]
+    ReversePathNotUtf8,
+    /// A forward-path outside ASCII that is no UTF-8 either.
+    #[error("the forward-path is not UTF-8")]
+    ForwardPathNotUtf8,
+    /// The size of a chunk is none: nobody knows where the next command begins.
+    #[error("the form is BDAT size [LAST]")]
+    Chunk,
+    /// The arguments of XCLIENT are not valid.
+    #[error(transparent)]
+    Attributes(#[from] InvalidAttributes),
 }
 
 impl<'a> Command<'a> {
     /// Parses a line without its CRLF.
     pub fn parse(line: &'a [u8]) -> Result<Self, CommandError> {
         if memchr::memchr3(0, b'\r', b'\n', line).is_some() {
-            return Err(CommandError::NotACommand);
+            return Err(not_a_line(line));
         }
         // RFC 5321 section 4.1.1: white space before the CRLF is tolerated.
         let line = line.trim_ascii_end();
@@ -100,24 +114,14 @@ impl<'a> Command<'a> {
         };
         if is("MAIL") {
             let (path, rest) = path_of(argument, "FROM:", "the form is MAIL FROM:<address>")?;
-            let path = path.parse().map_err(|e| match e {
-                InvalidAddress::NotAscii => CommandError::ReversePathNotAscii,
-                other => other.into(),
-            })?;
-            Ok(Self::Mail(
-                ascii_only(path, CommandError::ReversePathNotAscii, argument)?,
-                MailParameters::parse(rest)?,
-            ))
+            Ok(Self::Mail(path.parse()?, MailParameters::parse(rest)?))
         } else if is("RCPT") {
             let (path, rest) = path_of(argument, "TO:", "the form is RCPT TO:<address>")?;
-            let path = path.parse().map_err(|e| match e {
-                InvalidAddress::NotAscii => CommandError::ForwardPathNotAscii,
-                other => other.into(),
-            })?;
-            Ok(Self::Rcpt(
-                ascii_only(path, CommandError::ForwardPathNotAscii, argument)?,
-                RcptParameters::parse(rest)?,
-            ))
+            Ok(Self::Rcpt(path.parse()?, RcptParameters::parse(rest)?))
+        } else if is("BDAT") {
+            Chunk::parse(trimmed)
+                .map(Self::Bdat)
+                .ok_or(CommandError::Chunk)
         } else if is("DATA") {
             alone(Self::Data)
         } else if is("RSET") {
@@ -142,6 +146,10 @@ impl<'a> Command<'a> {
             text(trimmed).map(Self::Expn)
         } else if is("HELP") {
             Ok(Self::Help(trimmed))
+        } else if is("ETRN") {
+            node(trimmed).map(Self::Etrn)
+        } else if is("XCLIENT") {
+            Ok(Self::Xclient(Box::new(ClientAttributes::parse(trimmed)?)))
         } else if is("TURN") || is("SEND") || is("SOML") || is("SAML") {
             Ok(Self::Obsolete(verb))
         } else {
@@ -150,23 +158,24 @@ impl<'a> Command<'a> {
     }
 }
 
-/// An address outside ASCII is refused by its own code; elsewhere such octets are just no command.
-fn not_utf8(verb: &[u8]) -> CommandError {
-    if verb.eq_ignore_ascii_case(b"MAIL") {
-        CommandError::ReversePathNotAscii
-    } else if verb.eq_ignore_ascii_case(b"RCPT") {
-        CommandError::ForwardPathNotAscii
-    } else {
-        CommandError::NotACommand
+/// A line that has what no line may have. Where it announced a chunk, nobody knows how long that is.
+fn not_a_line(line: &[u8]) -> CommandError {
+    match line.get(..4) {
+        Some(verb) if verb.eq_ignore_ascii_case(b"BDAT") => CommandError::Chunk,
+        _ => CommandError::NotACommand,
     }
 }
 
-/// Without SMTPUTF8 nothing outside ASCII is taken, not even a domain that could be turned into A-labels.
-fn ascii_only<T>(path: T, error: CommandError, argument: &str) -> Result<T, CommandError> {
-    if argument.is_ascii() {
-        Ok(path)
+/// An address that is no UTF-8 is refused by its own code; elsewhere such octets are just no command.
+fn not_utf8(verb: &[u8]) -> CommandError {
+    if verb.eq_ignore_ascii_case(b"MAIL") {
+        CommandError::ReversePathNotUtf8
+    } else if verb.eq_ignore_ascii_case(b"RCPT") {
+        CommandError::ForwardPathNotUtf8
+    } else if verb.eq_ignore_ascii_case(b"BDAT") {
+        CommandError::Chunk
     } else {
-        Err(error)
+        CommandError::NotACommand
     }
 }
 
@@ -218,6 +227,30 @@ fn text(argument: &str) -> Result<&str, CommandError> {
         Err(CommandError::NotACommand)
     } else {
         Ok(argument)
+    }
+}
+
+/// `[@ or #]node` (RFC 1985 section 5). What names a queue reaches databases and shells, so it has letters that are harmless
+/// there.
+fn node(argument: &str) -> Result<&str, CommandError> {
+    let fits = match argument.strip_prefix('#') {
+        Some(queue) => {
+            !queue.is_empty()
+                && queue.len() <= super::limits::DOMAIN
+                && queue
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        }
+        None => argument
+            .strip_prefix('@')
+            .unwrap_or(argument)
+            .parse::<super::Domain>()
+            .is_ok_and(|domain| domain.as_str().is_ascii()),
+    };
+    if fits {
+        Ok(argument)
+    } else {
+        Err(CommandError::Argument("the form is ETRN [@ or #]node"))
     }
 }
 
@@ -273,7 +306,7 @@ mod tests {
         ));
         assert!(matches!(
             parse("RCPT TO:<PostMaster>"),
-            Ok(Command::Rcpt(ForwardPath::Postmaster, _))
+            Ok(Command::Rcpt(ForwardPath::Postmaster(_), _))
         ));
         assert!(matches!(
             parse("RCPT TO:<@x,@y:a@b>"),
@@ -329,18 +362,60 @@ mod tests {
     }
 
     #[test]
-    fn addresses_outside_ascii_are_refused_by_their_own_code() {
-        assert_eq!(
-            Command::parse(b"MAIL FROM:<\xc3\xa9@b>"),
-            Err(CommandError::ReversePathNotAscii)
-        );
-        assert_eq!(
-            Command::parse(b"MAIL FROM:<\xff@b>"),
-            Err(CommandError::ReversePathNotAscii)
-        );
-        assert_eq!(
+    fn addresses_outside_ascii_are_parsed_and_what_is_no_utf8_is_refused_by_its_own_code() {
+        let Ok(Command::Mail(path, _)) = parse("MAIL FROM:<\u{e9}@b>") else {
+            panic!()
+        };
+        assert!(!path.is_ascii());
+        assert!(matches!(
             parse("RCPT TO:<a@bücher.example>"),
-            Err(CommandError::ForwardPathNotAscii)
-        );
+            Ok(Command::Rcpt(..))
+        ));
+        // Overlong forms and surrogates are no UTF-8.
+        for octets in [&b"\xff"[..], b"\xc0\xaf", b"\xed\xa0\x80"] {
+            let line = |verb: &[u8]| [verb, octets, b"@b>"].concat();
+            assert_eq!(
+                Command::parse(&line(b"MAIL FROM:<")),
+                Err(CommandError::ReversePathNotUtf8)
+            );
+            assert_eq!(
+                Command::parse(&line(b"RCPT TO:<")),
+                Err(CommandError::ForwardPathNotUtf8)
+            );
+        }
+    }
+
+    #[test]
+    fn s276_a_bad_size_is_an_error_of_its_own() {
+        let chunk = |size, last| Ok(Command::Bdat(Chunk::new(size, last).unwrap()));
+        assert_eq!(parse("bdat 5"), chunk(5, false));
+        assert_eq!(parse("BDAT 0 last "), chunk(0, true));
+        for line in ["BDAT", "BDAT x", "BDAT 5 LAST x", "BDAT \u{e9}"] {
+            assert_eq!(parse(line), Err(CommandError::Chunk), "{line}");
+        }
+        assert_eq!(Command::parse(b"BDAT 5 \xff"), Err(CommandError::Chunk));
+        assert_eq!(parse("BDAT 5\0"), Err(CommandError::Chunk));
+    }
+
+    #[test]
+    fn s357_s358_etrn_names_a_node_or_a_queue() {
+        for node in ["example.org", "@example.org", "#queue-1_a.b"] {
+            assert_eq!(parse(&format!("ETRN {node}")), Ok(Command::Etrn(node)));
+        }
+        for line in [
+            "ETRN",
+            "ETRN @",
+            "ETRN #",
+            "ETRN #' OR 1=1",
+            "ETRN #a'b",
+            "ETRN a b",
+            "ETRN \u{fc}.example",
+            "ETRN $(x)",
+        ] {
+            assert!(
+                matches!(parse(line), Err(CommandError::Argument(_))),
+                "{line}"
+            );
+        }
     }
 }

@@ -50,6 +50,19 @@ fn first_notable(octets: &[u8]) -> Option<usize> {
     Some(start + within)
 }
 
+/// Index of the first octet that, with the one behind it, shows a CR without its LF or an LF without its CR: for messages whose
+/// dots mean nothing.
+pub(super) fn first_bare_line_end(octets: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    loop {
+        let at = start + first_notable(octets.get(start..)?)?;
+        if (octets[at] == CR) ^ (octets[at + 1] == LF) {
+            return Some(at);
+        }
+        start = at + 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -57,6 +57,25 @@ impl Envelope {
         self
     }
 
+    /// Whether all of it is ASCII. What is not needs SMTPUTF8 (RFC 6531), unless [`to_ascii`](Self::to_ascii) finds a way around.
+    pub fn is_ascii(&self) -> bool {
+        self.reverse_path.is_ascii() && self.recipients.iter().all(Recipient::is_ascii)
+    }
+
+    /// The same envelope in ASCII, with domains in A-labels, for a server without SMTPUTF8. `None` if a local part is not ASCII.
+    /// Its SMTPUTF8 parameter stays as it is: the message may need that even so.
+    pub fn to_ascii(&self) -> Option<Self> {
+        Some(Self {
+            reverse_path: self.reverse_path.to_ascii()?,
+            parameters: self.parameters.clone(),
+            recipients: self
+                .recipients
+                .iter()
+                .map(Recipient::to_ascii)
+                .collect::<Option<_>>()?,
+        })
+    }
+
     /// Adds a recipient.
     pub fn push(&mut self, recipient: Recipient) {
         self.recipients.push(recipient);
@@ -94,6 +113,18 @@ impl Recipient {
         self
     }
 
+    /// Whether its path and parameters are ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.path.is_ascii() && self.parameters.is_ascii()
+    }
+
+    fn to_ascii(&self) -> Option<Self> {
+        Some(Self {
+            path: self.path.to_ascii()?,
+            parameters: self.parameters.to_ascii(),
+        })
+    }
+
     /// The forward-path.
     pub fn path(&self) -> &ForwardPath {
         &self.path
@@ -126,5 +157,24 @@ mod tests {
         assert!(error.to_string().starts_with("recipient 2: "), "{error}");
         let error = Envelope::parse("a\r\n@b", ["c@d"]).unwrap_err();
         assert!(error.to_string().starts_with("the sender: "), "{error}");
+    }
+
+    #[test]
+    fn an_envelope_has_an_ascii_form_unless_a_local_part_has_none() {
+        let envelope = Envelope::parse("a@\u{fc}.example", ["c@d", "e@xn--tda.example"]).unwrap();
+        assert!(!envelope.is_ascii());
+        let ascii = envelope.to_ascii().unwrap();
+        assert!(ascii.is_ascii());
+        assert_eq!(ascii, envelope);
+        assert_eq!(ascii.reverse_path().to_string(), "a@xn--tda.example");
+        for (sender, recipient) in [("\u{fc}@b", "c@d"), ("a@b", "\u{fc}@d")] {
+            let envelope = Envelope::parse(sender, [recipient]).unwrap();
+            assert_eq!(envelope.to_ascii(), None);
+        }
+        let mut envelope = Envelope::parse("", ["a@b"]).unwrap();
+        let mut parameters = RcptParameters::default();
+        parameters.set("ORCPT", Some("utf-8;\u{fc}@b")).unwrap();
+        envelope.push(Recipient::new("c@d".parse().unwrap()).with_parameters(parameters));
+        assert!(!envelope.is_ascii() && envelope.to_ascii().unwrap().is_ascii());
     }
 }

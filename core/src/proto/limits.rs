@@ -31,6 +31,15 @@ pub const DOMAIN: usize = 255;
 /// Parameters of one MAIL or RCPT command.
 pub const PARAMETERS: usize = 16;
 
+/// The value of ENVID in xtext (RFC 3461 section 4.4).
+pub const ENVELOPE_ID: usize = 100;
+
+/// The value of ORCPT, the type of the address and its semicolon included (RFC 3461 section 4.2).
+pub const ORIGINAL_RECIPIENT: usize = 500;
+
+/// The octets that one BDAT command may announce are fewer: no message is as long as this. They cost no memory.
+pub const CHUNK: u64 = 1 << 63;
+
 /// Recipients of one transaction, unless the server is told otherwise. RFC 5321 section 4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS: usize = 1000;
 

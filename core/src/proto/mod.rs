@@ -5,10 +5,13 @@
 
 mod address;
 mod capability;
+pub mod chunk;
 pub mod client;
 mod command;
 pub mod data;
+mod date_time;
 mod envelope;
+mod extension;
 pub mod limits;
 mod line;
 mod params;
@@ -18,15 +21,25 @@ mod reply;
 pub mod server;
 mod tls_info;
 mod violation;
+mod xclient;
+mod xtext;
 
-pub use address::{Domain, ForwardPath, InvalidAddress, Mailbox, ReversePath};
-pub use capability::Capabilities;
+pub use address::{Domain, ForwardPath, InvalidAddress, Mailbox, Postmaster, ReversePath};
+pub use capability::{Capabilities, FutureRelease, SessionLimits};
 pub use command::{Command, CommandError};
+pub use date_time::{DateTime, InvalidDateTime};
 pub use envelope::{Envelope, InvalidEnvelope, Recipient};
+pub use extension::Extension;
 pub use line::{Found, LineFinder};
-pub use params::{BodyType, InvalidParameter, MailParameters, Parameter, RcptParameters};
+pub use params::{
+    BodyType, ByMode, DeliverBy, EnvelopeId, Hold, HoldFor, InvalidOriginalRecipient,
+    InvalidParameter, MailParameters, Notify, OriginalRecipient, Parameter, Priority,
+    RcptParameters, Ret, Submitter,
+};
 pub use progress::{Need, Progress};
 pub use protocol::Protocol;
 pub use reply::{EnhancedStatus, InvalidReply, Reply, ReplyGatherer};
 pub use tls_info::{TlsInfo, TlsVersion};
 pub use violation::Violation;
+pub use xclient::{Attribute, ClientAttributes, ClientText, InvalidAttributes};
+pub use xtext::{InvalidXtext, Xtext};

@@ -24,7 +24,7 @@ fn a_transaction_with_every_question_accepted() {
             "A: 550 5.1.1 No such user",
             "S: 550 5.1.1 No such user",
             "C: RCPT TO:<pOstmaster>",
-            "E: Rcpt <postmaster>",
+            "E: Rcpt <pOstmaster>",
             "A: 251 2.1.5 Will forward",
             "S: 251 2.1.5 Will forward",
             "C: DATA",
@@ -48,7 +48,7 @@ fn a_transaction_with_every_question_accepted() {
         .iter()
         .map(|r| r.path().as_str())
         .collect();
-    assert_eq!(recipients, ["c@d.example", "postmaster"]);
+    assert_eq!(recipients, ["c@d.example", "pOstmaster"]);
     assert_eq!(
         talk.connection.take_envelope().unwrap().recipients().len(),
         2
@@ -239,11 +239,11 @@ fn s234_a_server_with_auth_knows_its_parameter() {
         asking,
         &[
             "C: MAIL FROM:<a@b> AUTH=a+ZZ",
-            "S: 501 5.5.4 The value of AUTH is not valid",
+            "S: 501 5.5.4 the value of AUTH is not valid",
             "C: MAIL FROM:<a@b> AUTH=a+",
-            "S: 501 5.5.4 The value of AUTH is not valid",
+            "S: 501 5.5.4 the value of AUTH is not valid",
             "C: MAIL FROM:<a@b> AUTH",
-            "S: 501 5.5.4 The value of AUTH is not valid",
+            "S: 501 5.5.4 the value of AUTH is not valid",
             "C: MAIL FROM:<a@b> AUTH=<> X=1",
             "S: 555 5.5.4 Parameter not recognised",
             "C: MAIL FROM:<a@b> AUTH=c+2Bd@e",

@@ -20,7 +20,7 @@ impl Connection {
             (Protocol::Lmtp, Hello::Ehlo) => "LHLO ",
             (Protocol::Lmtp, Hello::Helo) => return Err(NotNow::NoSuchCommand),
         };
-        self.send(Answers::Hello(hello), &[verb, name.as_str()]);
+        self.send(Answers::Hello(hello), &[verb, name.as_ascii()]);
         Ok(())
     }
 

@@ -19,6 +19,11 @@ impl Connection {
         if self.owes_caller() {
             return Err(NotNow::Busy);
         }
+        let envelope = if envelope.is_ascii() {
+            envelope
+        } else {
+            envelope.to_ascii().ok_or(NotNow::NotOffered("SMTPUTF8"))?
+        };
         let id = TransactionId(self.next_transaction);
         self.transactions
             .push_back(Transaction::new(id, envelope, options)?);
@@ -139,9 +144,8 @@ impl Connection {
 
 /// The parameters without those of extensions that the server does not offer (RFC 5321 section 4.1.1.11).
 fn offered(parameters: &MailParameters, capabilities: &Capabilities) -> MailParameters {
-    MailParameters {
-        size: parameters.size.filter(|_| capabilities.has("SIZE")),
-        body: parameters.body.filter(|_| capabilities.has("8BITMIME")),
-        others: parameters.others.clone(),
-    }
+    let mut offered = parameters.clone();
+    offered.size = offered.size.filter(|_| capabilities.has("SIZE"));
+    offered.body = offered.body.filter(|_| capabilities.has("8BITMIME"));
+    offered
 }

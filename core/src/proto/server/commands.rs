@@ -3,8 +3,8 @@
 use super::connection::{Owed, State, Step, Transaction};
 use super::{Connection, Event, Hooks, replies, strangers};
 use crate::proto::{
-    Command, CommandError, Envelope, ForwardPath, Found, LineFinder, MailParameters, Need,
-    Parameter, RcptParameters, Recipient, ReversePath, Violation, limits,
+    BodyType, Command, CommandError, Envelope, ForwardPath, Found, LineFinder, MailParameters,
+    Need, RcptParameters, Recipient, ReversePath, Violation, limits,
 };
 
 /// An AUTH command may hold an initial response as long as a line of the exchange (RFC 4954 section 4).
@@ -86,7 +86,7 @@ impl Connection {
             return None;
         };
         match Command::parse(&input[..len]) {
-            Ok(Command::Rcpt(path, parameters)) if parameters.others.is_empty() => {
+            Ok(Command::Rcpt(path, parameters)) if parameters.is_empty() && path.is_ascii() => {
                 Some((len + 2, path, parameters))
             }
             _ => None,
@@ -155,7 +155,11 @@ impl Connection {
             }
             Command::StartTls => return self.start_tls(alone),
             Command::Auth(mechanism, initial) => self.auth(mechanism, initial),
-            Command::Expn(_) | Command::Obsolete(_) => {
+            Command::Expn(_)
+            | Command::Obsolete(_)
+            | Command::Bdat(_)
+            | Command::Etrn(_)
+            | Command::Xclient(_) => {
                 self.bad(replies::NOT_IMPLEMENTED);
                 None
             }
@@ -222,8 +226,8 @@ impl Connection {
             self.bad(replies::NESTED_MAIL);
         } else if !self.knows(&parameters) {
             self.bad(replies::UNKNOWN_PARAMETER);
-        } else if let Some(reply) = bad_auth_parameter(&parameters) {
-            self.bad(reply);
+        } else if !reverse_path.is_ascii() {
+            self.outbox.text(replies::SENDER_NOT_ASCII);
         } else if self.is_too_big(parameters.size.unwrap_or(0)) {
             // RFC 1870 section 6.1.
             self.outbox.text(replies::TOO_BIG);
@@ -254,10 +258,17 @@ impl Connection {
     /// RFC 5321 section 4.1.1.11: what is not known is refused. RFC 4954 section 5: a server with AUTH knows AUTH=.
     fn knows(&self, parameters: &MailParameters) -> bool {
         let auth = !self.config.mechanisms.is_empty();
-        parameters
-            .others
-            .iter()
-            .all(|parameter| auth && is_auth(parameter))
+        let none_of_others = !parameters.smtputf8
+            && parameters.ret.is_none()
+            && parameters.envid.is_none()
+            && !parameters.requiretls
+            && parameters.by.is_none()
+            && parameters.priority.is_none()
+            && parameters.hold.is_none()
+            && parameters.others().is_empty();
+        none_of_others
+            && parameters.body != Some(BodyType::BinaryMime)
+            && (auth || parameters.auth.is_none())
     }
 
     /// Opens a transaction.
@@ -279,8 +290,12 @@ impl Connection {
             self.outbox.text(self.mail_first());
             return None;
         };
-        if !parameters.others.is_empty() {
+        if !parameters.is_empty() {
             self.bad(replies::UNKNOWN_PARAMETER);
+        } else if !path.is_ascii() {
+            // Not bad, for it is this side that lacks what the address needs; but no mail either.
+            self.idle_commands = self.idle_commands.saturating_add(1);
+            self.outbox.text(replies::RECIPIENT_NOT_ASCII);
         } else if transaction.accepted >= self.config.max_recipients {
             // RFC 5321 section 4.5.3.1.10: the earlier ones stay.
             self.idle_commands = self.idle_commands.saturating_add(1);
@@ -360,10 +375,10 @@ impl Connection {
         };
         match error {
             // Not bad, for it is this side that lacks what the address needs; but no mail either.
-            CommandError::ReversePathNotAscii | CommandError::ForwardPathNotAscii
+            CommandError::ReversePathNotUtf8 | CommandError::ForwardPathNotUtf8
                 if self.count_idle(1) => {}
-            CommandError::ReversePathNotAscii => self.outbox.text(replies::SENDER_NOT_ASCII),
-            CommandError::ForwardPathNotAscii => self.outbox.text(replies::RECIPIENT_NOT_ASCII),
+            CommandError::ReversePathNotUtf8 => self.outbox.text(replies::SENDER_NOT_ASCII),
+            CommandError::ForwardPathNotUtf8 => self.outbox.text(replies::RECIPIENT_NOT_ASCII),
             CommandError::NotACommand => {
                 // RFC 5321 section 4.1.2 forbids control characters in paths; a bare CR or LF makes it no line at all.
                 let one_line = memchr::memchr2(b'\r', b'\n', line).is_none();
@@ -379,7 +394,10 @@ impl Connection {
             CommandError::Argument(_) if is(&["HELO", "EHLO", "LHLO"]) => {
                 self.bad_because("501", error);
             }
-            CommandError::Argument(_) | CommandError::Parameter(_) => {
+            CommandError::Argument(_)
+            | CommandError::Parameter(_)
+            | CommandError::Chunk
+            | CommandError::Attributes(_) => {
                 self.bad_because("501 5.5.4", error);
             }
             CommandError::Address(_) if is(&["MAIL"]) => self.bad_because("501 5.1.7", error),
@@ -438,26 +456,4 @@ fn line_limit(input: &[u8]) -> usize {
         Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => AUTH_COMMAND,
         _ => limits::COMMAND_LINE,
     }
-}
-
-fn is_auth(parameter: &Parameter) -> bool {
-    parameter.keyword().eq_ignore_ascii_case("AUTH")
-}
-
-/// RFC 4954 section 5: `AUTH=` has xtext (RFC 3461 section 4), of which `<>` is one.
-fn bad_auth_parameter(parameters: &MailParameters) -> Option<&'static str> {
-    let value = parameters.others.iter().find(|p| is_auth(p))?.value();
-    (!value.is_some_and(is_xtext)).then_some(replies::BAD_AUTH_PARAMETER)
-}
-
-fn is_xtext(value: &str) -> bool {
-    let hex = |b: Option<&u8>| b.is_some_and(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
-    let mut octets = value.as_bytes();
-    while let Some((first, rest)) = octets.split_first() {
-        if *first == b'+' && !(hex(rest.first()) && hex(rest.get(1))) {
-            return false;
-        }
-        octets = rest;
-    }
-    true
 }

@@ -29,7 +29,6 @@ pub(super) const CONTROL_IN_SENDER: &str =
     "501 5.1.7 Control character in the sender's address\r\n";
 pub(super) const CONTROL_IN_RECIPIENT: &str =
     "501 5.1.3 Control character in the recipient's address\r\n";
-pub(super) const BAD_AUTH_PARAMETER: &str = "501 5.5.4 The value of AUTH is not valid\r\n";
 pub(super) const NOT_BASE64: &str = "501 5.5.2 Cannot decode the response\r\n";
 pub(super) const AUTH_CANCELLED: &str = "501 5.7.0 Authentication cancelled\r\n";
 pub(super) const NOT_IMPLEMENTED: &str = "502 5.5.1 Command not implemented\r\n";
@@ -87,7 +86,6 @@ mod tests {
             UNKNOWN,
             CONTROL_IN_SENDER,
             CONTROL_IN_RECIPIENT,
-            BAD_AUTH_PARAMETER,
             NOT_BASE64,
             AUTH_CANCELLED,
             NOT_IMPLEMENTED,

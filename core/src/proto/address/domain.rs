@@ -1,0 +1,255 @@
+//! Domain names and address literals.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::{InvalidAddress, check_characters};
+use crate::proto::limits;
+
+/// A domain name, or an address literal such as `[192.0.2.1]`.
+///
+/// It prints as it was given. Two are equal if they mean the same: case does not count, and a name in letters outside ASCII
+/// (U-labels) is the name in its A-labels (RFC 5890 section 2.3.2.1).
+#[derive(Debug, Clone)]
+pub struct Domain {
+    text: Box<str>,
+    /// The A-labels, where the text is not ASCII.
+    a_labels: Option<Box<str>>,
+}
+
+impl Domain {
+    /// The literal of an IP address: `[192.0.2.1]` or `[IPv6:2001:db8::1]` (RFC 5321 section 4.1.3).
+    pub fn literal(address: IpAddr) -> Self {
+        let text = match address {
+            IpAddr::V4(v4) => format!("[{v4}]"),
+            IpAddr::V6(v6) => format!("[IPv6:{v6}]"),
+        };
+        Self {
+            text: text.into(),
+            a_labels: None,
+        }
+    }
+
+    /// As given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// In ASCII: as given, or in A-labels where it was given in letters outside ASCII.
+    pub fn as_ascii(&self) -> &str {
+        self.a_labels.as_deref().unwrap_or(&self.text)
+    }
+
+    /// Whether it is an address literal.
+    pub fn is_literal(&self) -> bool {
+        self.text.starts_with('[')
+    }
+}
+
+impl FromStr for Domain {
+    type Err = InvalidAddress;
+
+    /// Parses a domain name or an address literal.
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let a_labels = check(text)?;
+        Ok(Self {
+            text: text.into(),
+            a_labels,
+        })
+    }
+}
+
+impl PartialEq for Domain {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ascii().eq_ignore_ascii_case(other.as_ascii())
+    }
+}
+
+impl Eq for Domain {}
+
+impl Hash for Domain {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash(self.as_ascii(), state);
+    }
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Hashes a domain so that its case does not count.
+pub(super) fn hash<H: Hasher>(ascii: &str, state: &mut H) {
+    ascii
+        .bytes()
+        .for_each(|b| state.write_u8(b.to_ascii_lowercase()));
+    state.write_u8(0xff);
+}
+
+/// Checks a domain name or an address literal, and gives the A-labels of a name that is not ASCII.
+pub(super) fn check(text: &str) -> Result<Option<Box<str>>, InvalidAddress> {
+    check_characters(text)?;
+    if !text.is_ascii() {
+        let ascii = idna::domain_to_ascii_strict(text)
+            .map_err(|_| InvalidAddress::Domain("it is no internationalised domain name"))?;
+        check_name(&ascii)?;
+        return Ok(Some(ascii.into()));
+    }
+    match text.strip_prefix('[') {
+        Some(rest) => check_literal(
+            rest.strip_suffix(']')
+                .ok_or(InvalidAddress::Domain("the ] is missing"))?,
+        )?,
+        None => check_name(text)?,
+    }
+    Ok(None)
+}
+
+fn check_name(name: &str) -> Result<(), InvalidAddress> {
+    if name.is_empty() {
+        return Err(InvalidAddress::Domain("it is empty"));
+    }
+    if name.len() > limits::DOMAIN {
+        return Err(InvalidAddress::Domain("it is too long"));
+    }
+    let mut internationalised = false;
+    for label in name.split('.') {
+        if label.is_empty() || label.len() > 63 {
+            return Err(InvalidAddress::Domain(
+                "a label between the dots has 1 to 63 characters",
+            ));
+        }
+        // The underscore is not in RFC 5321's grammar; container and intranet hosts have it, and it can do no harm.
+        if !label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        {
+            return Err(InvalidAddress::Domain(
+                "it has letters, digits, hyphens and dots only",
+            ));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return Err(InvalidAddress::Domain(
+                "a label does not begin or end with a hyphen",
+            ));
+        }
+        internationalised |= label
+            .get(..4)
+            .is_some_and(|start| start.eq_ignore_ascii_case("xn--"));
+    }
+    // RFC 5891 section 5.4: an A-label that stands for nothing is none.
+    if internationalised && idna::domain_to_unicode(name).1.is_err() {
+        return Err(InvalidAddress::Domain(
+            "it is no internationalised domain name",
+        ));
+    }
+    Ok(())
+}
+
+/// The inside of `[…]` (RFC 5321 section 4.1.3).
+fn check_literal(inside: &str) -> Result<(), InvalidAddress> {
+    if inside.len() > limits::DOMAIN {
+        return Err(InvalidAddress::Domain("it is too long"));
+    }
+    let valid = match inside.split_once(':') {
+        None => inside.parse::<Ipv4Addr>().is_ok(),
+        Some((tag, rest)) if tag.eq_ignore_ascii_case("IPv6") => rest.parse::<Ipv6Addr>().is_ok(),
+        Some((tag, rest)) => {
+            let plain = |b: u8| (33..=90).contains(&b) || (94..=126).contains(&b);
+            check_name(tag).is_ok() && !rest.is_empty() && rest.bytes().all(plain)
+        }
+    };
+    if valid {
+        Ok(())
+    } else {
+        Err(InvalidAddress::Domain(
+            "the brackets hold no address, such as [192.0.2.1]",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn domain(text: &str) -> Domain {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn the_literal_of_an_address_parses() {
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            let literal = Domain::literal(address.parse().unwrap());
+            assert_eq!(literal.as_str().parse::<Domain>(), Ok(literal.clone()));
+            assert!(literal.is_literal());
+        }
+    }
+
+    #[test]
+    fn s299_u_labels_and_a_labels_are_the_same_name() {
+        let u_labels = domain("Bücher.example");
+        assert_eq!(u_labels.as_str(), "Bücher.example");
+        assert_eq!(u_labels.as_ascii(), "xn--bcher-kva.example");
+        assert_eq!(u_labels, domain("XN--bcher-kva.EXAMPLE"));
+        assert_ne!(u_labels, domain("bucher.example"));
+    }
+
+    #[test]
+    fn s299_an_a_label_that_stands_for_nothing_is_refused() {
+        for text in [
+            "xn--",
+            "xn--0",
+            "a.xn--zzzzzzzz99999.example",
+            "xn--a-ecp.ru",
+            "XN--\u{fc}",
+        ] {
+            assert!(text.parse::<Domain>().is_err(), "{text}");
+        }
+        domain("under_score.xn--bcher-kva.example-x.a");
+    }
+
+    #[test]
+    fn s097_s296_what_is_no_domain_is_refused() {
+        for text in [
+            "",
+            ".",
+            ".b",
+            "b.",
+            "b..c",
+            "-b",
+            "b-",
+            "b c",
+            "b!",
+            "[",
+            "[]",
+            "[1.2.3]",
+            "[1.2.3.4",
+            "[300.1.1.1]",
+            "[IPv6:1::2::3]",
+            "[IPv6:1.2.3.4]",
+            "a\u{200b}b",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "a\u{85}b",
+            "b\u{fc}.",
+        ] {
+            assert!(text.parse::<Domain>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_prints_the_same_and_its_ascii_is_the_same_domain(text in "\\PC{0,12}|[a-c.xn\u{e9}\u{4e2d}-]{0,16}|\\[[0-9a-fIPv:.]{0,16}\\]") {
+            if let Ok(domain) = text.parse::<Domain>() {
+                prop_assert_eq!(domain.to_string(), text);
+                prop_assert!(domain.as_ascii().is_ascii());
+                prop_assert_eq!(domain.as_ascii().parse::<Domain>().unwrap(), domain);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Dates and times on the wire (RFC 3339 section 5.6), as FUTURERELEASE has them. No clock is read here.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A date and time. It prints as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DateTime {
+    text: Box<str>,
+    unix: i64,
+}
+
+/// A text that is no date and time of RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no date and time of the form 2027-01-31T23:59:59Z")]
+pub struct InvalidDateTime;
+
+impl DateTime {
+    /// The time so many seconds after the start of 1970 in UTC. `None` outside the years 0 to 9999.
+    pub fn from_unix(seconds: i64) -> Option<Self> {
+        let (days, time) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+        let (year, month, day) = date(days);
+        if !(0..=9999).contains(&year) {
+            return None;
+        }
+        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+        Some(Self {
+            text: text.into(),
+            unix: seconds,
+        })
+    }
+
+    /// Seconds after the start of 1970 in UTC; a fraction is left out.
+    pub fn unix(&self) -> i64 {
+        self.unix
+    }
+
+    /// As it was given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for DateTime {
+    type Err = InvalidDateTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDateTime> {
+        let unix = parse(text.as_bytes()).ok_or(InvalidDateTime)?;
+        Ok(Self {
+            text: text.into(),
+            unix,
+        })
+    }
+}
+
+impl fmt::Display for DateTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+fn parse(text: &[u8]) -> Option<i64> {
+    let (moment, mut zone) = text.split_at_checked(19)?;
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T' | b't',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+    ] = *moment
+    else {
+        return None;
+    };
+    let year = number(&[y1, y2, y3, y4])?;
+    let (month, day) = (number(&[m1, m2])?, number(&[d1, d2])?);
+    let (hour, minute, second) = (number(&[h1, h2])?, number(&[n1, n2])?, number(&[s1, s2])?);
+    // RFC 3339 section 5.7: 60 is a leap second.
+    let valid = (1..=12).contains(&month)
+        && (1..=days_in(year, month)).contains(&day)
+        && hour <= 23
+        && minute <= 59
+        && second <= 60;
+    if let Some(fraction) = zone.strip_prefix(b".") {
+        let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+        zone = fraction
+            .get(digits..)
+            .filter(|_| (1..=9).contains(&digits))?;
+    }
+    let offset = match *zone {
+        [b'Z' | b'z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hours, minutes) = (number(&[h1, h2])?, number(&[m1, m2])?);
+            let seconds = hours * 3600 + minutes * 60;
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            if sign == b'-' { -seconds } else { seconds }
+        }
+        _ => return None,
+    };
+    valid.then(|| days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset)
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| number * 10 + i64::from(digit - b'0'))
+    })
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from the start of 1970 to a date. Years are counted from March here, so that a leap day is the last of its year.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    // 153 days are five months from March on; 719 468 days lie between 1 March of the year 0 and 1970.
+    year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
+/// The date that lies so many days after the start of 1970.
+fn date(day: i64) -> (i64, i64, i64) {
+    // A guess that is never too late and at most a year early.
+    let mut year = 1970 + day.div_euclid(366).min(day.div_euclid(365)) - i64::from(day < 0);
+    while days(year + 1, 1, 1) <= day {
+        year += 1;
+    }
+    let mut month = 1;
+    while month < 12 && days(year, month + 1, 1) <= day {
+        month += 1;
+    }
+    (year, month, day - days(year, month, 1) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn known_moments() {
+        for (text, unix) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-29T12:00:00Z", 951_825_600),
+            ("2026-11-26T08:00:00Z", 1_795_680_000),
+            ("2026-11-26T09:00:00.25+01:00", 1_795_680_000),
+            ("1969-12-31T23:59:59z", -1),
+        ] {
+            let time: DateTime = text.parse().unwrap();
+            assert_eq!((time.unix(), time.as_str()), (unix, text));
+        }
+    }
+
+    #[test]
+    fn s353_what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "x",
+            "2026-11-26",
+            "2026-11-26T08:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:61Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00+1:00",
+            "2026-01-01 00:00:00Z",
+            "2026-01-01T00:00:00Zx",
+            "+026-01-01T00:00:00Z",
+        ] {
+            assert_eq!(text.parse::<DateTime>(), Err(InvalidDateTime), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_second_is_printed_and_parsed(unix in -60_000_000_000_i64..253_402_300_799) {
+            let time = DateTime::from_unix(unix).unwrap();
+            prop_assert_eq!(time.as_str().parse::<DateTime>().unwrap().unix(), unix);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The parameters of RCPT.
+
+use std::fmt;
+
+use super::{
+    Each, InvalidParameter, Notify, OriginalRecipient, Parameter, gather, keep, once, print, words,
+};
+
+/// The parameters of one RCPT command.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RcptParameters {
+    /// NOTIFY (RFC 3461): when notices are wanted.
+    pub notify: Option<Notify>,
+    /// ORCPT (RFC 3461): the recipient as first given.
+    pub orcpt: Option<OriginalRecipient>,
+    others: Vec<Parameter>,
+}
+
+impl RcptParameters {
+    /// Sets a parameter by its keyword, in any case, and its value as it stands on the wire. Fails if it is set already.
+    pub fn set(&mut self, keyword: &str, value: Option<&str>) -> Result<(), InvalidParameter> {
+        super::check(keyword, value)?;
+        let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+        if is("NOTIFY") {
+            let notify = value.and_then(Notify::from_names);
+            once(&mut self.notify, keyword, notify, "NOTIFY")
+        } else if is("ORCPT") {
+            let orcpt = value.and_then(|value| value.parse().ok());
+            once(&mut self.orcpt, keyword, orcpt, "ORCPT")
+        } else {
+            keep(&mut self.others, keyword, value)
+        }
+    }
+
+    /// Those that this library does not know, in the order given.
+    pub fn others(&self) -> &[Parameter] {
+        &self.others
+    }
+
+    /// All of them as words, in the order in which they print.
+    pub fn to_parameters(&self) -> Vec<Parameter> {
+        gather(|each| self.each(each))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.notify.is_none() && self.orcpt.is_none() && self.others.is_empty()
+    }
+
+    /// Whether all of them are ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.orcpt.as_ref().is_none_or(OriginalRecipient::is_ascii)
+    }
+
+    /// The same in ASCII.
+    #[must_use]
+    pub fn to_ascii(&self) -> Self {
+        Self {
+            orcpt: self.orcpt.as_ref().map(OriginalRecipient::to_ascii),
+            ..self.clone()
+        }
+    }
+
+    /// Parses what follows the path of an RCPT command.
+    pub(in crate::proto) fn parse(text: &str) -> Result<Self, InvalidParameter> {
+        let mut parameters = Self::default();
+        for word in words(text) {
+            let (keyword, value) = word?;
+            parameters.set(keyword, value)?;
+        }
+        Ok(parameters)
+    }
+
+    fn each(&self, each: &mut Each<'_>) -> fmt::Result {
+        if let Some(notify) = &self.notify {
+            each("NOTIFY", Some(notify))?;
+        }
+        if let Some(orcpt) = &self.orcpt {
+            each("ORCPT", Some(orcpt))?;
+        }
+        self.others
+            .iter()
+            .try_for_each(|other| each(&other.keyword, other.value.as_ref().map(|v| v as _)))
+    }
+}
+
+impl fmt::Display for RcptParameters {
+    /// As they follow the path of an RCPT command, each with a space in front.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print(f, |each| self.each(each))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<RcptParameters, InvalidParameter> {
+        RcptParameters::parse(text)
+    }
+
+    #[test]
+    fn s300_notify_is_never_alone_or_each_of_the_others_once() {
+        let notify = parse(" notify=Success,DELAY").unwrap().notify.unwrap();
+        assert!(notify.has(Notify::SUCCESS.with(Notify::DELAY)) && !notify.has(Notify::FAILURE));
+        assert!(parse(" NOTIFY=never").unwrap().notify.unwrap().is_never());
+        for value in [
+            "NEVER,SUCCESS",
+            "SUCCESS,NEVER",
+            "SUCCESS,SUCCESS",
+            "SUCCESS,",
+            ",",
+            "FOO",
+            "SUCCESS,FOO",
+            "SUCCESS;DELAY",
+        ] {
+            let text = format!(" NOTIFY={value}");
+            assert_eq!(
+                parse(&text),
+                Err(InvalidParameter::Value("NOTIFY")),
+                "{text}"
+            );
+        }
+        assert_eq!(parse(" NOTIFY"), Err(InvalidParameter::Value("NOTIFY")));
+        assert!(matches!(
+            parse(" NOTIFY=NEVER notify=NEVER"),
+            Err(InvalidParameter::Twice(_))
+        ));
+    }
+
+    #[test]
+    fn s301_orcpt_has_a_type_and_an_address_in_xtext() {
+        let orcpt = parse(" ORCPT=rfc822;a+2Bb@c").unwrap().orcpt.unwrap();
+        assert_eq!(
+            (orcpt.address_type(), orcpt.address().as_deref()),
+            ("rfc822", Some("a+b@c"))
+        );
+        assert_eq!(OriginalRecipient::of_mailbox("a+b@c"), Ok(orcpt));
+        let long = format!("rfc822;{}", "a".repeat(494));
+        for value in [
+            "rfc822;a+ZZ",
+            "rfc822",
+            ";a",
+            "rfc822;",
+            "rf(c;a",
+            "rfc822;a+0D+0AQUIT",
+            "rfc822;a+00",
+            "rfc822;\u{e9}",
+            "utf-8;a+2Bb",
+            "utf-8;\\x{}",
+            "utf-8;\\x{D800}",
+            "utf-8;\\x{0A}",
+            "utf-8;\\y",
+            "utf-8;\\x{110000}",
+            &long,
+        ] {
+            let text = format!(" ORCPT={value}");
+            assert_eq!(
+                parse(&text),
+                Err(InvalidParameter::Value("ORCPT")),
+                "{text}"
+            );
+        }
+        assert!(parse(&format!(" ORCPT=rfc822;{}", "a".repeat(493))).is_ok());
+    }
+
+    #[test]
+    fn an_original_recipient_outside_ascii_has_a_form_inside_it() {
+        let orcpt = parse(" ORCPT=utf-8;\u{fc}\\x{2B}x@b\u{fc}.example")
+            .unwrap()
+            .orcpt
+            .unwrap();
+        assert_eq!(orcpt.address().unwrap(), "\u{fc}+x@b\u{fc}.example");
+        assert!(!orcpt.is_ascii());
+        let ascii = orcpt.to_ascii();
+        assert_eq!(ascii.as_str(), "utf-8;\\x{FC}\\x{2B}x@b\\x{FC}.example");
+        assert_eq!(ascii.address(), orcpt.address());
+        assert_eq!(
+            OriginalRecipient::of_mailbox("\u{fc}+x@b\u{fc}.example"),
+            Ok(orcpt)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_parses_prints_and_parses_to_the_same(
+            words in proptest::collection::vec(
+                " (NOTIFY=(NEVER|SUCCESS|FAILURE,DELAY|delay,success)|ORCPT=(rfc822|utf-8);[a+2B@\\\\x{}1\u{e9}]{0,10}|[A-Z]{1,3}(=[!-~\u{e9}]{1,4})?)", 0..5
+            )
+        ) {
+            if let Ok(parameters) = parse(&words.concat()) {
+                let printed = parameters.to_string();
+                prop_assert_eq!(parse(&printed).unwrap(), parameters.clone());
+                let ascii = parameters.to_ascii();
+                prop_assert!(ascii.is_ascii() && ascii.to_string().is_ascii());
+                prop_assert_eq!(parse(&ascii.to_string()).unwrap(), ascii);
+                let again = parameters.to_parameters().iter().map(|p| format!(" {p}")).collect::<Vec<_>>().concat();
+                prop_assert_eq!(again, printed);
+                if let Some(orcpt) = &parameters.orcpt {
+                    prop_assert_eq!(orcpt.to_ascii().address(), orcpt.address());
+                }
+            }
+        }
+    }
+}
