@@ -27,7 +27,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-codecs docs audit format clean need need-python $(CHECKS) $(TESTS) \
+.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz docs audit format clean need need-python $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -76,6 +76,9 @@ bench: need lib $(STAMPS)/package ## speed beside the limit and beside other sof
 bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if a codec is too slow
 	$(CARGO) bench --locked -p mailwire --no-default-features --bench speed
 
+fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libFuzzer
+	$(PYTHON) tests/fuzz/fuzz.py $(or $(SECONDS),10) $(TARGETS)
+
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire
 
@@ -84,6 +87,7 @@ audit: need ## cargo-deny over the dependencies
 
 format: need $(STAMPS)/check-tools ## bring all code into form
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path tests/fuzz/libfuzzer/Cargo.toml
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 	$(C_FILES) | xargs -0 -r $(VENV)/clang-format -i
@@ -96,6 +100,7 @@ clean: ## remove what was built, and .venv
 
 check-format: need ## Rust is formatted
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/libfuzzer/Cargo.toml --check
 
 check-clippy: need ## clippy has nothing to say
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

@@ -264,6 +264,10 @@ impl Error {
 }
 
 /// How the library itself makes errors.
+#[cfg_attr(
+    not(feature = "io"),
+    allow(dead_code, reason = "the protocol alone makes none of these errors")
+)]
 impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
