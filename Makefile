@@ -98,7 +98,7 @@ check-clippy: need ## clippy has nothing to say
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 check-core-alone: need ## the protocol builds without the outside world
-	$(CARGO) check --locked -p mailwire --no-default-features
+	$(CARGO) clippy --locked -p mailwire --no-default-features --all-targets -- -D warnings
 
 check-house: need ## arrows, licences, tidiness
 	$(CARGO) test --locked --quiet -p mailwire-house

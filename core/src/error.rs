@@ -263,7 +263,8 @@ impl Error {
     }
 }
 
-/// How the library itself makes errors.
+/// How the library itself makes errors: the machines have none, what drives them does.
+#[cfg(feature = "io")]
 impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
