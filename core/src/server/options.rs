@@ -210,7 +210,7 @@ impl Options {
         Ok(())
     }
 
-    /// The most connections at a time from one address. The default is 100.
+    /// The most connections at a time from one address; of IPv6, from one /64 network. The default is 100.
     pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
         self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
         Ok(())
