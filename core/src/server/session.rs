@@ -151,8 +151,12 @@ impl<S: Session> Conversation<S> {
                 }
                 return Next::Go;
             }
-            // The rest of a message that nobody wants any more.
-            Event::StartTls | Event::Body(_) | Event::Discarded => return Next::Go,
+            // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
+            Event::Discarded => {
+                self.channel.shared.counters.refused_messages.add(1);
+                return Next::Go;
+            }
+            Event::StartTls | Event::Body(_) => return Next::Go,
         };
         self.answer(answer);
         Next::Go
