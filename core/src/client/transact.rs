@@ -62,12 +62,13 @@ impl Connection {
         self.drive(messages, each).await;
     }
 
-    /// Runs transactions until `messages` ends or the connection fails.
+    /// Runs transactions until `messages` ends or the connection fails. Gives back the messages that were under way when it
+    /// failed, oldest first; their failures were reported in that order.
     pub(crate) async fn drive<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
         each: &mut Report<'_>,
-    ) {
+    ) -> VecDeque<C> {
         if !self.is_usable() {
             if messages.next().is_some() {
                 each(
@@ -78,28 +79,30 @@ impl Connection {
                     ))),
                 );
             }
-            return;
+            return VecDeque::new();
         }
         self.busy = true;
-        match self.transact(messages, each).await {
+        // Beside `under_way`, which outlives this future.
+        let mut contents = VecDeque::new();
+        match self.transact(messages, &mut contents, each).await {
             Ok(()) => self.busy = false,
             Err(error) => {
                 self.report_lost(error, each);
             }
         }
+        contents
     }
 
     async fn transact<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
+        contents: &mut VecDeque<C>,
         each: &mut Report<'_>,
     ) -> Result<(), Error> {
         let ahead = if self.machine.pipelining() { CHAIN } else { 1 };
         let options = TransactionOptions {
             all_or_nothing: self.options.all_or_nothing,
         };
-        // Beside `under_way`, which outlives this future.
-        let mut contents: VecDeque<C> = VecDeque::new();
         let mut messages = messages.enumerate().fuse();
         loop {
             while self.under_way.len() < ahead

@@ -97,6 +97,73 @@ fn many_messages_are_chained_and_each_has_its_own_result() {
 }
 
 #[test]
+fn many_messages_too_replace_a_kept_connection_that_is_dead_at_its_first_command() {
+    let server = Server::new(vec![
+        Box::new(|s| {
+            s.welcome(&["PIPELINING", "SIZE 100"]);
+            s.accept_one();
+            // Gone without a word, after the client looked.
+            s.hear_start("MAIL");
+            s.hang_up();
+        }),
+        Box::new(|s| {
+            s.welcome(&["PIPELINING", "SIZE 100"]);
+            for name in ["r1", "r2", "r3"] {
+                s.hear("MAIL FROM:<me@example.org> SIZE=30");
+                s.hear(&format!("RCPT TO:<{name}@x.example>\nDATA"));
+                s.say("250 ok\n250 ok\n354 go on\n");
+                s.body();
+                s.say(&format!("250 {name}\n"));
+            }
+            // Not kept when it died, so the caller is to know.
+            s.hear_start("MAIL");
+            s.hang_up();
+        }),
+    ]);
+    let client = Client::new(options(&server)).unwrap();
+    client
+        .send(
+            &envelope(&["a@x.example"]),
+            Content::bytes(MESSAGE),
+            Call::default(),
+        )
+        .unwrap();
+    let large = [b'x'; 200];
+    let messages = ["large0", "r1", "r2", "r3", "r4"].map(|name| {
+        let content = if name == "large0" {
+            large.as_slice()
+        } else {
+            MESSAGE
+        };
+        (
+            envelope(&[&format!("{name}@x.example")]),
+            Content::bytes(content),
+        )
+    });
+    let mut results = Vec::new();
+    client
+        .send_many(messages, Call::default(), |index, result| {
+            let text = match &result {
+                Ok(outcome) => outcome.reply().unwrap().text().to_owned(),
+                Err(error) => format!("{:?}", error.status()),
+            };
+            results.push((index, text));
+        })
+        .unwrap();
+    drop(client);
+    let expected = ["TooLarge", "r1", "r2", "r3", "ConnectionLost"];
+    let results: Vec<_> = results
+        .iter()
+        .map(|(i, text)| (*i, text.as_str()))
+        .collect();
+    assert_eq!(
+        results,
+        expected.into_iter().enumerate().collect::<Vec<_>>()
+    );
+    server.join();
+}
+
+#[test]
 fn a_reader_is_streamed() {
     let size = 3 * 1024 * 1024;
     let server = Server::once(move |s| {
