@@ -1171,6 +1171,24 @@ MAILWIRE_API
 const char *mailwire_report_queue_id(const mailwire_report *report);
 
 /**
+ * The version of TLS that the message went over, as "TLSv1.3"; empty in clear.
+ *
+ * The text is never NULL, and lives as long as the report.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_report_tls_version(const mailwire_report *report);
+
+/**
+ * The cipher suite of TLS, as "TLS_AES_256_GCM_SHA384"; empty in clear.
+ *
+ * The text is never NULL, and lives as long as the report.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_report_tls_cipher(const mailwire_report *report);
+
+/**
  * A message without sender, recipients and content.
  *
  * Free it with mailwire_message_free. Returns NULL only if memory has run out.

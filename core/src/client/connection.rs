@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::proto::{Capabilities, Need, Progress, TlsInfo, Violation};
 /// [usable](Self::is_usable) and must be dropped. What became of a message that was on its way is then not known.
 pub struct Connection {
     pub(super) machine: Machine,
+    /// What the machine knows about TLS, for every outcome to share.
+    pub(super) tls: Option<Arc<TlsInfo>>,
     pub(super) stream: Stream,
     /// Received and not yet used.
     input: Input,
@@ -56,6 +59,7 @@ impl Connection {
         deadline: Deadline,
     ) -> Self {
         Self {
+            tls: machine.tls().cloned().map(Arc::new),
             machine,
             stream,
             input: Input::default(),
@@ -75,7 +79,7 @@ impl Connection {
 
     /// What is known about TLS; `None` in clear.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.machine.tls()
+        self.tls.as_deref()
     }
 
     /// Whether another message can be sent: nothing is under way, nothing went wrong.
@@ -239,7 +243,7 @@ impl Connection {
     pub(super) fn fail(&self, error: Error) -> Error {
         error
             .with_peer(self.peer.clone())
-            .with_tls(self.machine.tls().cloned())
+            .with_tls(self.tls().cloned())
     }
 
     fn violation(&self, violation: &Violation) -> Error {

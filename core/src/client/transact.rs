@@ -138,6 +138,7 @@ impl Connection {
                         && let Some((_, index)) = self.under_way.remove(at)
                     {
                         contents.remove(at);
+                        let outcome = outcome.with_tls(self.tls.clone());
                         each(
                             index,
                             verdict::judge(outcome, self.options.on_refused)
@@ -263,7 +264,7 @@ impl Connection {
             let outcome = outcomes
                 .iter()
                 .find(|(other, _)| *other == id)
-                .map(|(_, outcome)| outcome.clone());
+                .map(|(_, outcome)| outcome.clone().with_tls(self.tls.clone()));
             let error = cause.take().unwrap_or_else(|| {
                 self.fail(Error::new(
                     Status::ConnectionLost,
