@@ -990,12 +990,14 @@ MAILWIRE_API
 size_t mailwire_error_recipient_index(const mailwire_error *error);
 
 /**
- * Whether the same call may succeed later without a change.
+ * Whether the same call may succeed later without a change, and cannot make a second copy: false if the message was accepted for
+ * some recipient, or may have been. mailwire_report_retry_at tells who may be sent it again then.
  *
  * Thread: any.
  * Since 0.1.
  */
-MAILWIRE_API bool mailwire_error_is_transient(const mailwire_error *error);
+MAILWIRE_API
+bool mailwire_error_is_transient(const mailwire_error *error);
 
 /**
  * What became of the message: MAILWIRE_DELIVERY_NOT_TRIED if its transaction had not begun. MAILWIRE_DELIVERY_UNKNOWN means

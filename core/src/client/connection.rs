@@ -269,10 +269,14 @@ impl Connection {
             Fault::Late(error) => error,
             Fault::Io(error) => net::io_fault(error, phase, "server"),
         };
-        let hint = if phase == Phase::Greeting && error.status() == Status::ConnectionLost {
-            " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
-        } else {
-            ""
+        let hint = match phase {
+            _ if error.status() != Status::ConnectionLost => "",
+            Phase::Greeting => {
+                " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
+            }
+            Phase::Hello | Phase::StartTls | Phase::Auth => "; try again later",
+            // What it means for the message is told with it.
+            _ => "",
         };
         self.fail(error.with_more(hint))
     }

@@ -271,13 +271,13 @@ impl Connection {
                     "the session ended before this message's turn",
                 ))
             });
+            let status = error.status();
             each(
                 index,
                 Err(match outcome {
-                    Some(outcome) if outcome.delivery() == Delivery::Unknown => error
-                        .with_more("; the message may or may not have been accepted")
+                    Some(outcome) => error
+                        .with_more(what_is_lost(status, &outcome))
                         .with_outcome(outcome),
-                    Some(outcome) => error.with_outcome(outcome),
                     None => error,
                 }),
             );
@@ -291,6 +291,21 @@ impl Connection {
             .waiting_for()
             .or_else(|| self.machine.ended_in())
             .unwrap_or(Phase::Command)
+    }
+}
+
+/// What the loss of a session means for a message that was under way, and what to do.
+fn what_is_lost(status: Status, outcome: &Outcome) -> &'static str {
+    let has = |delivery| {
+        let mut all = outcome.recipients().iter();
+        all.any(|r| r.delivery() == delivery)
+    };
+    if has(Delivery::Unknown) {
+        "; the message may or may not have been accepted, and sending it again may make a second copy"
+    } else if status == Status::ConnectionLost && !has(Delivery::Accepted) {
+        "; the message was not sent, try again later"
+    } else {
+        ""
     }
 }
 

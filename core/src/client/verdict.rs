@@ -231,6 +231,16 @@ mod tests {
     }
 
     #[test]
+    fn what_some_have_got_is_not_for_the_same_call_again() {
+        let transient = |codes| {
+            let error = judge(outcome(codes), OnRefused::RaiseIfAny).unwrap_err();
+            error.is_transient()
+        };
+        assert!(transient(&[450]));
+        assert!(!transient(&[250, 450]), "the first would get a second copy");
+    }
+
+    #[test]
     fn only_those_are_counted_whom_the_server_did_not_take() {
         let text = |recipients| {
             let outcome = Outcome::new(recipients, None);

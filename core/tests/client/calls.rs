@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mailwire::blocking::{Call, Cancel, Client};
-use mailwire::client::{Content, Options};
+use mailwire::client::{Connection, Content, Options};
 use mailwire::{Delivery, Phase, Status};
 
 use crate::script::Server;
@@ -268,6 +268,59 @@ fn a_call_is_cancelled_from_another_thread_and_by_a_question() {
         server.join();
     }
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_call_cancelled_before_there_is_a_session_names_the_server() {
+    let server = Server::once(super::script::Session::closed);
+    let client = Client::new(options(&server)).unwrap();
+    let cancel = Cancel::new().unwrap();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            cancel.signal();
+        });
+        let call = Call {
+            cancel: Some(&cancel),
+            ..Call::default()
+        };
+        client
+            .send(&envelope(&["a@x.example"]), Content::bytes(MESSAGE), call)
+            .unwrap_err()
+    });
+    let peer = format!("127.0.0.1:{}", server.port());
+    assert_eq!(
+        (error.status(), error.peer()),
+        (Status::Cancelled, Some(peer.as_str()))
+    );
+    server.join();
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_while_connecting_names_the_server() {
+    let listener = tokio::net::TcpSocket::new_v4().unwrap();
+    listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // A listener whose queue is full does not answer who connects.
+    let listener = listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
+    let mut options = Options::new();
+    options
+        .set_server("127.0.0.1", Some(address.port()))
+        .unwrap();
+    options
+        .set_deadline(Some(Duration::from_millis(100)))
+        .unwrap();
+    let error = Connection::open(&options).await.err().unwrap();
+    assert_eq!(
+        (error.status(), error.phase(), error.peer()),
+        (
+            Status::Timeout,
+            Some(Phase::Connect),
+            Some(address.to_string().as_str())
+        )
+    );
+    drop(waiting);
 }
 
 #[test]
