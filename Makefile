@@ -119,6 +119,7 @@ test-rust: need ## unit, property and conversation tests
 	$(CARGO) test --locked --workspace
 
 test-c: lib ## C and C++ tests
+	$(PYTHON) tests/interop/install_peers.py --tools
 	tests/c/run.sh
 
 test-python: $(STAMPS)/package ## pytest
