@@ -223,7 +223,8 @@ impl Options {
         Ok(())
     }
 
-    /// How long an event may stay unanswered before the client is told 451. The default is 300 seconds.
+    /// How long an event may stay unanswered before the client is told 451 (to AUTH 454, to its connection 421). The default is 300
+    /// seconds.
     pub fn set_answer_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.answer_timeout = not_zero("answer_timeout", timeout)?;
         Ok(())
