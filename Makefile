@@ -106,7 +106,7 @@ check-clippy: need ## clippy has nothing to say
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 check-core-alone: need ## the protocol builds without the outside world
-	$(CARGO) check --locked -p mailwire --no-default-features
+	$(CARGO) clippy --locked -p mailwire --no-default-features --all-targets -- -D warnings
 
 check-house: need ## arrows, licences, tidiness
 	$(CARGO) test --locked --quiet -p mailwire-house
@@ -127,6 +127,7 @@ test-rust: need ## unit, property and conversation tests
 	$(CARGO) test --locked --workspace
 
 test-c: lib ## C and C++ tests
+	$(PYTHON) tests/interop/install_peers.py --tools
 	tests/c/run.sh
 
 test-python: $(STAMPS)/package ## pytest

@@ -990,12 +990,14 @@ MAILWIRE_API
 size_t mailwire_error_recipient_index(const mailwire_error *error);
 
 /**
- * Whether the same call may succeed later without a change.
+ * Whether the same call may succeed later without a change, and cannot make a second copy: false if the message was accepted for
+ * some recipient, or may have been. mailwire_report_retry_at tells who may be sent it again then.
  *
  * Thread: any.
  * Since 0.1.
  */
-MAILWIRE_API bool mailwire_error_is_transient(const mailwire_error *error);
+MAILWIRE_API
+bool mailwire_error_is_transient(const mailwire_error *error);
 
 /**
  * What became of the message: MAILWIRE_DELIVERY_NOT_TRIED if its transaction had not begun. MAILWIRE_DELIVERY_UNKNOWN means
@@ -1169,6 +1171,24 @@ MAILWIRE_API const char *mailwire_report_reply_text(const mailwire_report *repor
  */
 MAILWIRE_API
 const char *mailwire_report_queue_id(const mailwire_report *report);
+
+/**
+ * The version of TLS that the message went over, as "TLSv1.3"; empty in clear.
+ *
+ * The text is never NULL, and lives as long as the report.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_report_tls_version(const mailwire_report *report);
+
+/**
+ * The cipher suite of TLS, as "TLS_AES_256_GCM_SHA384"; empty in clear.
+ *
+ * The text is never NULL, and lives as long as the report.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_report_tls_cipher(const mailwire_report *report);
 
 /**
  * A message without sender, recipients and content.
@@ -1828,7 +1848,7 @@ mailwire_status mailwire_server_options_set_max_connections(mailwire_server_opti
                                                             mailwire_error **err);
 
 /**
- * The most connections at a time from one address. 100 by default.
+ * The most connections at a time from one address; of IPv6, from one /64 network. 100 by default.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -83,6 +83,9 @@ class report {
     mailwire_delivery delivery() const noexcept { return mailwire_report_delivery(raw_.get()); }
     std::string_view queue_id() const noexcept { return mailwire_report_queue_id(raw_.get()); }
     std::string_view reply_text() const noexcept { return mailwire_report_reply_text(raw_.get()); }
+    /// As "TLSv1.3"; empty in clear. So is the name of the cipher suite.
+    std::string_view tls_version() const noexcept { return mailwire_report_tls_version(raw_.get()); }
+    std::string_view tls_cipher() const noexcept { return mailwire_report_tls_cipher(raw_.get()); }
     /// The indexes of the recipients to whom sending again cannot make a second copy and may succeed.
     std::vector<std::size_t> safe_to_retry() const {
         std::vector<std::size_t> all;

@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use crate::outcome::{Delivery, Outcome};
+use crate::outcome::{Delivery, Outcome, RecipientOutcome};
 use crate::proto::{Reply, TlsInfo};
 
 /// Why a call failed. The numbers are stable: they are the status numbers of the C API too.
@@ -241,11 +241,12 @@ impl Error {
         None
     }
 
-    /// Whether the same call may succeed later without a change, and cannot make a second copy: `false` where the message may
-    /// have been accepted already.
+    /// Whether the same call may succeed later without a change, and cannot make a second copy: `false` where the message was
+    /// accepted for a recipient, or may have been. Those who may get it then are told by [`Outcome::safe_to_retry`].
     pub fn is_transient(&self) -> bool {
-        let outcome = self.0.outcome.as_ref();
-        if outcome.is_some_and(|outcome| outcome.delivery() == Delivery::Unknown) {
+        let recipients = self.0.outcome.iter().flat_map(Outcome::recipients);
+        let mut deliveries = recipients.map(RecipientOutcome::delivery);
+        if deliveries.any(|d| matches!(d, Delivery::Accepted | Delivery::Unknown)) {
             return false;
         }
         match self.0.status {
@@ -255,7 +256,7 @@ impl Error {
             | Status::ConnectionRefused
             | Status::ConnectionLost
             | Status::Transient => true,
-            Status::AuthRejected | Status::TlsRefused | Status::Partial => {
+            Status::AuthRejected | Status::TlsRefused => {
                 self.0.reply.as_ref().is_some_and(Reply::is_transient)
             }
             _ => false,
@@ -263,11 +264,8 @@ impl Error {
     }
 }
 
-/// How the library itself makes errors.
-#[cfg_attr(
-    not(feature = "io"),
-    allow(dead_code, reason = "the protocol alone makes none of these errors")
-)]
+/// How the library itself makes errors: the machines have none, what drives them does.
+#[cfg(feature = "io")]
 impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {

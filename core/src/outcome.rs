@@ -1,7 +1,9 @@
 //! What became of a message, recipient by recipient. The words and numbers are the same in every language.
 
+use std::sync::Arc;
+
 use crate::error::Phase;
-use crate::proto::{ForwardPath, Reply};
+use crate::proto::{ForwardPath, Reply, TlsInfo};
 
 /// What became of a message, or of it for one recipient. The numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -89,12 +91,24 @@ impl RecipientOutcome {
 pub struct Outcome {
     recipients: Vec<RecipientOutcome>,
     reply: Option<Reply>,
+    tls: Option<Arc<TlsInfo>>,
 }
 
 impl Outcome {
     /// The results in the order of the envelope, and the last reply that was about the message as a whole.
     pub fn new(recipients: Vec<RecipientOutcome>, reply: Option<Reply>) -> Self {
-        Self { recipients, reply }
+        Self {
+            recipients,
+            reply,
+            tls: None,
+        }
+    }
+
+    /// The same, with the state of TLS on the connection that it happened on.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Arc<TlsInfo>>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// The result of each recipient, in the order of the envelope.
@@ -105,6 +119,11 @@ impl Outcome {
     /// The reply to the end of data, or else the one that ended the transaction. With LMTP, the last of them.
     pub fn reply(&self) -> Option<&Reply> {
         self.reply.as_ref()
+    }
+
+    /// What is known about TLS on the connection: `None` in clear, and where a machine alone made the outcome.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.tls.as_deref()
     }
 
     /// The result of the message: what all recipients have in common; unknown wins over partial.

@@ -240,7 +240,8 @@ pub unsafe extern "C" fn mailwire_error_recipient_index(error: *const mailwire_e
     unsafe { error.as_ref() }.map_or(usize::MAX, |error| error.recipient)
 }
 
-/// Whether the same call may succeed later without a change.
+/// Whether the same call may succeed later without a change, and cannot make a second copy: false if the message was accepted for
+/// some recipient, or may have been. mailwire_report_retry_at tells who may be sent it again then.
 ///
 /// Thread: any.
 /// Since 0.1.

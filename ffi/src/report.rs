@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use mailwire::proto::{EnhancedStatus, Reply};
+use mailwire::proto::{EnhancedStatus, Reply, TlsInfo};
 use mailwire::{Delivery, Outcome, Phase};
 
 use crate::error::write_enhanced;
@@ -40,6 +40,8 @@ pub struct mailwire_report {
     retry: Vec<usize>,
     reply: Answer,
     queue_id: Text,
+    tls_version: Text,
+    tls_cipher: Text,
 }
 
 struct Recipient {
@@ -243,6 +245,32 @@ pub unsafe extern "C" fn mailwire_report_queue_id(report: *const mailwire_report
     unsafe { report.as_ref() }.map_or(EMPTY, |report| report.texts.get(report.queue_id))
 }
 
+/// The version of TLS that the message went over, as "TLSv1.3"; empty in clear.
+///
+/// The text is never NULL, and lives as long as the report.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_report_tls_version(
+    report: *const mailwire_report,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or a report, as the header asks.
+    unsafe { report.as_ref() }.map_or(EMPTY, |report| report.texts.get(report.tls_version))
+}
+
+/// The cipher suite of TLS, as "TLS_AES_256_GCM_SHA384"; empty in clear.
+///
+/// The text is never NULL, and lives as long as the report.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_report_tls_cipher(
+    report: *const mailwire_report,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or a report, as the header asks.
+    unsafe { report.as_ref() }.map_or(EMPTY, |report| report.texts.get(report.tls_cipher))
+}
+
 /// A report for C.
 pub(crate) fn to_c(outcome: &Outcome) -> Result<*mut mailwire_report, Failure> {
     let mut texts = Texts::new();
@@ -268,6 +296,8 @@ pub(crate) fn to_c(outcome: &Outcome) -> Result<*mut mailwire_report, Failure> {
         retry,
         reply: Answer::new(&mut texts, outcome.reply())?,
         queue_id: texts.add_some(outcome.queue_id())?,
+        tls_version: texts.add_some(outcome.tls().map(TlsInfo::version))?,
+        tls_cipher: texts.add_some(outcome.tls().map(TlsInfo::cipher))?,
         texts,
     };
     Ok(Box::into_raw(Box::new(report)))

@@ -165,7 +165,7 @@ pub unsafe extern "C" fn mailwire_server_options_set_max_connections(
     })
 }
 
-/// The most connections at a time from one address. 100 by default.
+/// The most connections at a time from one address; of IPv6, from one /64 network. 100 by default.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -183,6 +183,7 @@ class SendResult:
     reply: Reply | None
     queue_id: str | None
     message_id: str | None
+    tls: TLSInfo | None
     index: int | None
     def __init__(
         self,
@@ -190,6 +191,7 @@ class SendResult:
         reply: Reply | None = None,
         queue_id: str | None = None,
         message_id: str | None = None,
+        tls: TLSInfo | None = None,
     ) -> None: ...
     @property
     def accepted(self) -> dict[str, Reply]: ...

@@ -73,17 +73,19 @@ class SendResult:
     """What became of one message, recipient by recipient.
 
     `reply` is the last reply about the message as a whole, `queue_id` what the server said it calls the message,
-    `message_id` the message's own, `index` the message's place in `send_many`.
+    `message_id` the message's own, `tls` the state of TLS on its connection (None in clear), `index` the message's
+    place in `send_many`.
     """
 
-    __slots__ = ("_recipients", "index", "message_id", "queue_id", "reply")
+    __slots__ = ("_recipients", "index", "message_id", "queue_id", "reply", "tls")
 
-    def __init__(self, recipients, reply=None, queue_id=None, message_id=None):
+    def __init__(self, recipients, reply=None, queue_id=None, message_id=None, tls=None):
         """From (address, result, reply, phase) of each recipient."""
         self._recipients = recipients
         self.reply = reply
         self.queue_id = queue_id
         self.message_id = message_id
+        self.tls = tls
         self.index = None
 
     @property

@@ -31,8 +31,8 @@ class Server:
         verify(session, name)  expand(session, name)  error(session, exception)
 
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
-    answer so, or raises `Reject`. Only True lets somebody in at `auth`. An exception is answered 451, and goes to
-    `error` and to the log.
+    answer so, or raises `Reject`. Only True lets somebody in at `auth`. An exception is answered 451 (454 at
+    `auth`, 421 at `connect`), and goes to `error` and to the log.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). AUTH needs TLS unless
     `allow_plaintext_auth` is set. `domains` are those whose recipients are taken; None takes any.

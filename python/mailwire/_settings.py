@@ -20,9 +20,10 @@ class Limits:
     """The limits of a server. One that is not given has its default.
 
     `size`: octets of a message (50 MiB). `recipients` of a transaction (1000). `connections` at a time (1000), `per_ip`
-    from one address (100). `body_memory`: octets of messages held over all sessions (256 MiB). `least_rate`: octets a
-    second that a client must send of a message, on average (64). In seconds: `idle`, the wait for the next command (300);
-    `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a handler's answer (300).
+    from one address, or of IPv6 from one /64 network (100). `body_memory`: octets of messages held over all sessions
+    (256 MiB). `least_rate`: octets a second that a client must send of a message, on average (64). In seconds: `idle`,
+    the wait for the next command (300); `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a
+    handler's answer (300).
     """
 
     __slots__ = (

@@ -31,12 +31,14 @@ pub(crate) fn to_python<'py>(
         })
         .collect::<PyResult<Vec<_>>>()?;
     let reply = reply::optional(py, outcome.reply())?;
+    let tls = outcome.tls().map(|tls| reply::tls_to_python(py, tls));
     let class = SEND_RESULT.import(py, "mailwire._results", "SendResult")?;
     class.call1((
         PyTuple::new(py, recipients)?,
         reply,
         outcome.queue_id(),
         message_id,
+        tls.transpose()?,
     ))
 }
 

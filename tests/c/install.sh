@@ -1,6 +1,5 @@
 # Part of run.sh: installed to a prefix that is then moved, the library builds the examples, shared and static.
 
-command -v pkg-config >/dev/null || fail "pkg-config is missing"
 rm -rf "$out/stage" "$out/moved"
 DESTDIR="$out/stage" PREFIX=/opt/mailwire ffi/install.sh >/dev/null
 mv "$out/stage/opt/mailwire" "$out/moved"

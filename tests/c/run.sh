@@ -3,6 +3,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD
+tests/house/need.sh pkg-config
 
 CC=${CC:-cc}
 CXX=${CXX:-c++}

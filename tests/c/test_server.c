@@ -159,6 +159,8 @@ static void a_message_with_everything(void) {
     CHECK_TEXT(mailwire_report_text(s.report, 1), "No such user");
     CHECK_INT(mailwire_report_outcome(s.report, 2), MAILWIRE_DELIVERY_ACCEPTED);
     CHECK_HAS(mailwire_report_reply_text(s.report), "queued as XYZ");
+    CHECK_TEXT(mailwire_report_tls_version(s.report), "TLSv1.3");
+    CHECK_HAS(mailwire_report_tls_cipher(s.report), "TLS_");
     finish(&s);
     end(server);
 }
@@ -249,6 +251,35 @@ static void in_pieces(void) {
     finish(&s);
     free(content);
     free(got);
+    end(server);
+}
+
+// A client that goes away in the middle of a message which is told in pieces.
+static void in_pieces_and_broken_off(void) {
+    static const char session[] = "EHLO a.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n";
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
+    mailwire_server *server = start(options);
+    address.sin_port = htons(mailwire_server_port(server, 0));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_INT(send(fd, session, sizeof session - 1, MSG_NOSIGNAL), sizeof session - 1);
+    mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    CHECK_INT(send(fd, "half", 4, MSG_NOSIGNAL), 4);
+    CHECK_INT(shutdown(fd, SHUT_WR), 0);
+    CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
+    if (mailwire_event_kind(event) == MAILWIRE_EVENT_CHUNK) {
+        mailwire_event_free(event);
+        event = next(server, MAILWIRE_EVENT_DISCARDED);
+    }
+    CHECK_INT(mailwire_event_kind(event), MAILWIRE_EVENT_DISCARDED);
+    CHECK_INT(mailwire_event_owed(event), 0);
+    mailwire_event_free(event);
+    close(fd);
     end(server);
 }
 
@@ -411,6 +442,7 @@ int main(void) {
     users_by_event();
     unanswered_is_451();
     in_pieces();
+    in_pieces_and_broken_off();
     wrong_certificate();
     clients_cut_off_at_every_octet();
     waiting();

@@ -48,6 +48,7 @@ static void sending() {
         CHECK_INT(seen, 2);
         CHECK(report[1].address == "c@example.net");
         CHECK(report.queue_id() == "4A1B2C");
+        CHECK(report.tls_version().empty() && report.tls_cipher().empty());
 
         // Errors are copied cheaply and keep the report.
         mailwire::message partly = message_to("b@example.net", "later@example.net");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says in words what a build of mailwire lacks: need.sh TOOL..., where TOOL is cargo, cc or python3.
+# Says in words what a build of mailwire lacks: need.sh TOOL..., where TOOL is cargo, cc, python3 or pkg-config.
 set -eu
 
 oldest_cargo=1.88.0
@@ -32,6 +32,10 @@ for tool in "$@"; do
         at_least "$version" "$oldest_python" || fail "python3 is version $version: $oldest_python or newer is needed."
         "$python" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "python3 has no venv module: install it (on Debian: python3-venv)."
+        ;;
+    pkg-config)
+        command -v pkg-config >/dev/null ||
+            fail "pkg-config is missing: the C tests find the installed library by it (on Debian: pkg-config)."
         ;;
     *)
         fail "need.sh knows no tool called $tool."

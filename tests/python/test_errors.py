@@ -168,7 +168,7 @@ def test_results_pickle(sink, message):
     result = mailwire.send(message, sink.url, recipients=recipients)
     again = pickle.loads(pickle.dumps(result))
     assert again.accepted == result.accepted and list(again.refused) == ["refused@example.org"]
-    assert (again.reply, again.queue_id) == (result.reply, "ABC123")
+    assert (again.reply, again.queue_id, again.tls) == (result.reply, "ABC123", None)
     assert pickle.loads(pickle.dumps(result.refused["refused@example.org"])).recipient == "refused@example.org"
     with mailwire.Client(sink.url) as client, pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(client)

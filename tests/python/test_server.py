@@ -108,8 +108,9 @@ def test_starttls_and_auth(localhost, ca_file, message):
             with pytest.raises(smtplib.SMTPAuthenticationError) as caught:
                 client.login("user", "wrong")
             assert caught.value.smtp_code == 535
-        mailwire.send(message, f"smtp://user:secret@localhost:{server.port}?ca={ca_file}")
+        result = mailwire.send(message, f"smtp://user:secret@localhost:{server.port}?ca={ca_file}")
     (envelope,) = envelopes
+    assert (result.tls.version, result.tls.cipher) == ("TLSv1.3", envelope.session.tls.cipher)
     assert (envelope.session.user, envelope.session.tls.version) == ("user", "TLSv1.3")
     assert "secret" not in repr(envelope.session)
 

@@ -1,10 +1,11 @@
 //! The blocking client: a pool of connections that any number of threads send through.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use super::call::Call;
 use super::pool::{Borrowed, Pool};
-use crate::client::{Connection, Content, Options};
+use crate::client::{Connection, Content, ContentSlot, Options};
 use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
@@ -77,7 +78,8 @@ impl Client {
     /// Sends many messages over one connection at a time, and calls `each` with index and result of every one. Where
     /// the server allows it, the envelope of a message leaves with the last bytes of the one before it. Fails as a whole only
     /// if there is no connection to be had; the messages behind that point were not tried and are not reported. A message that
-    /// cannot be sent at all, as it is too large, may be reported before those that are on their way.
+    /// cannot be sent at all, as it is too large, may be reported before those that are on their way. A kept connection that
+    /// turns out to be dead is replaced as by [`Client::send`].
     pub fn send_many<'a>(
         &self,
         messages: impl IntoIterator<Item = (Envelope, Content<'a>), IntoIter: Send>,
@@ -85,25 +87,62 @@ impl Client {
         mut each: impl FnMut(usize, Result<Outcome, Error>) + Send,
     ) -> Result<(), Error> {
         let ends = self.begin(&call)?;
-        let mut messages = messages.into_iter().peekable();
-        let mut done = 0;
-        while messages.peek().is_some() {
+        let mut messages = messages.into_iter().enumerate().fuse().peekable();
+        // Taken from `messages`, and to go out over another connection.
+        let mut again: VecDeque<(usize, (Envelope, Content<'a>))> = VecDeque::new();
+        while !again.is_empty() || messages.peek().is_some() {
             let mut borrowed: Borrowed<'_> = self.pool.borrow(&call, ends)?;
-            let mut tried = 0;
+            let reused = borrowed.is_reused();
             let limit = usize::try_from(borrowed.room()).unwrap_or(usize::MAX);
-            let mut batch = messages.by_ref().take(limit);
+            let first: Vec<usize> = again.iter().map(|(number, _)| *number).collect();
+            let behind = messages.peek().map_or(0, |(number, _)| *number);
+            let number = |index: usize| match first.get(index) {
+                Some(number) => *number,
+                None => behind + index - first.len(),
+            };
+            let (mut tried, mut alive, mut stale) = (0, false, false);
             let mut report = |index: usize, result: Result<Outcome, Error>| {
                 tried = tried.max(index + 1);
-                each(done + index, result);
+                match result {
+                    // It goes out again, and so do those that were begun behind it.
+                    Err(error) if stale || (reused && !alive && was_stale(&error)) => stale = true,
+                    result => {
+                        alive |= result
+                            .as_ref()
+                            .map_or_else(|e| e.outcome().is_some(), |_| true);
+                        each(number(index), result);
+                    }
+                }
             };
-            let sending = async |connection: &mut Connection| {
-                connection.drive(&mut batch, &mut report).await;
+            let waiting = std::iter::from_fn(|| again.pop_front());
+            let mut batch = waiting.chain(messages.by_ref()).take(limit).map(
+                |(number, (envelope, content))| {
+                    let kept = reused.then(|| envelope.clone());
+                    (
+                        envelope,
+                        Kept {
+                            number,
+                            envelope: kept,
+                            content,
+                        },
+                    )
+                },
+            );
+            let sending =
+                async |connection: &mut Connection| connection.drive(&mut batch, &mut report).await;
+            let lost = match borrowed.run(&call, ends, sending) {
+                Ok(lost) => lost,
+                Err(cut_short) => {
+                    return report_cut_short(&mut borrowed, cut_short, &mut report)
+                        .map_or(Ok(()), Err);
+                }
             };
-            if let Err(cut_short) = borrowed.run(&call, ends, sending) {
-                return report_cut_short(&mut borrowed, cut_short, &mut report).map_or(Ok(()), Err);
-            }
             borrowed.count(u32::try_from(tried).unwrap_or(u32::MAX));
-            done += tried;
+            if stale {
+                for message in lost.into_iter().rev().filter_map(Kept::again) {
+                    again.push_front(message);
+                }
+            }
         }
         Ok(())
     }
@@ -122,6 +161,27 @@ impl Client {
             ));
         }
         Ok(call.ends(self.pool.options().deadline()))
+    }
+}
+
+/// A message of many, and what is needed to send it over another connection. One that is lost at the first command of a kept
+/// connection has not been read from.
+struct Kept<'a> {
+    number: usize,
+    /// There if the connection was a kept one.
+    envelope: Option<Envelope>,
+    content: Content<'a>,
+}
+
+impl<'a> Kept<'a> {
+    fn again(self) -> Option<(usize, (Envelope, Content<'a>))> {
+        Some((self.number, (self.envelope?, self.content)))
+    }
+}
+
+impl<'a> ContentSlot<'a> for Kept<'a> {
+    fn get(&mut self) -> &mut Content<'a> {
+        &mut self.content
     }
 }
 

@@ -164,7 +164,11 @@ impl Pooled {
             Ok(Err(error)) | Err(error) => {
                 // A look-up that cannot be interrupted ends on its own.
                 runtime.shutdown_background();
-                return Err(error);
+                // One that was cut short does not say where.
+                return Err(match error.peer() {
+                    Some(_) => error,
+                    None => error.with_peer(options.peer()?),
+                });
             }
         };
         let now = Instant::now();

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ use crate::proto::{Capabilities, Need, Progress, TlsInfo, Violation};
 /// [usable](Self::is_usable) and must be dropped. What became of a message that was on its way is then not known.
 pub struct Connection {
     pub(super) machine: Machine,
+    /// What the machine knows about TLS, for every outcome to share.
+    pub(super) tls: Option<Arc<TlsInfo>>,
     pub(super) stream: Stream,
     /// Received and not yet used.
     input: Input,
@@ -56,6 +59,7 @@ impl Connection {
         deadline: Deadline,
     ) -> Self {
         Self {
+            tls: machine.tls().cloned().map(Arc::new),
             machine,
             stream,
             input: Input::default(),
@@ -75,7 +79,7 @@ impl Connection {
 
     /// What is known about TLS; `None` in clear.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.machine.tls()
+        self.tls.as_deref()
     }
 
     /// Whether another message can be sent: nothing is under way, nothing went wrong.
@@ -188,6 +192,7 @@ impl Connection {
             Phase::Body
         };
         let limit = longest_wait(phase, self.options.timeout);
+        let mut since = Instant::now();
         let mut body: &[&[u8]] = body;
         let mut offset = 0;
         while !body.is_empty() || self.machine.has_output() {
@@ -199,9 +204,10 @@ impl Connection {
             slices.extend(self.machine.transmit());
             let (stream, input) = (&mut self.stream, &mut self.input);
             let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
-            let written = within(Instant::now(), phase, limit, self.deadline, writing).await;
+            let written = within(since, phase, limit, self.deadline, writing).await;
             drop(slices);
             let mut left = written.map_err(|fault| self.fault(phase, fault))?;
+            since = later_by(since, left);
             while let Some(first) = body.first().map(|slice| slice.len() - offset) {
                 if left < first {
                     offset += left;
@@ -215,7 +221,7 @@ impl Connection {
             self.machine.sent(left);
         }
         let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
-        within(Instant::now(), phase, limit, self.deadline, flushing)
+        within(since, phase, limit, self.deadline, flushing)
             .await
             .map_err(|fault| self.fault(phase, fault))
     }
@@ -239,7 +245,7 @@ impl Connection {
     pub(super) fn fail(&self, error: Error) -> Error {
         error
             .with_peer(self.peer.clone())
-            .with_tls(self.machine.tls().cloned())
+            .with_tls(self.tls().cloned())
     }
 
     fn violation(&self, violation: &Violation) -> Error {
@@ -263,13 +269,33 @@ impl Connection {
             Fault::Late(error) => error,
             Fault::Io(error) => net::io_fault(error, phase, "server"),
         };
-        let hint = if phase == Phase::Greeting && error.status() == Status::ConnectionLost {
-            " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
-        } else {
-            ""
+        let hint = match phase {
+            _ if error.status() != Status::ConnectionLost => "",
+            Phase::Greeting => {
+                " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
+            }
+            Phase::Hello | Phase::StartTls | Phase::Auth => "; try again later",
+            // What it means for the message is told with it.
+            _ => "",
         };
         self.fail(error.with_more(hint))
     }
+}
+
+/// The least octets a second, on the average of one write, that a server must take.
+const LEAST_RATE: u64 = 64;
+
+/// When the wait for a server began that has taken so many octets more: they earn it time, but none in advance, so that one that
+/// takes an octet now and then does not stretch the limit.
+fn later_by(since: Instant, octets: usize) -> Instant {
+    let millis = u64::try_from(octets)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(1000)
+        / LEAST_RATE;
+    let now = Instant::now();
+    since
+        .checked_add(Duration::from_millis(millis))
+        .map_or(now, |later| later.min(now))
 }
 
 /// Why a read or a write did not happen.
@@ -360,5 +386,68 @@ fn poll_write(
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{UnixListener, UnixStream};
+
+    use super::*;
+    use crate::proto::Protocol;
+
+    const TIMEOUT: Duration = Duration::from_secs(600);
+
+    /// A connection whose socket holds little, and its other end.
+    async fn pair() -> (Connection, UnixStream) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let stream = net::connect_unix(&path, TIMEOUT).await.unwrap();
+        SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
+        let (other, _) = listener.accept().await.unwrap();
+        let mut options = Options::new();
+        options.set_timeout(Some(TIMEOUT)).unwrap();
+        let machine = Machine::new(Protocol::Smtp, None);
+        let none = Deadline::after(None);
+        let connection = Connection::new(stream, machine, &options, String::new(), none);
+        (connection, other)
+    }
+
+    /// Writes 128 KiB to a server that takes so many octets a second of a clock that jumps. Gives the result and the seconds.
+    async fn write_to_one_that_takes(octets_per_second: u64) -> (Result<(), Error>, u64) {
+        let (mut connection, mut other) = pair().await;
+        let begun = Instant::now();
+        let reading = tokio::spawn(async move {
+            let mut taken = vec![0; 64 * 1024];
+            while let Ok(octets @ 1..) = other.read(&mut taken).await {
+                let wait = Duration::from_secs(octets as u64 / octets_per_second);
+                tokio::time::sleep(wait).await;
+            }
+        });
+        let message = vec![b'x'; 128 * 1024];
+        let written = connection.write(&[&message]).await;
+        reading.abort();
+        (written, begun.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_a_message_by_drops_is_left() {
+        let (written, seconds) = write_to_one_that_takes(LEAST_RATE / 2).await;
+        let error = written.unwrap_err();
+        assert_eq!(
+            (error.status(), error.phase()),
+            (Status::Timeout, Some(Phase::Body))
+        );
+        assert!(seconds < 1500, "{seconds}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_has_all_the_time_it_needs() {
+        let (written, seconds) = write_to_one_that_takes(LEAST_RATE * 2).await;
+        written.unwrap();
+        assert!(seconds > TIMEOUT.as_secs(), "{seconds}");
     }
 }

@@ -21,37 +21,23 @@ impl Connection {
     /// The same within a deadline that began earlier.
     pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
         options.check()?;
-        let (stream, host, peer) = match options.server()? {
+        let peer = options.peer()?;
+        let limit = options.connect_timeout.saturating_mul(2);
+        let (opened, host) = match options.server()? {
             ServerAddress::Host { host, port } => {
                 let port = port.unwrap_or_else(|| options.default_port());
                 let opening =
                     net::connect(host, port, options.source_address, options.connect_timeout);
-                let (stream, _) = net::limit(
-                    Phase::Connect,
-                    options.connect_timeout.saturating_mul(2),
-                    deadline,
-                    opening,
-                )
-                .await?;
-                let peer = if host.contains(':') {
-                    format!("[{host}]:{port}")
-                } else {
-                    format!("{host}:{port}")
-                };
-                (stream, host.as_str(), peer)
+                let opened = net::limit(Phase::Connect, limit, deadline, opening).await;
+                (opened.map(|(stream, _)| stream), host.as_str())
             }
             ServerAddress::Unix(path) => {
                 let opening = net::connect_unix(path, options.connect_timeout);
-                let stream = net::limit(
-                    Phase::Connect,
-                    options.connect_timeout.saturating_mul(2),
-                    deadline,
-                    opening,
-                )
-                .await?;
-                (stream, "localhost", path.display().to_string())
+                let opened = net::limit(Phase::Connect, limit, deadline, opening).await;
+                (opened, "localhost")
             }
         };
+        let stream = opened.map_err(|e| e.with_peer(peer.clone()))?;
         let policy = options.tls_policy();
         let connection = if policy == TlsPolicy::Implicit {
             let (stream, tls) = secure(stream, host, options, tls::Start::Implicit, deadline)

@@ -27,3 +27,4 @@ mod verdict;
 pub use connection::Connection;
 pub use content::Content;
 pub use options::{OnRefused, Options};
+pub(crate) use transact::ContentSlot;

@@ -263,6 +263,21 @@ impl Options {
         })
     }
 
+    /// The server as errors name it: `host:port`, or the path of a socket.
+    pub(crate) fn peer(&self) -> Result<String, Error> {
+        Ok(match self.server()? {
+            ServerAddress::Host { host, port } => {
+                let port = port.unwrap_or_else(|| self.default_port());
+                if host.contains(':') {
+                    format!("[{host}]:{port}")
+                } else {
+                    format!("{host}:{port}")
+                }
+            }
+            ServerAddress::Unix(path) => path.display().to_string(),
+        })
+    }
+
     /// The TLS policy, with `Auto` decided.
     pub(super) fn tls_policy(&self) -> TlsPolicy {
         let port = match &self.server {

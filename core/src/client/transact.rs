@@ -62,12 +62,13 @@ impl Connection {
         self.drive(messages, each).await;
     }
 
-    /// Runs transactions until `messages` ends or the connection fails.
+    /// Runs transactions until `messages` ends or the connection fails. Gives back the messages that were under way when it
+    /// failed, oldest first; their failures were reported in that order.
     pub(crate) async fn drive<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
         each: &mut Report<'_>,
-    ) {
+    ) -> VecDeque<C> {
         if !self.is_usable() {
             if messages.next().is_some() {
                 each(
@@ -78,28 +79,30 @@ impl Connection {
                     ))),
                 );
             }
-            return;
+            return VecDeque::new();
         }
         self.busy = true;
-        match self.transact(messages, each).await {
+        // Beside `under_way`, which outlives this future.
+        let mut contents = VecDeque::new();
+        match self.transact(messages, &mut contents, each).await {
             Ok(()) => self.busy = false,
             Err(error) => {
                 self.report_lost(error, each);
             }
         }
+        contents
     }
 
     async fn transact<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
+        contents: &mut VecDeque<C>,
         each: &mut Report<'_>,
     ) -> Result<(), Error> {
         let ahead = if self.machine.pipelining() { CHAIN } else { 1 };
         let options = TransactionOptions {
             all_or_nothing: self.options.all_or_nothing,
         };
-        // Beside `under_way`, which outlives this future.
-        let mut contents: VecDeque<C> = VecDeque::new();
         let mut messages = messages.enumerate().fuse();
         loop {
             while self.under_way.len() < ahead
@@ -135,6 +138,7 @@ impl Connection {
                         && let Some((_, index)) = self.under_way.remove(at)
                     {
                         contents.remove(at);
+                        let outcome = outcome.with_tls(self.tls.clone());
                         each(
                             index,
                             verdict::judge(outcome, self.options.on_refused)
@@ -260,20 +264,20 @@ impl Connection {
             let outcome = outcomes
                 .iter()
                 .find(|(other, _)| *other == id)
-                .map(|(_, outcome)| outcome.clone());
+                .map(|(_, outcome)| outcome.clone().with_tls(self.tls.clone()));
             let error = cause.take().unwrap_or_else(|| {
                 self.fail(Error::new(
                     Status::ConnectionLost,
                     "the session ended before this message's turn",
                 ))
             });
+            let status = error.status();
             each(
                 index,
                 Err(match outcome {
-                    Some(outcome) if outcome.delivery() == Delivery::Unknown => error
-                        .with_more("; the message may or may not have been accepted")
+                    Some(outcome) => error
+                        .with_more(what_is_lost(status, &outcome))
                         .with_outcome(outcome),
-                    Some(outcome) => error.with_outcome(outcome),
                     None => error,
                 }),
             );
@@ -287,6 +291,21 @@ impl Connection {
             .waiting_for()
             .or_else(|| self.machine.ended_in())
             .unwrap_or(Phase::Command)
+    }
+}
+
+/// What the loss of a session means for a message that was under way, and what to do.
+fn what_is_lost(status: Status, outcome: &Outcome) -> &'static str {
+    let has = |delivery| {
+        let mut all = outcome.recipients().iter();
+        all.any(|r| r.delivery() == delivery)
+    };
+    if has(Delivery::Unknown) {
+        "; the message may or may not have been accepted, and sending it again may make a second copy"
+    } else if status == Status::ConnectionLost && !has(Delivery::Accepted) {
+        "; the message was not sent, try again later"
+    } else {
+        ""
     }
 }
 

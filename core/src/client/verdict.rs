@@ -26,7 +26,11 @@ pub(super) fn judge(outcome: Outcome, on_refused: OnRefused) -> Result<Outcome, 
         .position(|r| failed(&r) && tried(&r))
         .unwrap_or(0);
     let error = match outcome.recipients().get(index) {
-        Some(first) => describe(&outcome, first, bad, all).with_recipient(index),
+        Some(first) => {
+            let bad = outcome.recipients().iter();
+            let bad = bad.filter(|r| failed(r) && tried(r)).count();
+            describe(&outcome, first, bad, all).with_recipient(index)
+        }
         None => Error::invalid("the envelope has no recipients"),
     };
     Err(error.with_outcome(outcome))
@@ -34,18 +38,28 @@ pub(super) fn judge(outcome: Outcome, on_refused: OnRefused) -> Result<Outcome, 
 
 fn describe(outcome: &Outcome, first: &RecipientOutcome, bad: usize, all: usize) -> Error {
     let phase = first.phase().unwrap_or(Phase::Rcpt);
+    let verb = verb(outcome);
     let who = match (phase, bad, all) {
-        (Phase::Mail, ..) => "the sender was refused".to_owned(),
-        (Phase::Rcpt, 1, 1) => format!("the recipient {} was refused", first.recipient()),
+        (Phase::Mail, ..) => format!("the sender was {verb}"),
+        (Phase::Rcpt, 1, 1) => format!("the recipient {} was {verb}", first.recipient()),
         (Phase::Rcpt, bad, all) if bad == all => format!(
-            "all {all} recipients were refused, the first was {}",
+            "all {all} recipients were {verb}, the first was {}",
+            first.recipient()
+        ),
+        (Phase::Rcpt, 1, all) => format!(
+            "the recipient {}, 1 of {all}, was {verb}",
             first.recipient()
         ),
         (Phase::Rcpt, bad, all) => format!(
-            "{bad} of {all} recipients were refused, the first was {}",
+            "{bad} of {all} recipients were {verb}, the first was {}",
             first.recipient()
         ),
-        _ => "the message was refused".to_owned(),
+        // LMTP answers for each.
+        (_, bad, all) if bad < all => format!(
+            "the message was {verb} for {bad} of {all} recipients, the first was {}",
+            first.recipient()
+        ),
+        _ => format!("the message was {verb}"),
     };
     let mixed = outcome
         .recipients()
@@ -71,6 +85,19 @@ fn describe(outcome: &Outcome, first: &RecipientOutcome, bad: usize, all: usize)
     match first.reply() {
         Some(reply) => error.with_reply(reply.clone()),
         None => error,
+    }
+}
+
+/// What was done to those who are not accepted: the words of [`Delivery`].
+fn verb(outcome: &Outcome) -> &'static str {
+    let has = |delivery| {
+        let mut all = outcome.recipients().iter();
+        all.any(|r| r.delivery() == delivery)
+    };
+    match (has(Delivery::Refused), has(Delivery::Deferred)) {
+        (true, true) => "refused or deferred",
+        (false, true) => "deferred",
+        _ => "refused",
     }
 }
 
@@ -100,7 +127,6 @@ pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
         }
         (530, ..) => "the server wants a login first: give a user name and password",
         (538, ..) => "the server allows a login only under TLS: use tls=required",
-        (454, Phase::Auth, _) => "the server cannot check logins now; try again later",
         (552, ..) | (_, _, Some((3, 4))) => "the message or the mailbox is over the server's limit",
         (452, ..) => {
             "the server is short of space or has had enough recipients for now; try again later"
@@ -111,7 +137,9 @@ pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
         }
         (450 | 451, Phase::Rcpt, _) => "the server asks to try again later, as greylisting does",
         (421, ..) => "the server is closing the connection; try again later",
+        (400..=499, Phase::Auth, _) => "the server cannot check logins now; try again later",
         (_, Phase::Auth, _) => "the server did not let this client log in",
+        (400..=499, ..) => "try again later",
         _ => "",
     }
 }
@@ -165,6 +193,76 @@ mod tests {
         assert_eq!(status(&[550, 450]), Status::Transient);
         assert_eq!(status(&[450]), Status::Transient);
         assert_eq!(status(&[530]), Status::AuthRequired);
+    }
+
+    #[test]
+    fn what_may_work_later_is_called_deferred_and_the_advice_is_to_try_again() {
+        let text = |outcome| {
+            let error = judge(outcome, OnRefused::RaiseIfAny).unwrap_err();
+            error.message().to_owned()
+        };
+        assert_eq!(
+            text(outcome(&[447])),
+            "the recipient a@example.org was deferred: try again later"
+        );
+        assert_eq!(
+            text(outcome(&[447, 447])),
+            "all 2 recipients were deferred, the first was a@example.org: try again later"
+        );
+        assert_eq!(
+            text(outcome(&[250, 550, 447])),
+            "2 of 3 recipients were refused or deferred, the first was b@example.org"
+        );
+        for (phase, expected) in [
+            (Phase::Mail, "the sender was deferred: try again later"),
+            (
+                Phase::EndOfData,
+                "the message was deferred: try again later",
+            ),
+        ] {
+            let outcome = Outcome::new(vec![recipient("a", 447, phase)], None);
+            assert_eq!(text(outcome), expected);
+        }
+        let reply = |code| Reply::new(code, "no").unwrap();
+        for code in [432, 454] {
+            assert!(advice(Phase::Auth, &reply(code)).ends_with("try again later"));
+        }
+        assert!(!advice(Phase::Auth, &reply(550)).contains("later"));
+    }
+
+    #[test]
+    fn what_some_have_got_is_not_for_the_same_call_again() {
+        let transient = |codes| {
+            let error = judge(outcome(codes), OnRefused::RaiseIfAny).unwrap_err();
+            error.is_transient()
+        };
+        assert!(transient(&[450]));
+        assert!(!transient(&[250, 450]), "the first would get a second copy");
+    }
+
+    #[test]
+    fn only_those_are_counted_whom_the_server_did_not_take() {
+        let text = |recipients| {
+            let outcome = Outcome::new(recipients, None);
+            let error = judge(outcome, OnRefused::RaiseIfAny).unwrap_err();
+            error.message().to_owned()
+        };
+        let spared = RecipientOutcome::new(
+            "a@example.org".parse().unwrap(),
+            Delivery::NotTried,
+            None,
+            None,
+        );
+        let refused = |phase| recipient("b", 550, phase);
+        assert_eq!(
+            text(vec![spared, refused(Phase::Rcpt)]),
+            "the recipient b@example.org, 1 of 2, was refused"
+        );
+        let taken = recipient("a", 250, Phase::EndOfData);
+        assert_eq!(
+            text(vec![taken, refused(Phase::EndOfData)]),
+            "the message was refused for 1 of 2 recipients, the first was b@example.org"
+        );
     }
 
     #[test]

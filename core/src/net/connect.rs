@@ -279,10 +279,15 @@ impl Race {
                 .find(|(_, error)| status_of(error) == status)
         };
         if has(Status::ConnectionRefused).is_some() {
-            return (
-                Status::ConnectionRefused,
-                format!("nothing listens on {label}: is the server running, and the port right?"),
-            );
+            let refused = |(_, e): &(_, io::Error)| e.kind() == io::ErrorKind::ConnectionRefused;
+            let text = if self.failed.iter().any(refused) {
+                format!("nothing listens on {label}: is the server running, and the port right?")
+            } else {
+                format!(
+                    "{label} reset the connection at once: is the server stopping, or a firewall in between?"
+                )
+            };
+            return (Status::ConnectionRefused, text);
         }
         if has(Status::Timeout).is_some() {
             return (
@@ -406,6 +411,29 @@ mod tests {
         assert_eq!(label("mail.example", 25), "mail.example:25");
         assert_eq!(label("::1", 25), "[::1]:25");
         assert_eq!(label("[::1]", 25), "[::1]:25");
+    }
+
+    #[test]
+    fn a_reset_is_not_called_a_port_where_nothing_listens() {
+        let text = |kinds: &[io::ErrorKind]| {
+            let address = "127.0.0.1:25".parse().unwrap();
+            let race = Race {
+                waiting: Vec::new().into_iter(),
+                running: Vec::new(),
+                failed: kinds.iter().map(|&kind| (address, kind.into())).collect(),
+                source: None,
+            };
+            let error = race.fault("127.0.0.1:25", Duration::from_secs(1));
+            assert_eq!(error.status(), Status::ConnectionRefused);
+            error.message().to_owned()
+        };
+        let (refused, reset) = (
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::ConnectionReset,
+        );
+        assert!(text(&[refused]).starts_with("nothing listens on 127.0.0.1:25: "));
+        assert!(text(&[reset, refused]).starts_with("nothing listens on 127.0.0.1:25: "));
+        assert!(text(&[reset]).starts_with("127.0.0.1:25 reset the connection at once: "));
     }
 
     #[tokio::test]

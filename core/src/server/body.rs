@@ -156,7 +156,7 @@ impl Body<'_> {
                 .map_err(|violation| Ended::violation(&violation, Phase::Body))?;
             let (used, piece) = match progress {
                 Progress::Event { used, event } => match event {
-                    Event::Body(piece) => (used, Ok((place_of(piece, input), piece.len()))),
+                    Event::Body(piece) => (used, Ok(piece.len())),
                     Event::EndOfData { size } => (used, Err(Some(Stage::Whole(size)))),
                     Event::Discarded => (used, Err(Some(Stage::Refused(None)))),
                     // No other event comes while a message does.
@@ -167,51 +167,23 @@ impl Body<'_> {
                     _ => (used, Err(None)),
                 },
             };
+            at += used;
             match piece {
-                Ok((Some(place), len)) => {
+                Ok(len) => {
+                    // A piece is the end of what is used for it.
+                    let place = at - len;
                     let part = part.get_or_insert(Part {
                         start: place,
                         end: place,
                         used: 0,
                     });
                     if part.end != place {
-                        input.copy_within(place..place + len, part.end);
+                        input.copy_within(place..at, part.end);
                     }
                     part.end += len;
                 }
-                // A CR that the decoder had withheld behind a dot: the two left room for it, unless that was in the last buffer.
-                Ok((None, _)) => match &mut part {
-                    Some(part) => {
-                        input[part.end] = b'\r';
-                        part.end += 1;
-                    }
-                    None if at > 0 => {
-                        input[at - 1] = b'\r';
-                        part = Some(Part {
-                            start: at - 1,
-                            end: at,
-                            used: 0,
-                        });
-                    }
-                    None => {
-                        let rest = input.split();
-                        input.reserve(rest.len() + 1);
-                        input.extend_from_slice(b"\r");
-                        input.extend_from_slice(&rest);
-                        part = Some(Part {
-                            start: 0,
-                            end: 1,
-                            used: 0,
-                        });
-                        at = 1;
-                    }
-                },
-                Err(stage) => {
-                    at += used;
-                    break stage;
-                }
+                Err(stage) => break stage,
             }
-            at += used;
         };
         if let Some(stage) = stage {
             self.stage = stage;
@@ -272,10 +244,4 @@ impl std::fmt::Debug for Body<'_> {
             .field("stage", &self.stage)
             .finish_non_exhaustive()
     }
-}
-
-/// Where `piece` lies in `buffer`, if it does.
-fn place_of(piece: &[u8], buffer: &[u8]) -> Option<usize> {
-    let place = piece.as_ptr().addr().checked_sub(buffer.as_ptr().addr())?;
-    (place + piece.len() <= buffer.len()).then_some(place)
 }

@@ -1,13 +1,18 @@
 //! What one server allows over all its sessions: connections in all and by address, and memory for messages.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+
+/// Said where the server as a whole is full (RFC 5321 section 3.8).
+pub(super) const TOO_MANY: &str = "421 4.3.2 Too many connections\r\n";
+/// Said where one client has more connections than it may.
+pub(super) const TOO_MANY_OF_YOURS: &str = "421 4.7.0 Too many connections from your address\r\n";
 
 /// Counts connections, in all and by address.
 #[derive(Debug)]
@@ -41,22 +46,21 @@ impl Connections {
         }
     }
 
-    /// Lets a connection in, or tells why not. One from a Unix socket has no address and counts in all only.
+    /// Lets a connection in, or gives the reply that turns it away. One from a Unix socket has no address and counts in all only.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
         socket: RawFd,
     ) -> Result<Admission, &'static str> {
-        // An IPv4 peer of an IPv6 socket is the same peer.
-        let address = address.map(|address| address.to_canonical());
+        let address = address.map(network);
         let mut open = self.open();
         if open.all >= self.most {
-            return Err("too many connections");
+            return Err(TOO_MANY);
         }
         if let Some(address) = address {
             let count = open.by_address.entry(address).or_default();
             if *count >= self.most_by_address {
-                return Err("too many connections from your address");
+                return Err(TOO_MANY_OF_YOURS);
             }
             *count += 1;
         }
@@ -83,6 +87,18 @@ impl Connections {
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What counts as one client: an IPv4 address, and of IPv6 the first 64 bits, for a host chooses the others as it likes (RFC 4291
+/// section 2.5.1).
+fn network(address: IpAddr) -> IpAddr {
+    // An IPv4 peer of an IPv6 socket is the same peer.
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 
@@ -190,6 +206,7 @@ impl Drop for Charged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::ReplyGatherer;
 
     #[test]
     fn connections_are_limited_in_all_and_by_address() {
@@ -199,12 +216,12 @@ mod tests {
         let _two = connections.admit(address("::ffff:192.0.2.1"), 2).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.1"), 1).unwrap_err(),
-            "too many connections from your address"
+            TOO_MANY_OF_YOURS
         );
         let _unix = connections.admit(None, 3).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.2"), 4).unwrap_err(),
-            "too many connections"
+            TOO_MANY
         );
         drop(one);
         let mut open = connections.sockets();
@@ -212,6 +229,28 @@ mod tests {
         assert_eq!(open, [2, 3]);
         assert_eq!(connections.count(), 2);
         assert!(connections.admit(address("192.0.2.1"), 1).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_client_has_the_limit_of_its_network() {
+        let connections = Arc::new(Connections::new(9, 2));
+        let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1);
+        let one = admit("2001:db8:0:1::1").unwrap();
+        let _two = admit("2001:db8:0:1:ffff:ffff:ffff:ffff").unwrap();
+        assert_eq!(admit("2001:db8:0:1::2").unwrap_err(), TOO_MANY_OF_YOURS);
+        let _other = admit("2001:db8:0:2::1").unwrap();
+        drop(one);
+        assert!(admit("2001:db8:0:1::3").is_ok());
+    }
+
+    #[test]
+    fn what_is_said_to_those_turned_away_is_well_formed() {
+        for refusal in [TOO_MANY, TOO_MANY_OF_YOURS] {
+            let line = refusal.strip_suffix("\r\n").unwrap();
+            let reply = ReplyGatherer::default().line(line.as_bytes());
+            let reply = reply.unwrap().unwrap();
+            assert!(reply.code() == 421 && reply.enhanced().is_some(), "{line}");
+        }
     }
 
     #[tokio::test]

@@ -210,7 +210,7 @@ impl Options {
         Ok(())
     }
 
-    /// The most connections at a time from one address. The default is 100.
+    /// The most connections at a time from one address; of IPv6, from one /64 network. The default is 100.
     pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
         self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
         Ok(())
@@ -223,7 +223,8 @@ impl Options {
         Ok(())
     }
 
-    /// How long an event may stay unanswered before the client is told 451. The default is 300 seconds.
+    /// How long an event may stay unanswered before the client is told 451 (to AUTH 454, to its connection 421). The default is 300
+    /// seconds.
     pub fn set_answer_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.answer_timeout = not_zero("answer_timeout", timeout)?;
         Ok(())

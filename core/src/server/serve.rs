@@ -344,10 +344,10 @@ fn begin<H: Handler>(
         .admit(address.map(|address| address.ip()), stream.raw_fd())
     {
         Ok(admission) => admission,
-        Err(reason) => {
+        Err(reply) => {
             shared.counters.turned_away.add(1);
             if !shared.options.implicit_tls {
-                sessions.spawn(turn_away(stream, reason));
+                sessions.spawn(turn_away(stream, reply));
             }
             return;
         }
@@ -370,8 +370,7 @@ fn begin<H: Handler>(
     sessions.spawn(async move { conversation.run().await });
 }
 
-async fn turn_away(mut stream: Stream, reason: &'static str) {
-    let reply = format!("421 4.7.0 {reason}\r\n");
+async fn turn_away(mut stream: Stream, reply: &'static str) {
     let saying = async {
         let _ = stream.write_all(reply.as_bytes()).await;
         let _ = stream.shutdown().await;

@@ -23,6 +23,8 @@ const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
 /// Nobody could judge the credentials (RFC 4954 section 6).
 const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
+/// RFC 5321 section 4.3.2 has no 451 for a connection; one that cannot be judged now is ended (section 3.8).
+const CONNECT_FAULT: Reply = Reply::fixed(421, Some((4, 3, 0)), "Local error in processing");
 const NOT_OURS: Reply = Reply::fixed(
     550,
     Some((5, 7, 1)),
@@ -115,7 +117,10 @@ impl<S: Session> Conversation<S> {
         }
         let (session, info) = (&mut self.session, &self.channel.info);
         let answer = match event {
-            Event::Connect => ask(pin!(async { session.connect(info).await })).await,
+            Event::Connect => {
+                let answer = ask(pin!(async { session.connect(info).await })).await;
+                or_fault(answer, CONNECT_FAULT)
+            }
             Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
             Event::Auth { credentials } => self.judge(credentials).await,
             Event::Mail {
@@ -151,8 +156,12 @@ impl<S: Session> Conversation<S> {
                 }
                 return Next::Go;
             }
-            // The rest of a message that nobody wants any more.
-            Event::StartTls | Event::Body(_) | Event::Discarded => return Next::Go,
+            // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
+            Event::Discarded => {
+                self.channel.shared.counters.refused_messages.add(1);
+                return Next::Go;
+            }
+            Event::StartTls | Event::Body(_) => return Next::Go,
         };
         self.answer(answer);
         Next::Go
@@ -170,9 +179,8 @@ impl<S: Session> Conversation<S> {
         let user = credentials.username().to_owned();
         let answer = if self.hooks.has(Hooks::AUTH) && !users.knows(&user) {
             let (session, info) = (&mut self.session, &self.channel.info);
-            guarded(pin!(async { session.auth(info, credentials).await }))
-                .await
-                .unwrap_or(Answer::Reply(AUTH_FAULT))
+            let answer = ask(pin!(async { session.auth(info, credentials).await })).await;
+            or_fault(answer, AUTH_FAULT)
         } else if users.accept(&credentials) {
             Answer::Accept
         } else {
@@ -302,6 +310,14 @@ fn is_positive(answer: &Answer) -> bool {
     match answer {
         Answer::Accept => true,
         Answer::Reply(reply) => reply.is_positive(),
+    }
+}
+
+/// What is said where there is no answer, or else the answer.
+fn or_fault(answer: Answer, fault: Reply) -> Answer {
+    match answer {
+        Answer::Reply(reply) if reply == LOCAL_ERROR => Answer::Reply(fault),
+        answer => answer,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mailwire::blocking::{Call, Cancel, Client};
-use mailwire::client::{Content, Options};
+use mailwire::client::{Connection, Content, Options};
 use mailwire::{Delivery, Phase, Status};
 
 use crate::script::Server;
@@ -92,6 +92,73 @@ fn many_messages_are_chained_and_each_has_its_own_result() {
             (1, "Permanent".to_owned()),
             (2, "third".to_owned())
         ]
+    );
+    server.join();
+}
+
+#[test]
+fn many_messages_too_replace_a_kept_connection_that_is_dead_at_its_first_command() {
+    let server = Server::new(vec![
+        Box::new(|s| {
+            s.welcome(&["PIPELINING", "SIZE 100"]);
+            s.accept_one();
+            // Gone without a word, after the client looked.
+            s.hear_start("MAIL");
+            s.hang_up();
+        }),
+        Box::new(|s| {
+            s.welcome(&["PIPELINING", "SIZE 100"]);
+            for name in ["r1", "r2", "r3"] {
+                s.hear("MAIL FROM:<me@example.org> SIZE=30");
+                s.hear(&format!("RCPT TO:<{name}@x.example>\nDATA"));
+                s.say("250 ok\n250 ok\n354 go on\n");
+                s.body();
+                s.say(&format!("250 {name}\n"));
+            }
+            // Not kept when it died, so the caller is to know.
+            s.hear_start("MAIL");
+            s.hang_up();
+        }),
+    ]);
+    let client = Client::new(options(&server)).unwrap();
+    client
+        .send(
+            &envelope(&["a@x.example"]),
+            Content::bytes(MESSAGE),
+            Call::default(),
+        )
+        .unwrap();
+    let large = [b'x'; 200];
+    let messages = ["large0", "r1", "r2", "r3", "r4"].map(|name| {
+        let content = if name == "large0" {
+            large.as_slice()
+        } else {
+            MESSAGE
+        };
+        (
+            envelope(&[&format!("{name}@x.example")]),
+            Content::bytes(content),
+        )
+    });
+    let mut results = Vec::new();
+    client
+        .send_many(messages, Call::default(), |index, result| {
+            let text = match &result {
+                Ok(outcome) => outcome.reply().unwrap().text().to_owned(),
+                Err(error) => format!("{:?}", error.status()),
+            };
+            results.push((index, text));
+        })
+        .unwrap();
+    drop(client);
+    let expected = ["TooLarge", "r1", "r2", "r3", "ConnectionLost"];
+    let results: Vec<_> = results
+        .iter()
+        .map(|(i, text)| (*i, text.as_str()))
+        .collect();
+    assert_eq!(
+        results,
+        expected.into_iter().enumerate().collect::<Vec<_>>()
     );
     server.join();
 }
@@ -201,6 +268,59 @@ fn a_call_is_cancelled_from_another_thread_and_by_a_question() {
         server.join();
     }
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_call_cancelled_before_there_is_a_session_names_the_server() {
+    let server = Server::once(super::script::Session::closed);
+    let client = Client::new(options(&server)).unwrap();
+    let cancel = Cancel::new().unwrap();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(100));
+            cancel.signal();
+        });
+        let call = Call {
+            cancel: Some(&cancel),
+            ..Call::default()
+        };
+        client
+            .send(&envelope(&["a@x.example"]), Content::bytes(MESSAGE), call)
+            .unwrap_err()
+    });
+    let peer = format!("127.0.0.1:{}", server.port());
+    assert_eq!(
+        (error.status(), error.peer()),
+        (Status::Cancelled, Some(peer.as_str()))
+    );
+    server.join();
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_while_connecting_names_the_server() {
+    let listener = tokio::net::TcpSocket::new_v4().unwrap();
+    listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    // A listener whose queue is full does not answer who connects.
+    let listener = listener.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let waiting = [(); 2].map(|()| std::net::TcpStream::connect(address).unwrap());
+    let mut options = Options::new();
+    options
+        .set_server("127.0.0.1", Some(address.port()))
+        .unwrap();
+    options
+        .set_deadline(Some(Duration::from_millis(100)))
+        .unwrap();
+    let error = Connection::open(&options).await.err().unwrap();
+    assert_eq!(
+        (error.status(), error.phase(), error.peer()),
+        (
+            Status::Timeout,
+            Some(Phase::Connect),
+            Some(address.to_string().as_str())
+        )
+    );
+    drop(waiting);
 }
 
 #[test]

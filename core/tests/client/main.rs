@@ -7,6 +7,7 @@ mod calls;
 mod hostile;
 mod outcomes;
 mod script;
+mod tls;
 
 use std::time::Duration;
 

@@ -303,7 +303,36 @@ fn a_lost_reply_to_the_end_of_data_is_unknown_and_nothing_is_sent_again() {
     let outcome = error.outcome().unwrap();
     assert_eq!(outcome.delivery(), Delivery::Unknown);
     assert_eq!(outcome.safe_to_retry().count(), 0);
+    assert!(
+        error.to_string().ends_with("the message may or may not have been accepted, and sending it again may make a second copy"),
+        "{error}"
+    );
     server.join();
+}
+
+#[test]
+fn a_connection_cut_before_the_transaction_is_worth_another_try() {
+    let cuts: [fn(&mut Session); 2] = [
+        |s| s.say("220 script.example\n"),
+        |s| {
+            s.welcome(&["AUTH PLAIN"]);
+            s.hear_start("AUTH PLAIN ");
+        },
+    ];
+    for cut in cuts {
+        let server = Server::once(move |s| {
+            cut(s);
+            s.hang_up();
+        });
+        let mut options = options(&server);
+        options.set_credentials(mailwire::sasl::Credentials::new("user", "secret").unwrap());
+        options.set_tls(TlsPolicy::None);
+        options.set_allow_plaintext_auth(true);
+        let error = send(options, &["a@x.example"]).unwrap_err();
+        assert_eq!(error.status(), Status::ConnectionLost, "{error}");
+        assert!(error.to_string().ends_with("; try again later"), "{error}");
+        server.join();
+    }
 }
 
 #[test]
@@ -337,6 +366,7 @@ fn a_connection_cut_anywhere_before_the_end_mark_is_safe_to_retry() {
         });
         let error = send(options(&server), &["a@x.example"]).unwrap_err();
         assert!(error.is_transient(), "{error}");
+        assert!(error.to_string().contains("try again later"), "{error}");
         assert_eq!(
             error.outcome().unwrap().safe_to_retry().count(),
             1,

@@ -18,7 +18,8 @@ use crate::server::{Answer, Answers, LOCAL_ERROR, SessionInfo};
 /// Something that happened in a session.
 ///
 /// One that owes answers is to be answered, by [`accept`](Self::accept), [`reply`](Self::reply) or
-/// [`reply_at`](Self::reply_at), in any thread. Dropped before that, what is open is answered 451 4.3.0.
+/// [`reply_at`](Self::reply_at), in any thread. Dropped before that, what is open is answered 451 4.3.0, AUTH 454 4.7.0,
+/// and a connection 421.
 pub struct Event {
     kind: EventKind,
     session: SessionInfo,

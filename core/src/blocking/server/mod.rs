@@ -142,7 +142,8 @@ impl Server {
     }
 
     /// A descriptor that is readable while an event waits or the queue has ended, for programs with an event loop of their own.
-    /// It is not to be read from.
+    /// It may be so once without an event: when the server has ended but for answers that are still owed. It is not to be read
+    /// from.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.inner.queue.fd()
     }

@@ -40,6 +40,11 @@ impl Post {
         }
     }
 
+    /// Events that are not delivered yet.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.events).len()
+    }
+
     /// Takes an answer along, from any thread.
     pub(super) fn answer(&self, to: oneshot::Sender<Answers>, answers: Answers) {
         let first = match &mut *lock(&self.answers) {

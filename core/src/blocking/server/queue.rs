@@ -9,10 +9,15 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use tokio::sync::Notify;
 
 use super::event::Event;
+use super::post::Post;
 use crate::blocking::call::{Call, TICK};
 use crate::error::{Error, Status};
+
+/// So many events wait before sessions that only inform are held back, and before those that nobody waits for are looked for.
+pub(super) const MOST: usize = 4096;
 
 /// The queue between the I/O threads and the application.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(super) struct Queue {
     open: AtomicUsize,
     /// No I/O thread runs any more.
     ending: AtomicBool,
+    /// There may be room for more events now.
+    room: Notify,
     answer_timeout: Duration,
 }
 
@@ -34,6 +41,8 @@ struct State {
     told: bool,
     /// Nobody takes events any more.
     closed: bool,
+    /// With so many events it is time to look for those that nobody waits for any more.
+    crowded: usize,
     /// When the last event that was taken will be too late to answer.
     last_answer: Instant,
     /// Why it ended, if not because it was told to.
@@ -48,6 +57,23 @@ pub(super) enum Taken {
     None { ending: bool },
     /// None ever again, and why.
     End(String),
+}
+
+impl State {
+    /// Takes out the events that nobody waits for any more, if there are so many events that it is time to look. They are to be
+    /// dropped when the lock was given back.
+    fn too_late(&mut self) -> VecDeque<Event> {
+        if self.events.len() < self.crowded {
+            return VecDeque::new();
+        }
+        let (late, left) = std::mem::take(&mut self.events)
+            .into_iter()
+            .partition(Event::is_too_late);
+        self.events = left;
+        // So each event is looked at a few times at the most, however many wait.
+        self.crowded = (2 * self.events.len()).max(MOST);
+        late
+    }
 }
 
 impl Queue {
@@ -70,6 +96,7 @@ impl Queue {
                 events: VecDeque::new(),
                 told: false,
                 closed: false,
+                crowded: MOST,
                 last_answer: Instant::now(),
                 failure: None,
             }),
@@ -77,6 +104,7 @@ impl Queue {
             writer,
             open: AtomicUsize::new(0),
             ending: AtomicBool::new(false),
+            room: Notify::new(),
             answer_timeout,
         })
     }
@@ -91,7 +119,28 @@ impl Queue {
             return;
         }
         state.events.extend(events);
+        let late = state.too_late();
         self.tell(&mut state);
+        drop(state);
+        if !late.is_empty() {
+            self.room.notify_waiters();
+        }
+        drop(late);
+    }
+
+    /// Waits until fewer than [`MOST`] events wait, with those in `post` that are still on their way here. For sessions that only
+    /// inform: nothing else would hold back a client that has them do so faster than the application takes events.
+    pub(super) async fn room(&self, post: &Post) {
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            // Listening begins before the look, or room that is made in between would go unheard.
+            room.as_mut().enable();
+            if self.len() + post.waiting() < MOST {
+                return;
+            }
+            room.await;
+        }
     }
 
     /// Takes up to `max` events. Those that nobody waits for any more are left out.
@@ -113,8 +162,14 @@ impl Queue {
             taken.push(event);
         }
         let ended = state.events.is_empty() && self.has_ended(&state);
-        if state.events.is_empty() && !ended {
+        if ended {
+            // Others wait who saw nothing of it.
+            self.tell(&mut state);
+        } else if state.events.is_empty() {
             self.take_back(&mut state);
+        }
+        if state.events.len() < MOST {
+            self.room.notify_waiters();
         }
         let failure = if ended { state.failure.clone() } else { None };
         drop(state);
@@ -138,19 +193,23 @@ impl Queue {
         call: Call<'_>,
     ) -> Result<bool, Error> {
         // At the end the last answer may come too late, which no descriptor tells.
-        let tick = (ending || call.interrupted.is_some()).then_some(TICK);
-        let limit = [left, tick].into_iter().flatten().min();
-        let limit = limit.map(|limit| Timespec {
+        let look = if ending || call.interrupted.is_some() {
+            TICK
+        } else {
+            self.answer_timeout
+        };
+        let limit = left.map_or(look, |left| left.min(look));
+        let limit = Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(limit.subsec_nanos()),
-        });
+        };
         let queue = PollFd::new(&self.reader, PollFlags::IN);
         let waited = match call.cancel {
             Some(cancel) => poll(
                 &mut [queue, PollFd::new(cancel, PollFlags::IN)],
-                limit.as_ref(),
+                Some(&limit),
             ),
-            None => poll(&mut [queue], limit.as_ref()),
+            None => poll(&mut [queue], Some(&limit)),
         };
         match waited {
             // A signal may be why the caller wants to stop.
@@ -179,9 +238,8 @@ impl Queue {
         let mut state = self.state();
         state.failure = failure;
         self.ending.store(true, Ordering::SeqCst);
-        if self.has_ended(&state) {
-            self.tell(&mut state);
-        }
+        // Also where answers are still to come: who waits without looking at the clock must begin to.
+        self.tell(&mut state);
     }
 
     /// Nobody takes events any more: all that wait and all that come are dropped, and so answered.
@@ -191,6 +249,12 @@ impl Queue {
         let events = std::mem::take(&mut state.events);
         drop(state);
         drop(events);
+        self.room.notify_waiters();
+    }
+
+    /// How many events wait.
+    pub(super) fn len(&self) -> usize {
+        self.state().events.len()
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::event::{Event, EventKind};
 use super::post::Post;
+use super::queue::Queue;
 use super::received::Received;
 use crate::blocking::fork::ForkGuard;
 use crate::error::Error;
@@ -24,6 +25,7 @@ const CREDIT: u64 = 256 * 1024;
 pub(super) struct QueueHandler {
     pub(super) shared: Arc<Shared>,
     pub(super) post: Arc<Post>,
+    pub(super) queue: Arc<Queue>,
     pub(super) guard: ForkGuard,
 }
 
@@ -31,6 +33,7 @@ pub(super) struct QueueHandler {
 #[derive(Debug)]
 pub(super) struct QueueSession {
     post: Arc<Post>,
+    queue: Arc<Queue>,
     guard: ForkGuard,
     answer_timeout: Duration,
     protocol: Protocol,
@@ -44,6 +47,7 @@ impl Handler for QueueHandler {
         let options = &self.shared.options;
         QueueSession {
             post: Arc::clone(&self.post),
+            queue: Arc::clone(&self.queue),
             guard: self.guard,
             answer_timeout: options.answer_timeout(),
             protocol: options.protocol(),
@@ -56,6 +60,12 @@ impl QueueSession {
     fn tell(&self, info: &SessionInfo, kind: EventKind) {
         self.post
             .send(Event::informing(kind, info.clone(), self.guard));
+    }
+
+    /// The same where the client decides how often, and no answer holds it back.
+    async fn tell_in_time(&self, info: &SessionInfo, kind: EventKind) {
+        self.queue.room(&self.post).await;
+        self.tell(info, kind);
     }
 
     fn ask(&self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
@@ -191,7 +201,7 @@ impl Session for QueueSession {
     }
 
     async fn reset(&mut self, info: &SessionInfo) {
-        self.tell(info, EventKind::Reset);
+        self.tell_in_time(info, EventKind::Reset).await;
     }
 
     fn verify(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
@@ -220,10 +230,10 @@ impl Session for QueueSession {
     }
 
     async fn quit(&mut self, info: &SessionInfo) {
-        self.tell(info, EventKind::Quit);
+        self.tell_in_time(info, EventKind::Quit).await;
     }
 
     async fn disconnect(&mut self, info: &SessionInfo, _: Option<&Error>) {
-        self.tell(info, EventKind::Disconnect);
+        self.tell_in_time(info, EventKind::Disconnect).await;
     }
 }

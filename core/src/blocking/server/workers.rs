@@ -114,6 +114,7 @@ fn run(
     let handler = QueueHandler {
         shared: Arc::clone(shared),
         post: Arc::clone(&post),
+        queue: Arc::clone(queue),
         guard,
     };
     let result = runtime.block_on(async {

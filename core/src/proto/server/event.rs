@@ -44,7 +44,7 @@ pub enum Event<'a> {
     },
     /// DATA. Owes an answer: [`Answer::Accept`] is 354, and the message follows.
     Data,
-    /// A piece of the message, dots and end mark removed. Informs.
+    /// A piece of the message, dots and end mark removed. It is the last of the octets that were used for it. Informs.
     Body(&'a [u8]),
     /// The machine refuses the message, which is too big or has a bare CR or LF: what came of it is to be dropped, nothing more
     /// of it follows, and its end is answered by the machine. Informs.

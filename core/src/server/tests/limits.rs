@@ -19,7 +19,7 @@ fn too_many_connections_are_turned_away() {
     let mut three = Talk::connect(server.address);
     assert_eq!(
         three.reply(),
-        "421 4.7.0 too many connections from your address"
+        "421 4.7.0 Too many connections from your address"
     );
     assert!(three.is_closed());
     assert_eq!(server.statistics().turned_away, 1);
@@ -32,6 +32,15 @@ fn too_many_connections_are_turned_away() {
         Talk::connect(server.address).reply().starts_with("220")
     });
     assert!(again);
+}
+
+#[test]
+fn s033_a_server_that_is_full_greets_with_421() {
+    let server = Running::with(|options| options.set_max_connections(1).unwrap());
+    let _one = server.greeted();
+    let mut two = Talk::connect(server.address);
+    assert_eq!(two.reply(), "421 4.3.2 Too many connections");
+    assert!(two.is_closed());
 }
 
 #[test]

@@ -157,6 +157,16 @@ fn what_is_not_read_is_drained_before_it_is_answered() {
         );
     }
     server.seen.wait_for("chunk");
+    // What its end was answered counts, though nobody was there any more to hear of it.
+    for sender in ["unread@b.example", "first-chunk@b.example"] {
+        let bare = [&wire[..], b"a\nb\r\n"].concat();
+        assert_eq!(
+            talk.message(sender, &["c@d.example"], &bare),
+            "554 5.6.0 Message has a bare CR or LF"
+        );
+    }
+    let statistics = server.statistics();
+    assert_eq!((statistics.messages, statistics.refused_messages), (2, 2));
     assert_eq!(
         talk.message("a@b.example", &["c@d.example"], b"x\r\n"),
         "250 2.0.0 queued"

@@ -167,6 +167,40 @@ fn unanswered_is_451_and_an_answer_after_that_comes_too_late() {
 }
 
 #[test]
+fn s211_auth_that_nobody_answers_is_454() {
+    let server = start(|options| {
+        options.set_hooks(Hooks::AUTH);
+        options.set_allow_plaintext_auth(true);
+        options
+            .set_answer_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut talk = greeted(&server);
+    assert_eq!(
+        talk.ask("AUTH PLAIN AHRpbQBwdw=="),
+        "454 4.7.0 Temporary authentication failure"
+    );
+    // It does not count as a wrong password.
+    talk.send("AUTH PLAIN AHRpbQBwdw==\r\n");
+    drop(next(&server));
+    assert!(talk.reply().starts_with("454 4.7.0"));
+}
+
+#[test]
+fn a_connection_that_nobody_answers_is_told_421_and_closed() {
+    let server = start(|options| {
+        options.set_hooks(Hooks::CONNECT);
+        options
+            .set_answer_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut talk = Talk::connect(server.addresses()[0]);
+    // RFC 5321 section 4.3.2 knows 220 and 554 here, and 421 everywhere.
+    assert_eq!(talk.reply(), "421 Local error in processing");
+    assert!(talk.is_closed());
+}
+
+#[test]
 fn a_reply_that_would_put_the_client_out_of_step_is_refused() {
     let server = start(|_| {});
     let client = send(&server, "a@b.example", b"x\r\n");

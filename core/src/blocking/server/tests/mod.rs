@@ -2,6 +2,7 @@
 
 mod answers;
 mod ends;
+mod full;
 mod streams;
 mod waiting;
 

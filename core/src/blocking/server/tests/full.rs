@@ -1,0 +1,76 @@
+//! An application that takes no events, or fewer than come: what its clients may cost it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::super::post::Post;
+use super::super::queue::{MOST, Queue};
+use super::{Call, EventKind, Hooks, greeted, next, start};
+use crate::blocking::fork::ForkGuard;
+use crate::blocking::server::Event;
+
+#[test]
+fn what_only_informs_is_held_back_while_too_much_waits() {
+    const CLIENTS: usize = 30;
+    const RESETS: usize = 199;
+    let server = start(|options| options.set_hooks(Hooks::RESET));
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| greeted(&server)).collect();
+    for client in &mut clients {
+        client.send("RSET\r\n".repeat(RESETS));
+    }
+    let queue = &server.inner.queue;
+    let begun = Instant::now();
+    while queue.len() < MOST {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(10));
+    }
+    // Long enough for all others to come too, were they let.
+    thread::sleep(Duration::from_millis(300));
+    let waiting = queue.len();
+    assert!(waiting <= MOST + CLIENTS, "{waiting}");
+    // None is lost, and each session goes on.
+    let mut sessions = HashSet::new();
+    for _ in 0..CLIENTS * RESETS {
+        let event = next(&server);
+        assert!(matches!(event.kind(), EventKind::Reset));
+        sessions.insert(event.session().id());
+    }
+    assert_eq!(sessions.len(), CLIENTS);
+    for client in &mut clients {
+        for _ in 0..RESETS {
+            assert_eq!(client.reply(), "250 2.0.0 OK");
+        }
+        client.send("QUIT\r\n");
+        assert_eq!(client.reply(), "221 2.0.0 Bye");
+    }
+    let none = server.next_event(Some(Duration::ZERO), Call::default());
+    assert!(none.unwrap().is_none());
+}
+
+#[test]
+fn events_that_nobody_waits_for_any_more_do_not_pile_up() {
+    let server = start(|options| options.set_hooks(Hooks::CONNECT));
+    let talk = thread::spawn({
+        let address = server.addresses()[0];
+        move || super::Talk::connect(address).reply()
+    });
+    let mut event = next(&server);
+    event.accept().unwrap();
+    assert!(talk.join().unwrap().starts_with("220"));
+    let queue = Arc::new(Queue::new(Duration::from_secs(1)).unwrap());
+    let post = Arc::new(Post::new());
+    for _ in 0..10 * MOST {
+        let (late, nobody) = Event::owing(
+            EventKind::Connect,
+            event.session().clone(),
+            ForkGuard::new(),
+            1,
+            Arc::clone(&post),
+        );
+        drop(nobody);
+        queue.put(vec![late]);
+        assert!(queue.len() <= 2 * MOST);
+    }
+}
