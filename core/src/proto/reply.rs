@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use memchr::memchr;
+
 use super::{Violation, limits};
 
 /// A reply: a code, perhaps an enhanced status code, and one or more lines of text.
@@ -282,25 +284,29 @@ pub struct ReplyGatherer {
 impl ReplyGatherer {
     /// Takes one line without its CRLF. Gives the reply when this was its last line.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Violation> {
-        let (code, more, text) = split(line).ok_or_else(|| Violation::NotAReply(readable(line)))?;
+        let (code, more, text) = split(line).ok_or_else(|| {
+            let mut text = String::new();
+            push_readable(&mut text, line);
+            Violation::NotAReply(text)
+        })?;
         if let Some(first) = self.code.filter(|&first| first != code) {
             return Err(Violation::MixedCodes { first, then: code });
         }
-        let text = readable(text);
         // RFC 2034 section 4: the same enhanced code stands in front of each line's text.
-        let (enhanced, text) = match text.split_once(' ').or(Some((&text, ""))) {
-            Some((word, rest)) => match EnhancedStatus::parse(word) {
-                Some(status) if u16::from(status.class()) == code / 100 => (Some(status), rest),
-                _ => (None, text.as_str()),
-            },
-            None => (None, text.as_str()),
+        let (word, rest) = match memchr(b' ', text) {
+            Some(at) => (&text[..at], &text[at + 1..]),
+            None => (text, &[][..]),
         };
+        let enhanced = std::str::from_utf8(word)
+            .ok()
+            .and_then(EnhancedStatus::parse)
+            .filter(|status| u16::from(status.class()) == code / 100);
         if self.lines == 0 {
             self.enhanced = enhanced;
         } else {
             self.text.push('\n');
         }
-        self.text.push_str(text);
+        push_readable(&mut self.text, if enhanced.is_some() { rest } else { text });
         self.code = Some(code);
         self.lines += 1;
         if self.lines > limits::REPLY_LINES || self.text.len() > limits::REPLY_SIZE {
@@ -338,20 +344,23 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// A peer's bytes as text that is safe to show: control characters and stray bytes become `\xNN`.
-fn readable(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
+/// Adds a peer's bytes as text that is safe to show: control characters and stray bytes become `\xNN`.
+fn push_readable(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c.is_control() && c != '\t' {
-                text.extend(c.to_string().bytes().map(|b| format!("\\x{b:02x}")));
-            } else {
-                text.push(c);
+        let valid = chunk.valid();
+        if valid.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {
+            text.push_str(valid);
+        } else {
+            for c in valid.chars() {
+                if c.is_control() && c != '\t' {
+                    text.extend(c.to_string().bytes().map(|b| format!("\\x{b:02x}")));
+                } else {
+                    text.push(c);
+                }
             }
         }
         text.extend(chunk.invalid().iter().map(|b| format!("\\x{b:02x}")));
     }
-    text
 }
 
 #[cfg(test)]

@@ -1,0 +1,138 @@
+//! In steady state a command allocates nothing: all that is allocated is what is handed over to be kept, such as an address.
+//!
+//! Steady state is what a session reaches once it has seen each kind of command. Counted are the allocations of this thread.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use mailwire::proto::client::{self, Hello};
+use mailwire::proto::server::{Answer, Config, Connection, Hooks};
+use mailwire::proto::{Progress, Protocol};
+
+/// How often a session does all before it is in steady state.
+const WARM_UP: usize = 3;
+
+/// Lends the server `input`, accepts whatever it asks about, and takes its replies.
+fn serve(connection: &mut Connection, mut input: &[u8]) {
+    loop {
+        let used = match connection.receive(input).unwrap() {
+            Progress::Event { used, .. } => {
+                while connection.owed() > 0 {
+                    connection.answer(Answer::Accept).unwrap();
+                }
+                used
+            }
+            Progress::Need { used, .. } => {
+                let said = connection.transmit().map(|slice| slice.len()).sum();
+                connection.sent(said);
+                if said == 0 {
+                    assert_eq!(used, input.len());
+                    return;
+                }
+                used
+            }
+        };
+        input = &input[used..];
+    }
+}
+
+/// Each line in turn, over and over, then what it allocates.
+fn in_steady_state(config: Config, lines: &[&str]) -> Vec<u64> {
+    let mut connection = Connection::new(Arc::new(config), None);
+    serve(&mut connection, b"");
+    serve(&mut connection, b"EHLO client.example\r\n");
+    for line in lines.repeat(WARM_UP) {
+        serve(&mut connection, line.as_bytes());
+    }
+    let count = |line: &&str| measure(|| serve(&mut connection, line.as_bytes())).count_total;
+    lines.iter().map(count).collect()
+}
+
+fn config() -> Config {
+    Config::new("mx.example.org".parse().unwrap(), Protocol::Smtp).with_max_idle_commands(u32::MAX)
+}
+
+#[test]
+fn a_server_allocates_nothing_for_a_command() {
+    let lines = [
+        "NOOP\r\n",
+        "RSET\r\n",
+        "HELP\r\n",
+        "VRFY x\r\n",
+        "TURN\r\n",
+        "DATA\r\n",
+        "MAIL FROM:<>\r\n",
+        "MAIL FROM:<>\r\n",
+        "RCPT TO:<\r\n",
+        "RSET\r\nNOOP\r\nHELP\r\nRSET\r\n",
+    ];
+    let config = config().with_max_bad_commands(u32::MAX);
+    assert_eq!(in_steady_state(config.clone(), &lines), [0; 10]);
+    assert_eq!(
+        in_steady_state(config.with_hooks(Hooks::ALL), &lines),
+        [0; 10]
+    );
+}
+
+#[test]
+fn a_server_allocates_for_a_message_what_its_envelope_holds() {
+    let lines = [
+        (
+            "MAIL FROM:<some.body@client.example> SIZE=100 BODY=8BITMIME\r\n",
+            1,
+        ),
+        // The list of recipients, and the first of them.
+        ("RCPT TO:<somebody@server.example>\r\n", 2),
+        ("RCPT TO:<nobody@server.example>\r\n", 1),
+        ("RCPT TO:<postmaster>\r\n", 1),
+        ("DATA\r\n", 0),
+        ("Subject: x\r\n\r\n..dots\r\nand", 0),
+        (" more\r\n.\r\n", 0),
+    ];
+    let counted = in_steady_state(config(), &lines.map(|(line, _)| line));
+    assert_eq!(counted, lines.map(|(_, allocated)| allocated));
+}
+
+/// Queues nothing itself: lends the client a server's reply, and sends what there is to send.
+fn answer(connection: &mut client::Connection, mut reply: &[u8]) {
+    while !reply.is_empty() {
+        let (Progress::Event { used, .. } | Progress::Need { used, .. }) =
+            connection.receive(reply).unwrap();
+        reply = &reply[used..];
+    }
+    let said = connection.transmit().map(|slice| slice.len()).sum();
+    connection.sent(said);
+}
+
+fn greeted() -> client::Connection {
+    let mut connection = client::Connection::new(Protocol::Smtp, None);
+    answer(&mut connection, b"220 mx.example ESMTP\r\n");
+    connection
+        .hello(Hello::Ehlo, &"client.example".parse().unwrap())
+        .unwrap();
+    answer(&mut connection, b"");
+    answer(
+        &mut connection,
+        b"250-mx.example\r\n250-PIPELINING\r\n250 SIZE 0\r\n",
+    );
+    connection
+}
+
+#[test]
+fn a_client_allocates_the_reply_that_it_hands_over() {
+    let mut connection = greeted();
+    let mut noop = || {
+        let sent = measure(|| {
+            connection.noop().unwrap();
+            answer(&mut connection, b"");
+        });
+        let received = measure(|| answer(&mut connection, b"250 2.0.0 At your service\r\n"));
+        (sent.count_total, received.count_total)
+    };
+    for _ in 0..WARM_UP {
+        noop();
+    }
+    assert_eq!(noop(), (0, 1));
+}
