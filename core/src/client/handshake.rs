@@ -3,13 +3,12 @@
 use super::connection::Step;
 use super::limits::longest_wait;
 use super::options::ServerAddress;
-use super::verdict::{self, advice};
+use super::verdict;
 use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
 use crate::net::{self, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Hello};
 use crate::proto::{Domain, Protocol, Reply};
-use crate::sasl::{ClientExchange, Credentials, Mechanism};
 use crate::tls::{self, TlsPolicy};
 
 impl Connection {
@@ -74,8 +73,9 @@ impl Connection {
                 return Err(self.leave(error).await);
             }
         }
-        if let Some(credentials) = self.options.credentials.clone()
-            && let Err(error) = self.authenticate(&credentials).await
+        // Boxed, as it is large and done once.
+        if self.options.login.is_wanted()
+            && let Err(error) = Box::pin(self.authenticate()).await
         {
             return Err(self.leave(error).await);
         }
@@ -131,7 +131,7 @@ impl Connection {
         }
         let needs_ehlo = self.options.protocol == Protocol::Lmtp
             || policy == TlsPolicy::Required
-            || self.options.credentials.is_some();
+            || self.options.login.is_wanted();
         if needs_ehlo || !matches!(reply.code(), 500 | 502 | 504 | 550) {
             return Err(self.refused(
                 Phase::Hello,
@@ -201,52 +201,6 @@ impl Connection {
                 .with_peer(peer.clone())
         })?;
         Ok(Self::new(stream, machine, &options, peer, deadline))
-    }
-
-    async fn authenticate(&mut self, credentials: &Credentials) -> Result<(), Error> {
-        let mechanism = self.choose_mechanism(credentials)?;
-        if self.tls().is_none()
-            && mechanism.sends_password_in_clear()
-            && !self.options.allow_plaintext_auth
-            && !matches!(self.options.server, Some(ServerAddress::Unix(_)))
-        {
-            let text = "the connection is not encrypted, so the password is not sent: use TLS, or set allow_plaintext_auth";
-            return Err(self.fail(Error::new(Status::AuthInsecure, text).at(Phase::Auth)));
-        }
-        self.machine
-            .auth(ClientExchange::new(mechanism, credentials))
-            .map_err(|e| self.misuse(e))?;
-        match self.step().await? {
-            Step::Event(Event::Auth(reply)) if reply.code() == 235 => Ok(()),
-            Step::Event(Event::Auth(reply)) => {
-                let error = Error::new(Status::AuthRejected, advice(Phase::Auth, &reply));
-                Err(self.fail(error.at(Phase::Auth).with_reply(reply)))
-            }
-            step => Err(self.out_of_order(Phase::Auth, &step)),
-        }
-    }
-
-    fn choose_mechanism(&self, credentials: &Credentials) -> Result<Mechanism, Error> {
-        let offered: Vec<&str> = self.capabilities().auth_mechanisms().collect();
-        if offered.is_empty() {
-            let text = if self.tls().is_none() && self.capabilities().has("STARTTLS") {
-                "the server offers AUTH only under TLS: use tls=required"
-            } else {
-                "credentials were given and the server does not offer AUTH on this port: 587 and 465 are the usual ones"
-            };
-            return Err(self.fail(Error::new(Status::AuthNotOffered, text).at(Phase::Auth)));
-        }
-        [Mechanism::Plain, Mechanism::Login]
-            .into_iter()
-            .filter(|m| self.options.mechanism.is_none_or(|wanted| wanted == *m))
-            .filter(|m| credentials.authorization_identity().is_none() || m.carries_authorization_identity())
-            .find(|m| offered.iter().any(|name| name.eq_ignore_ascii_case(m.name())))
-            .ok_or_else(|| {
-                let wanted = self.options.mechanism.map_or("PLAIN or LOGIN", Mechanism::name);
-                let offered = offered.join(", ");
-                let text = format!("the server offers the mechanisms {offered}, and {wanted} is what would be used here");
-                self.fail(Error::new(Status::AuthMechanism, text).at(Phase::Auth))
-            })
     }
 
     /// The name for EHLO: as set, or this host's full name, or the address of this end as a literal.

@@ -15,10 +15,12 @@
 //! # }
 //! ```
 
+mod authenticate;
 mod connection;
 mod content;
 mod handshake;
 mod limits;
+mod login;
 mod options;
 mod setting;
 mod transact;
@@ -26,5 +28,6 @@ mod verdict;
 
 pub use connection::Connection;
 pub use content::Content;
+pub use login::TokenRequest;
 pub use options::{OnRefused, Options};
 pub(crate) use transact::ContentSlot;

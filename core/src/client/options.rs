@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::login::Login;
 use crate::error::Error;
 use crate::proto::data::LineEnds;
 use crate::proto::{Domain, Protocol};
-use crate::sasl::{Credentials, Mechanism};
 use crate::tls::{ClientTls, TlsPolicy};
 
 /// The options of a client. Secure by default: TLS as [`TlsPolicy::Auto`] has it, certificates verified against the system's
@@ -16,8 +16,7 @@ use crate::tls::{ClientTls, TlsPolicy};
 pub struct Options {
     pub(super) server: Option<ServerAddress>,
     pub(super) protocol: Protocol,
-    pub(super) credentials: Option<Credentials>,
-    pub(super) mechanism: Option<Mechanism>,
+    pub(super) login: Login,
     pub(super) allow_plaintext_auth: bool,
     pub(super) tls: TlsPolicy,
     pub(super) client_tls: ClientTls,
@@ -68,8 +67,7 @@ impl Options {
         Self {
             server: None,
             protocol: Protocol::Smtp,
-            credentials: None,
-            mechanism: None,
+            login: Login::default(),
             allow_plaintext_auth: false,
             tls: TlsPolicy::Auto,
             client_tls: ClientTls::default(),
@@ -136,17 +134,8 @@ impl Options {
         self.protocol = protocol;
     }
 
-    /// Log in with these. They leave only under TLS unless [`Options::set_allow_plaintext_auth`] says otherwise.
-    pub fn set_credentials(&mut self, credentials: Credentials) {
-        self.credentials = Some(credentials);
-    }
-
-    /// Use this mechanism and no other. By default the best that the server offers.
-    pub fn set_mechanism(&mut self, mechanism: Option<Mechanism>) {
-        self.mechanism = mechanism;
-    }
-
-    /// Dangerous: lets the password travel in clear, where anyone on the way can read it.
+    /// Dangerous: lets the client log in without TLS, where anyone on the way can read the password, or can try passwords against
+    /// what was said.
     pub fn set_allow_plaintext_auth(&mut self, allow: bool) {
         self.allow_plaintext_auth = allow;
     }
@@ -248,9 +237,14 @@ impl Options {
         self.deadline
     }
 
-    /// What can only be checked of all options together: there is a server, and no password in clear.
+    /// What can only be checked of all options together: there is a server, the certificate to log in with, and no password in clear.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.server()?;
+        if self.login.needs_certificate() && !self.client_tls.has_certificate() {
+            return Err(Error::invalid(
+                "credentials: to log in with a certificate, give one with client_cert",
+            ));
+        }
         self.check_plaintext_auth()
     }
 
@@ -289,7 +283,7 @@ impl Options {
             (Some(ServerAddress::Unix(_)), TlsPolicy::Auto) => TlsPolicy::None,
             (_, policy) => policy.resolve(
                 port.unwrap_or_else(|| self.default_port()),
-                self.credentials.is_some(),
+                self.login.is_wanted(),
             ),
         }
     }
@@ -299,14 +293,14 @@ impl Options {
         match (self.protocol, self.tls) {
             (Protocol::Lmtp, _) => 24,
             (_, TlsPolicy::Implicit) => 465,
-            _ if self.credentials.is_some() => 587,
+            _ if self.login.is_wanted() => 587,
             _ => 25,
         }
     }
 
     /// Whether credentials may travel to this server: over TLS, over a socket of the same host, or because the caller said so.
     fn check_plaintext_auth(&self) -> Result<(), Error> {
-        let in_clear = self.credentials.is_some() && self.tls_policy() == TlsPolicy::None;
+        let in_clear = self.login.needs_tls() && self.tls_policy() == TlsPolicy::None;
         let same_host = matches!(self.server, Some(ServerAddress::Unix(_)));
         if in_clear && !same_host && !self.allow_plaintext_auth {
             return Err(Error::new(
@@ -336,6 +330,7 @@ fn positive(name: &str, duration: Duration) -> Result<Duration, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sasl::Credentials;
 
     #[test]
     fn hosts_are_checked_at_once() {

@@ -114,7 +114,8 @@ impl Options {
     }
 
     /// Sets an option by its name, from text. Durations are seconds, as `2.5`; switches are `true` or `false`;
-    /// `ca` is a file of root certificates in PEM, `client_cert` one that holds a certificate and its key.
+    /// `ca` is a file of root certificates in PEM, `client_cert` one that holds a certificate and its key; `auth` is a mechanism, or
+    /// several with commas between.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "tls" => {
@@ -136,12 +137,14 @@ impl Options {
                 self.client_tls = self.client_tls.clone().with_certificate(&both, &both)?;
             }
             "auth" => {
-                let mechanism = Mechanism::from_name(value).ok_or_else(|| {
+                let named = value.split(',').map(str::trim).map(Mechanism::from_name);
+                let mechanisms = named.collect::<Option<Vec<_>>>().ok_or_else(|| {
+                    let known = Mechanism::ALL.map(Mechanism::name).join(", ");
                     Error::invalid(format!(
-                        "auth: {value:?} is not a mechanism that this library has: PLAIN, LOGIN"
+                        "auth: {value:?} is not a list of mechanisms that this library has: {known}"
                     ))
                 })?;
-                self.set_mechanism(Some(mechanism));
+                self.set_mechanisms(&mechanisms)?;
             }
             "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
             "local_hostname" => self.set_local_hostname(value)?,
@@ -244,6 +247,7 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::login::Source;
     use super::super::options::ServerAddress;
     use super::*;
 
@@ -258,7 +262,9 @@ mod tests {
                 port: Some(2525)
             })
         );
-        let credentials = options.credentials.as_ref().unwrap();
+        let Some(Source::Known(credentials)) = &options.login.source else {
+            panic!("no credentials")
+        };
         assert_eq!(
             (credentials.username(), credentials.password().expose()),
             ("me@example.org", b"p#:s".as_slice())

@@ -49,6 +49,11 @@ pub const PIPELINED_RECIPIENTS: usize = 128;
 /// Steps of one AUTH exchange: no mechanism needs more.
 pub const AUTH_STEPS: usize = 8;
 
+/// The fewest and the most iterations of SCRAM that a client does for its server.
+pub use crate::sasl::{
+    LEAST_ITERATIONS as SCRAM_LEAST_ITERATIONS, MOST_ITERATIONS as SCRAM_MOST_ITERATIONS,
+};
+
 /// Bad commands in one session before it is ended with 421.
 pub const BAD_COMMANDS: u32 = 20;
 

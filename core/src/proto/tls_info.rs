@@ -35,6 +35,17 @@ pub struct TlsInfo {
     cipher: String,
     server_name: Option<String>,
     peer_certificate: Option<Vec<u8>>,
+    exporter: Option<Exporter>,
+}
+
+/// The value of tls-exporter. Who has it could bind an exchange of its own to the connection, so it is not printed.
+#[derive(Clone, PartialEq, Eq)]
+struct Exporter([u8; 32]);
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl TlsInfo {
@@ -45,6 +56,7 @@ impl TlsInfo {
             cipher: cipher.into(),
             server_name: None,
             peer_certificate: None,
+            exporter: None,
         }
     }
 
@@ -59,6 +71,13 @@ impl TlsInfo {
     #[must_use]
     pub fn with_peer_certificate(mut self, der: Option<Vec<u8>>) -> Self {
         self.peer_certificate = der;
+        self
+    }
+
+    /// The same, with the value of tls-exporter (RFC 9266), by which SASL mechanisms are bound to this connection.
+    #[must_use]
+    pub fn with_exporter(mut self, value: Option<[u8; 32]>) -> Self {
+        self.exporter = value.map(Exporter);
         self
     }
 
@@ -80,5 +99,10 @@ impl TlsInfo {
     /// The peer's certificate in DER: the server's as a client sees it, or a client certificate.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         self.peer_certificate.as_deref()
+    }
+
+    /// The value of tls-exporter (RFC 9266). `None` where the connection has none that is unique to it: before TLS 1.3.
+    pub fn exporter(&self) -> Option<&[u8; 32]> {
+        self.exporter.as_ref().map(|exporter| &exporter.0)
     }
 }

@@ -1,21 +1,43 @@
-//! Who somebody says they are: user name, password, and whom they want to act as.
+//! Who somebody says they are: user name, proof, and whom they want to act as.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::prepare::{Use, prepare};
+use super::salted::Salted;
 use super::{MAX_RESPONSE, Secret};
 
-/// A user name with its password, and the authorization identity if one was given.
+/// A user name with its proof, and the authorization identity if one was given.
 ///
-/// Checked when made: what is in here can be sent by every mechanism. The password is overwritten when dropped and never
-/// printed.
+/// Checked when made: what is in here can be sent by every mechanism of its kind. A password or token is overwritten when dropped
+/// and never printed.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     authorization_identity: Option<String>,
     username: String,
-    password: Secret,
+    proof: Proof,
+    secret: Secret,
+    /// What SCRAM has derived from the password; all clones share it.
+    salted: Arc<Salted>,
+}
+
+/// What stands behind a user name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Proof {
+    /// A password.
+    Password,
+    /// A bearer token of OAuth 2.0.
+    Token,
+    /// The certificate that the client showed in the TLS handshake.
+    Certificate,
+    /// Nothing: an anonymous user, who may have left a word on who it is.
+    Nothing,
 }
 
 impl Credentials {
-    /// Credentials without an authorization identity. Refuses an empty user name or password, NUL in either (RFC 4616 section
-    /// 2), CR and LF, and what is too long for one line.
+    /// A user name and its password, without an authorization identity. Refuses an empty user name or password, NUL in either (RFC
+    /// 4616 section 2), CR and LF, and what is too long for one line.
     pub fn new(
         username: impl Into<String>,
         password: impl Into<Secret>,
@@ -33,12 +55,53 @@ impl Credentials {
         if has_forbidden_octet(password.expose()) {
             return Err(InvalidCredentials::PasswordOctet);
         }
-        Self {
-            authorization_identity: None,
-            username,
-            password,
+        Self::of(Proof::Password, username, password).fitting()
+    }
+
+    /// A user name and a bearer token of OAuth 2.0 (RFC 6750), for OAUTHBEARER and XOAUTH2. Refuses an empty user name, NUL, CR
+    /// and LF in it, and a token that is empty or has anything but visible ASCII.
+    pub fn with_token(
+        username: impl Into<String>,
+        token: impl Into<Secret>,
+    ) -> Result<Self, InvalidCredentials> {
+        let username = username.into();
+        if username.is_empty() {
+            return Err(InvalidCredentials::EmptyUsername);
         }
-        .fitting()
+        Self::heard_token(username, token.into())
+    }
+
+    /// What a server heard: with OAUTHBEARER the token alone may say whose it is.
+    pub(super) fn heard_token(username: String, token: Secret) -> Result<Self, InvalidCredentials> {
+        // The control character \x01 parts the fields of both mechanisms.
+        if username.contains(['\0', '\x01', '\r', '\n']) {
+            return Err(InvalidCredentials::UsernameOctet);
+        }
+        if token.expose().is_empty() || !token.expose().iter().all(u8::is_ascii_graphic) {
+            return Err(InvalidCredentials::Token);
+        }
+        Self::of(Proof::Token, username, token).fitting()
+    }
+
+    /// The certificate of the TLS handshake, for EXTERNAL. Whose it is, the server knows; whom to act as may be asked for with
+    /// [`with_authorization_identity`](Self::with_authorization_identity).
+    pub fn with_certificate() -> Self {
+        Self::of(Proof::Certificate, String::new(), Secret::new([]))
+    }
+
+    /// What a server heard: the user is known by the fingerprint of its certificate.
+    pub(super) fn heard_certificate(fingerprint: String) -> Self {
+        Self::of(Proof::Certificate, fingerprint, Secret::new([]))
+    }
+
+    /// No proof, for ANONYMOUS. `trace` is a mail address or another word on who it is, perhaps empty. Refuses more than 255
+    /// characters and what RFC 4505 section 3 forbids, such as control characters.
+    pub fn anonymous(trace: impl Into<String>) -> Result<Self, InvalidCredentials> {
+        let trace = trace.into();
+        if !super::anonymous::is_trace(&trace) {
+            return Err(InvalidCredentials::Trace);
+        }
+        Ok(Self::of(Proof::Nothing, trace, Secret::new([])))
     }
 
     /// The same credentials, asking to act as `identity`. Refuses an empty one, NUL, CR and LF, and what is too long for one
@@ -58,20 +121,48 @@ impl Credentials {
         self.fitting()
     }
 
+    /// What stands behind the user name.
+    pub fn proof(&self) -> Proof {
+        self.proof
+    }
+
     /// Whom the user wants to act as (RFC 4422 section 3.4.1), if it was said. It may equal the user name. A server that does
     /// not check that the user may do so must refuse an identity that differs from [`username`](Self::username).
     pub fn authorization_identity(&self) -> Option<&str> {
         self.authorization_identity.as_deref()
     }
 
-    /// The user whose password it is.
+    /// The user whose proof it is. What a server heard is prepared by SASLprep (RFC 4013).
+    ///
+    /// Of a token that a client sent without a user, it is empty; of a certificate that a server heard of, it is its
+    /// [`fingerprint`](crate::sasl::fingerprint); of an anonymous user, it is the word on who it may be.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password.
+    /// The password or the token, octet by octet as it was given. Empty where there is neither: see [`proof`](Self::proof).
     pub fn password(&self) -> &Secret {
-        &self.password
+        &self.secret
+    }
+
+    /// User name and password as SCRAM wants them, prepared as a query (RFC 5802 section 5.1). `None` if they cannot be.
+    pub(super) fn prepared(&self) -> Option<(Cow<'_, str>, Secret)> {
+        let username = prepare(&self.username, Use::Query)?;
+        Some((username, prepared_password(&self.secret, Use::Query)?))
+    }
+
+    pub(super) fn salted(&self) -> &Arc<Salted> {
+        &self.salted
+    }
+
+    fn of(proof: Proof, username: String, secret: Secret) -> Self {
+        Self {
+            authorization_identity: None,
+            username,
+            proof,
+            secret,
+            salted: Arc::default(),
+        }
     }
 
     /// Refuses what PLAIN, which says all in one message, could not put into one line.
@@ -82,13 +173,30 @@ impl Credentials {
             1,
             self.username.len(),
             1,
-            self.password.expose().len(),
+            self.secret.expose().len(),
         ];
         if message.into_iter().sum::<usize>() > MAX_RESPONSE {
             Err(InvalidCredentials::TooLong)
         } else {
             Ok(self)
         }
+    }
+}
+
+/// A password as SASLprep has it. `None` if it is not UTF-8 or cannot be prepared.
+pub(super) fn prepared_password(password: &Secret, purpose: Use) -> Option<Secret> {
+    let text = str::from_utf8(password.expose()).ok()?;
+    prepare(text, purpose).map(|prepared| match prepared {
+        Cow::Borrowed(text) => Secret::new(text),
+        Cow::Owned(text) => Secret::new(text),
+    })
+}
+
+/// A password as it is compared: as SASLprep has it, or octet by octet if it is not UTF-8. `None` if SASLprep forbids it.
+pub(crate) fn comparable_password(password: &Secret, purpose: Use) -> Option<Secret> {
+    match str::from_utf8(password.expose()) {
+        Ok(_) => prepared_password(password, purpose),
+        Err(_) => Some(password.clone()),
     }
 }
 
@@ -102,12 +210,24 @@ pub enum InvalidCredentials {
     /// The user name holds a forbidden octet.
     #[error("the user name holds NUL, CR or LF")]
     UsernameOctet,
+    /// SASLprep (RFC 4013) forbids the user name or the authorization identity, or leaves nothing of it.
+    #[error("SASLprep forbids the user name or authorization identity")]
+    UnpreparedName,
     /// The password is empty, which RFC 4616 section 2 forbids and which some directories take for an anonymous login.
     #[error("the password is empty")]
     EmptyPassword,
     /// The password holds a forbidden octet.
     #[error("the password holds NUL, CR or LF")]
     PasswordOctet,
+    /// SASLprep (RFC 4013) forbids the password, or leaves nothing of it.
+    #[error("SASLprep forbids the password")]
+    UnpreparedPassword,
+    /// The token is empty, or holds a space, a control character or something outside ASCII.
+    #[error("the token is empty or holds something else than visible ASCII")]
+    Token,
+    /// The word on who an anonymous user is has more than 255 characters or a forbidden one.
+    #[error("the trace of an anonymous user has a forbidden character or is too long")]
+    Trace,
     /// The authorization identity is empty; to have none, give none.
     #[error("the authorization identity is empty")]
     EmptyAuthorizationIdentity,
@@ -195,5 +315,19 @@ mod tests {
             !shown.contains("hunter2") && !shown.contains("104"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn c005_tokens_are_visible_ascii() {
+        for token in ["", "a b", "a\x01", "a\r\n", "tök", "a\0"] {
+            let refused = Credentials::with_token("tim", token).err();
+            assert_eq!(refused, Some(InvalidCredentials::Token), "{token:?}");
+        }
+        for name in ["", "a\x01b", "a\rb", "\0"] {
+            assert!(Credentials::with_token(name, "t").is_err(), "{name:?}");
+        }
+        let credentials = Credentials::with_token("tim", "dG9rZW4=").unwrap();
+        assert_eq!(credentials.proof(), Proof::Token);
+        assert!(!format!("{credentials:?}").contains("dG9r"));
     }
 }

@@ -2,16 +2,17 @@
 
 use std::mem;
 
-use super::{Credentials, SaslError, Secret, Step};
+use super::exchange::{ClientMechanism, ServerMechanism, Step};
+use super::names::prepared_name;
+use super::{Credentials, Mechanism, SaslError, Secret};
 
 /// The question for the user name.
-pub(super) const FIRST_CHALLENGE: &[u8] = b"Username:";
+const FIRST_CHALLENGE: &[u8] = b"Username:";
 
 /// The question for the password.
 const SECOND_CHALLENGE: &[u8] = b"Password:";
 
 /// The client's side. It answers by the order of the questions, since their wording differs from server to server.
-#[derive(Debug)]
 pub(super) enum Client {
     Username(Credentials),
     Password(Secret),
@@ -22,13 +23,15 @@ impl Client {
     pub(super) fn new(credentials: &Credentials) -> Self {
         Self::Username(credentials.clone())
     }
+}
 
-    pub(super) fn respond(&mut self) -> Result<Secret, SaslError> {
+impl ClientMechanism for Client {
+    fn name(&self) -> &str {
+        Mechanism::Login.name()
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, SaslError> {
         match mem::replace(self, Self::Over) {
-            // Left unsaid, the user would act as somebody else than was asked for.
-            Self::Username(credentials) if credentials.authorization_identity().is_some() => {
-                Err(SaslError::NoAuthorizationIdentity)
-            }
             Self::Username(credentials) => {
                 *self = Self::Password(credentials.password().clone());
                 Ok(Secret::new(credentials.username()))
@@ -36,6 +39,10 @@ impl Client {
             Self::Password(password) => Ok(password),
             Self::Over => Err(SaslError::UnexpectedChallenge),
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        matches!(self, Self::Over)
     }
 }
 
@@ -50,19 +57,24 @@ pub(super) enum Server {
     Over,
 }
 
-impl Server {
-    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+impl ServerMechanism for Server {
+    fn first_challenge(&mut self) -> Option<Secret> {
+        Some(Secret::new(FIRST_CHALLENGE))
+    }
+
+    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         match mem::replace(self, Self::Over) {
             Self::Username => {
                 let username = str::from_utf8(response)
                     .map_err(|_| SaslError::Malformed("a user name is UTF-8 only"))?
                     .to_owned();
                 *self = Self::Password { username };
-                Ok(Step::Challenge(SECOND_CHALLENGE))
+                Ok(Step::Challenge(Secret::new(SECOND_CHALLENGE)))
             }
             // The password may be any octets: LOGIN is older than the wish that all text be UTF-8.
             Self::Password { username } => {
-                Ok(Step::Credentials(Credentials::new(username, response)?))
+                let credentials = Credentials::new(prepared_name(&username)?, response)?;
+                Ok(Step::Credentials(credentials))
             }
             Self::Over => Err(SaslError::UnexpectedResponse),
         }
@@ -72,19 +84,21 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::{ClientExchange, InvalidCredentials, Mechanism, ServerExchange, base64};
+    use crate::sasl::{
+        ClientContext, ClientExchange, InvalidCredentials, ServerContext, ServerExchange, base64,
+    };
 
     #[test]
     fn s218_the_questions_read_as_every_client_expects() {
-        let mut server = ServerExchange::new(Mechanism::Login);
+        let mut server = ServerExchange::new(Mechanism::Login, &ServerContext::default()).unwrap();
         assert_eq!(
-            base64::encode(server.first_challenge()).expose(),
+            base64::encode(server.first_challenge().expose()).expose(),
             b"VXNlcm5hbWU6"
         );
         let Step::Challenge(second) = server.step(b"tim").unwrap() else {
             panic!("the password was not asked for")
         };
-        assert_eq!(base64::encode(second).expose(), b"UGFzc3dvcmQ6");
+        assert_eq!(base64::encode(second.expose()).expose(), b"UGFzc3dvcmQ6");
         let Step::Credentials(got) = server.step(b"p\xe4ss").unwrap() else {
             panic!("asked a third time")
         };
@@ -143,15 +157,8 @@ mod tests {
             .unwrap()
             .with_authorization_identity("Ursel")
             .unwrap();
-        let mut client = ClientExchange::new(Mechanism::Login, &credentials);
-        assert!(client.initial_response().is_none());
-        assert_eq!(
-            client.respond(b"Username:").err(),
-            Some(SaslError::NoAuthorizationIdentity)
-        );
-        assert_eq!(
-            client.respond(b"Password:").err(),
-            Some(SaslError::UnexpectedChallenge)
-        );
+        let refused =
+            ClientExchange::new(Mechanism::Login, &credentials, &ClientContext::default());
+        assert_eq!(refused.err(), Some(SaslError::NoAuthorizationIdentity));
     }
 }

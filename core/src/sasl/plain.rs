@@ -1,9 +1,8 @@
 //! PLAIN (RFC 4616): `[authzid] NUL authcid NUL passwd` in one message from the client.
 
-use super::{Credentials, SaslError, Secret, Step};
-
-/// PLAIN has no challenge: asked without an initial response, the server sends an empty one (RFC 4954 section 4).
-pub(super) const FIRST_CHALLENGE: &[u8] = b"";
+use super::exchange::{ClientMechanism, ServerMechanism, Step};
+use super::names::{prepared_identity, prepared_name};
+use super::{Credentials, Mechanism, SaslError, Secret};
 
 /// The client's side: one message, once.
 #[derive(Debug)]
@@ -17,9 +16,15 @@ impl Client {
             unsent: Some(credentials.clone()),
         }
     }
+}
+
+impl ClientMechanism for Client {
+    fn name(&self) -> &str {
+        Mechanism::Plain.name()
+    }
 
     /// The message; `None` once it was given out.
-    pub(super) fn message(&mut self) -> Option<Secret> {
+    fn initial_response(&mut self) -> Option<Secret> {
         let credentials = self.unsent.take()?;
         let identity = credentials.authorization_identity().unwrap_or_default();
         let username = credentials.username().as_bytes();
@@ -31,6 +36,16 @@ impl Client {
             credentials.password().expose(),
         ]))
     }
+
+    /// What the challenge holds is left open: it is taken for the question for the message.
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, SaslError> {
+        self.initial_response()
+            .ok_or(SaslError::UnexpectedChallenge)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.unsent.is_none()
+    }
 }
 
 /// The server's side: one message, once.
@@ -39,8 +54,8 @@ pub(super) struct Server {
     over: bool,
 }
 
-impl Server {
-    pub(super) fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+impl ServerMechanism for Server {
+    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
         if self.over {
             return Err(SaslError::UnexpectedResponse);
         }
@@ -54,8 +69,8 @@ impl Server {
         else {
             return Err(SaslError::Malformed("PLAIN takes exactly two NULs"));
         };
-        let mut credentials = Credentials::new(username, password)?;
-        if !identity.is_empty() {
+        let mut credentials = Credentials::new(prepared_name(username)?, password)?;
+        if let Some(identity) = prepared_identity(Some(identity))? {
             credentials = credentials.with_authorization_identity(identity)?;
         }
         Ok(Step::Credentials(credentials))
@@ -69,7 +84,7 @@ mod tests {
 
     fn said(credentials: &Credentials) -> Vec<u8> {
         Client::new(credentials)
-            .message()
+            .initial_response()
             .unwrap()
             .expose()
             .to_vec()
@@ -78,7 +93,7 @@ mod tests {
     fn heard(message: &[u8]) -> Result<Credentials, SaslError> {
         Server::default().step(message).map(|step| match step {
             Step::Credentials(credentials) => credentials,
-            Step::Challenge(_) => panic!("PLAIN asks nothing"),
+            step => panic!("PLAIN asks nothing: {step:?}"),
         })
     }
 
@@ -113,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn s216_malformed_messages_are_refused() {
+    fn s216_s236_malformed_messages_are_refused() {
         for message in [
             &b""[..],
             b"tim",
@@ -137,6 +152,17 @@ mod tests {
             heard(b"\0tim\0").err(),
             Some(InvalidCredentials::EmptyPassword.into())
         );
+        let unprepared = Some(InvalidCredentials::UnpreparedName.into());
+        for name in ["\u{AD}", "t\u{FFF9}m", "t\tm"] {
+            assert_eq!(heard(format!("\0{name}\0pw").as_bytes()).err(), unprepared);
+            assert_eq!(
+                heard(format!("{name}\0tim\0pw").as_bytes()).err(),
+                unprepared
+            );
+        }
+        let got = heard("\0\u{2168}\0\u{2168}".as_bytes()).unwrap();
+        assert_eq!(got.username(), "IX");
+        assert_eq!(got.password().expose(), "\u{2168}".as_bytes());
         assert_eq!(
             heard(b"\0t\r\nim\0pw").err(),
             Some(InvalidCredentials::UsernameOctet.into())

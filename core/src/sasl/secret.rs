@@ -1,8 +1,8 @@
 //! Octets that must not outlive their use or show up in a log: passwords, and messages that carry them.
 
 use std::fmt;
-use std::hint::black_box;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Octets that are overwritten when dropped and never printed.
@@ -33,15 +33,12 @@ impl Secret {
 
     /// Whether these are the same octets, found out in a time that does not tell where they differ. The length may be told.
     pub fn same_as(&self, other: &[u8]) -> bool {
-        if self.0.len() != other.len() {
-            return false;
-        }
-        let difference = self
-            .0
-            .iter()
-            .zip(other)
-            .fold(0, |seen, (a, b)| black_box(seen | (a ^ b)));
-        difference == 0
+        self.0.ct_eq(other).into()
+    }
+
+    /// The octets, to be changed in place.
+    pub(super) fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.0
     }
 
     /// Joins the parts. The room is taken in one piece, because a vector that grows leaves a copy behind.

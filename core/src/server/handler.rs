@@ -5,7 +5,7 @@ use std::future::{Future, ready};
 use super::{Answer, Answers, Body, SessionInfo};
 use crate::error::Error;
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Found, Lookup};
 
 /// Makes the sessions of a server.
 pub trait Handler: Send + Sync + 'static {
@@ -38,8 +38,13 @@ pub trait Session: Send + 'static {
         ready(Answer::Accept)
     }
 
-    /// AUTH with what the client said. Users of [`Options::add_user`](super::Options::add_user) are answered without asking.
-    /// The credentials ask for no other identity than their own.
+    /// AUTH with what the client said: a password, or with mechanisms that were named to
+    /// [`Options::set_mechanisms`](super::Options::set_mechanisms) a token, a certificate or nothing, as
+    /// [`Credentials::proof`] tells. Users of [`Options::add_user`](super::Options::add_user) and their passwords are answered
+    /// without asking.
+    ///
+    /// The credentials ask for no other identity than their own, but for those of a certificate, which is in
+    /// [`SessionInfo::tls`]: if they ask for one, accepting lets the client be that.
     fn auth(
         &mut self,
         info: &SessionInfo,
@@ -47,6 +52,20 @@ pub trait Session: Send + 'static {
     ) -> impl Future<Output = Answer> + Send {
         let _ = (info, credentials);
         ready(Answer::Reply(BAD_CREDENTIALS))
+    }
+
+    /// What is kept of a user who is not in the server's own table: its keys for SCRAM, or its password. For somebody who is not
+    /// there, answer [`Found::Nobody`], and as soon as for others: the exchange goes on as if there were keys, and fails at its
+    /// end. A reply ends it at once: 454 if nothing can be looked up now.
+    ///
+    /// That the user has logged in is known from [`SessionInfo::user`] afterwards. It asks for no other identity than its own.
+    fn look_up(
+        &mut self,
+        info: &SessionInfo,
+        lookup: &Lookup,
+    ) -> impl Future<Output = Result<Found, Reply>> + Send {
+        let _ = (info, lookup);
+        ready(Ok(Found::Nobody))
     }
 
     /// MAIL: a transaction begins.

@@ -35,8 +35,10 @@ impl Hooks {
     pub const QUIT: Self = Self(1 << 10);
     /// The connection is gone; informs.
     pub const DISCONNECT: Self = Self(1 << 11);
-    /// Every one.
+    /// Every one but [`LOOKUP`](Self::LOOKUP), which has a session offer mechanisms that it must be able to serve.
     pub const ALL: Self = Self((1 << 12) - 1);
+    /// What is kept of a user who is not in the server's own table. With it SCRAM is offered, and CRAM-MD5 if it is named.
+    pub const LOOKUP: Self = Self(1 << 12);
 
     /// What an async session is asked unless it was set. AUTH would be offered for nobody, and for VRFY, EXPN, HELP and what is
     /// not known the library's own answers are the safe ones.

@@ -68,8 +68,10 @@ impl SessionInfo {
         }
     }
 
-    pub(super) fn set_user(&mut self, name: String) {
-        Arc::make_mut(&mut self.0).user = Some(name);
+    pub(super) fn set_user(&mut self, name: &str) {
+        if self.user() != Some(name) {
+            Arc::make_mut(&mut self.0).user = Some(name.to_owned());
+        }
     }
 
     /// TLS is up: what was learnt in clear is forgotten (RFC 3207 section 4.2).

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Hooks;
 use super::users::Users;
 use crate::error::{Error, Status};
+use crate::proto::server::OwnMechanism;
 use crate::proto::{Domain, Protocol};
 use crate::sasl::{Mechanism, Secret};
 use crate::tls::ServerTls;
@@ -26,7 +27,9 @@ pub struct Options {
     pub(super) implicit_tls: bool,
     pub(super) require_tls: bool,
     pub(super) users: Users,
-    pub(super) mechanisms: Vec<Mechanism>,
+    pub(super) mechanisms: Option<Vec<Mechanism>>,
+    pub(super) own_mechanisms: Vec<OwnMechanism>,
+    pub(super) decoy_secret: Option<Secret>,
     pub(super) auth_required: bool,
     pub(super) allow_plaintext_auth: bool,
     pub(super) domains: Option<Vec<Domain>>,
@@ -70,7 +73,9 @@ impl Options {
             implicit_tls: false,
             require_tls: false,
             users: Users::default(),
-            mechanisms: vec![Mechanism::Plain, Mechanism::Login],
+            mechanisms: None,
+            own_mechanisms: Vec::new(),
+            decoy_secret: None,
             auth_required: false,
             allow_plaintext_auth: false,
             domains: None,
@@ -141,32 +146,9 @@ impl Options {
         self.require_tls = required;
     }
 
-    /// Adds a user who may authenticate. AUTH is offered as soon as there is one. The answer is given without asking a hook.
-    pub fn add_user(&mut self, name: &str, password: Secret) -> Result<(), Error> {
-        // What SASL could never carry would never match.
-        crate::sasl::Credentials::new(name, password.expose())
-            .map_err(|error| Error::invalid(format!("user: {error}")))?;
-        self.users.add(name, password);
-        Ok(())
-    }
-
     /// Whether MAIL is refused until the client has authenticated.
     pub fn set_auth_required(&mut self, required: bool) {
         self.auth_required = required;
-    }
-
-    /// The mechanisms that are offered, the preferred one first.
-    pub fn set_mechanisms(&mut self, mechanisms: &[Mechanism]) -> Result<(), Error> {
-        if mechanisms.is_empty() {
-            return Err(Error::invalid("mechanisms: at least one is needed"));
-        }
-        self.mechanisms = mechanisms.to_vec();
-        Ok(())
-    }
-
-    /// Whether AUTH is offered without TLS, so that passwords travel in clear.
-    pub fn set_allow_plaintext_auth(&mut self, allow: bool) {
-        self.allow_plaintext_auth = allow;
     }
 
     /// The domains whose recipients are taken; others are refused as relaying is denied. `None`: any recipient.
@@ -277,7 +259,7 @@ impl Options {
     }
 
     /// Looks at what only makes sense together.
-    pub(super) fn check(&self, asks_auth: bool) -> Result<(), Error> {
+    pub(super) fn check(&self, hooks: Hooks) -> Result<(), Error> {
         let missing = |what: &str| {
             Err(Error::new(
                 Status::TlsConfiguration,
@@ -290,11 +272,16 @@ impl Options {
         if self.tls.is_none() && self.implicit_tls {
             return missing("implicit_tls");
         }
-        let auth = asks_auth || !self.users.is_empty();
+        let auth = self.has_auth(hooks);
         if auth && self.tls.is_none() && !self.allow_plaintext_auth {
             return Err(Error::new(
                 Status::AuthInsecure,
                 "AUTH without TLS would have passwords travel in clear: give a certificate with tls, or set allow_plaintext_auth",
+            ));
+        }
+        if auth && self.own_mechanisms.is_empty() && self.offered_mechanisms(hooks).is_empty() {
+            return Err(Error::invalid(
+                "mechanisms: neither the users that were given nor the hooks can serve one of them",
             ));
         }
         if self.auth_required && !auth {

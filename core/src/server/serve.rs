@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::net::{Bound, Listener, Peer, Stream};
 use crate::proto::server::Config;
 use crate::proto::{Domain, ForwardPath};
+use crate::sasl::Decoy;
 use crate::tls::ServerTls;
 
 /// How long a session may take to say its last words once its time is over.
@@ -76,7 +77,7 @@ impl Server {
 
     pub(crate) fn with_hooks(options: Options, usual: Hooks) -> Result<Self, Error> {
         let hooks = options.hooks.unwrap_or(usual);
-        options.check(hooks.has(Hooks::AUTH))?;
+        options.check(hooks)?;
         let mut bound = Vec::new();
         for address in options.addresses() {
             bound.push(match address {
@@ -88,7 +89,7 @@ impl Server {
             Some(hostname) => hostname.clone(),
             None => own_name()?,
         };
-        let shared = Arc::new(Shared::new(options, hooks, hostname));
+        let shared = Arc::new(Shared::new(options, hooks, hostname)?);
         Ok(Self { shared, bound })
     }
 
@@ -157,6 +158,8 @@ impl Control {
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(super) config: Arc<Config>,
+    /// Stands in for users who are not there.
+    pub(super) decoy: Decoy,
     pub(crate) hooks: Hooks,
     pub(crate) connections: Arc<Connections>,
     pub(super) memory: Arc<BodyMemory>,
@@ -167,18 +170,27 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    fn new(options: Options, hooks: Hooks, hostname: Domain) -> Self {
-        let auth = hooks.has(Hooks::AUTH) || !options.users.is_empty();
+    fn new(options: Options, hooks: Hooks, hostname: Domain) -> Result<Self, Error> {
+        let secret = options.decoy_secret.as_ref();
+        let secret = match secret.and_then(|secret| secret.expose().try_into().ok()) {
+            Some(secret) => secret,
+            None => crate::tls::random()?,
+        };
+        let decoy = options.users.decoy(secret);
+        let decoy = decoy.map_err(|error| Error::invalid(format!("user: {error}")))?;
         let config = Config::new(hostname, options.protocol)
             .with_size_limit(Some(options.max_message_size))
             .with_max_recipients(options.max_recipients)
             .with_starttls(options.tls.is_some() && !options.implicit_tls)
             .with_required_tls(options.require_tls)
-            .with_mechanisms(options.mechanisms.iter().copied().filter(|_| auth))
+            .with_mechanisms(options.offered_mechanisms(hooks))
             .with_auth_in_clear(options.allow_plaintext_auth)
             .with_required_auth(options.auth_required)
             .with_hooks(hooks.of_machine(options.domains.is_some()));
-        Self {
+        let own = options.own_mechanisms.iter().cloned();
+        let config = own.fold(config, Config::with_own_mechanism);
+        Ok(Self {
+            decoy,
             config: Arc::new(config),
             hooks,
             connections: Arc::new(Connections::new(
@@ -191,7 +203,7 @@ impl Shared {
             tls: RwLock::new(options.tls.clone()),
             ids: AtomicU64::new(1),
             options,
-        }
+        })
     }
 
     pub(super) fn tls(&self) -> Option<ServerTls> {

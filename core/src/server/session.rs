@@ -17,7 +17,7 @@ use crate::error::{Phase, Status};
 use crate::net::Stream;
 use crate::proto::server::Event;
 use crate::proto::{Need, Progress, Recipient, Reply};
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Lookup, Nonce, Proof};
 
 const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
@@ -66,6 +66,7 @@ impl<S: Session> Conversation<S> {
         let result = self.converse().await;
         self.channel.close(self.quit).await;
         if self.hooks.has(Hooks::DISCONNECT) {
+            self.learn();
             let info = &self.channel.info;
             let reason = match result {
                 Err(ended) if !self.quit => Some(ended.error(info)),
@@ -112,9 +113,7 @@ impl<S: Session> Conversation<S> {
 
     /// Puts an event to the application.
     async fn hear(&mut self, event: Event<'_>) -> Next {
-        if let Some(name) = self.channel.machine.hello_name() {
-            self.channel.info.set_hello(name);
-        }
+        self.learn();
         let (session, info) = (&mut self.session, &self.channel.info);
         let answer = match event {
             Event::Connect => {
@@ -123,6 +122,8 @@ impl<S: Session> Conversation<S> {
             }
             Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
             Event::Auth { credentials } => self.judge(credentials).await,
+            Event::Nonce => return self.lend_nonce(),
+            Event::Lookup(lookup) => return self.look_up(&lookup).await,
             Event::Mail {
                 reverse_path,
                 parameters,
@@ -167,6 +168,17 @@ impl<S: Session> Conversation<S> {
         Next::Go
     }
 
+    /// What the machine has learnt goes into what the application is told.
+    fn learn(&mut self) {
+        let (machine, info) = (&self.channel.machine, &mut self.channel.info);
+        if let Some(name) = machine.hello_name() {
+            info.set_hello(name);
+        }
+        if let Some(user) = machine.user() {
+            info.set_user(user);
+        }
+    }
+
     /// The machine keeps count of what is owed, and each of these answers a question that it has just asked.
     fn answer(&mut self, answer: Answer) {
         let _ = self.channel.machine.answer(answer);
@@ -176,20 +188,47 @@ impl<S: Session> Conversation<S> {
     async fn judge(&mut self, credentials: Credentials) -> Answer {
         let shared = Arc::clone(&self.channel.shared);
         let users = &shared.options.users;
-        let user = credentials.username().to_owned();
-        let answer = if self.hooks.has(Hooks::AUTH) && !users.knows(&user) {
+        let is_known =
+            credentials.proof() == Proof::Password && users.knows(credentials.username());
+        if self.hooks.has(Hooks::AUTH) && !is_known {
             let (session, info) = (&mut self.session, &self.channel.info);
             let answer = ask(pin!(async { session.auth(info, credentials).await })).await;
             or_fault(answer, AUTH_FAULT)
-        } else if users.accept(&credentials) {
+        } else if users.accept(&credentials, &shared.decoy) {
             Answer::Accept
         } else {
             Answer::Reply(BAD_CREDENTIALS)
-        };
-        if is_positive(&answer) {
-            self.channel.info.set_user(user);
         }
-        answer
+    }
+
+    /// A mechanism needs a nonce.
+    fn lend_nonce(&mut self) -> Next {
+        match crate::tls::random() {
+            // It was just asked for.
+            Ok(random) => drop(self.channel.machine.lend_nonce(Nonce::new(random))),
+            Err(_) => self.answer(Answer::Reply(AUTH_FAULT)),
+        }
+        Next::Go
+    }
+
+    /// A mechanism asks about a user: the table knows, or else the application.
+    async fn look_up(&mut self, lookup: &Lookup) -> Next {
+        let shared = Arc::clone(&self.channel.shared);
+        let users = &shared.options.users;
+        let found = if self.hooks.has(Hooks::LOOKUP) && !users.knows(lookup.username()) {
+            let (session, info) = (&mut self.session, &self.channel.info);
+            guarded(pin!(async { session.look_up(info, lookup).await }))
+                .await
+                .unwrap_or(Err(AUTH_FAULT))
+        } else {
+            Ok(users.find(lookup))
+        };
+        match found {
+            // It was just asked for.
+            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy)),
+            Err(reply) => self.answer(Answer::Reply(reply)),
+        }
+        Next::Go
     }
 
     /// RCPT: all that the client sent in one go.

@@ -199,7 +199,10 @@ mod tests {
         }
         assert_eq!(options.max_message_size, 2 << 20);
         assert_eq!(options.answer_timeout, Duration::from_millis(500));
-        assert_eq!(options.mechanisms, [Mechanism::Login, Mechanism::Plain]);
+        assert_eq!(
+            options.mechanisms,
+            Some(vec![Mechanism::Login, Mechanism::Plain])
+        );
         assert!(options.stream);
         assert!(!format!("{options:?}").contains("colon"));
     }

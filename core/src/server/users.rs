@@ -3,46 +3,187 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::sasl::{Credentials, Secret};
+use crate::error::Error;
+use crate::sasl::{
+    Credentials, Decoy, Found, InvalidScramKeys, Lookup, Proof, ScramHash, ScramKeys, Secret, Use,
+    Wanted, comparable_password, saslprep,
+};
 
-/// User names and their passwords.
+/// User names, prepared by SASLprep, and what is kept of their passwords.
 #[derive(Clone, Default)]
-pub(super) struct Users(HashMap<String, Secret>);
+pub(super) struct Users {
+    kept: HashMap<String, Kept>,
+    /// How many users have a password here, and how many have keys.
+    passwords: usize,
+    keys: usize,
+}
+
+#[derive(Clone)]
+enum Kept {
+    Password {
+        /// As it was given, for CRAM-MD5.
+        given: Secret,
+        /// As it is compared.
+        comparable: Secret,
+    },
+    /// At most one of each hash.
+    Keys(Vec<ScramKeys>),
+}
 
 impl Users {
-    pub(super) fn add(&mut self, name: &str, password: Secret) {
-        self.0.insert(name.to_owned(), password);
+    pub(super) fn add(&mut self, name: &str, password: Secret) -> Result<(), Error> {
+        // What SASL could never carry would never match.
+        Credentials::new(name, password.expose())
+            .map_err(|error| Error::invalid(format!("user: {error}")))?;
+        let comparable = comparable_password(&password, Use::Stored).ok_or_else(|| {
+            Error::invalid(
+                "user: SASLprep (RFC 4013) forbids the password, so that no login would fit it",
+            )
+        })?;
+        let kept = Kept::Password {
+            given: password,
+            comparable,
+        };
+        self.put(prepared(name)?, kept);
+        Ok(())
+    }
+
+    pub(super) fn add_keys(&mut self, name: &str, keys: ScramKeys) -> Result<(), Error> {
+        let name = prepared(name)?;
+        let mut all = match self.kept.remove(&name) {
+            Some(Kept::Keys(all)) => {
+                self.keys -= 1;
+                all
+            }
+            Some(Kept::Password { .. }) => {
+                self.passwords -= 1;
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        all.retain(|other| other.hash() != keys.hash());
+        all.push(keys);
+        // The strongest first.
+        all.sort_by_key(|keys| ScramHash::ALL.iter().position(|hash| *hash == keys.hash()));
+        self.put(name, Kept::Keys(all));
+        Ok(())
+    }
+
+    fn put(&mut self, name: String, kept: Kept) {
+        let count = |kept: &Kept| match kept {
+            Kept::Password { .. } => (1, 0),
+            Kept::Keys(_) => (0, 1),
+        };
+        let new = count(&kept);
+        let old = self.kept.insert(name, kept).as_ref().map_or((0, 0), count);
+        self.passwords = self.passwords + new.0 - old.0;
+        self.keys = self.keys + new.1 - old.1;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.kept.is_empty()
     }
 
     pub(super) fn knows(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.kept.contains_key(name)
+    }
+
+    /// Whether every user, or with `some` any of them, can be asked for this.
+    pub(super) fn have(&self, wanted: Wanted, some: bool) -> bool {
+        let mut users = self.kept.values();
+        let has = |kept: &Kept| match (kept, wanted) {
+            (Kept::Password { given, .. }, Wanted::Keys(_)) => {
+                str::from_utf8(given.expose()).is_ok()
+            }
+            (Kept::Keys(keys), Wanted::Keys(hash)) => keys.iter().any(|keys| keys.hash() == hash),
+            (Kept::Password { .. }, _) => true,
+            (Kept::Keys(_), _) => false,
+        };
+        if some { users.any(has) } else { users.all(has) }
+    }
+
+    /// A decoy that is like these users: its keys have the iterations that most of theirs have, and as much is derived for nobody
+    /// as for them.
+    pub(super) fn decoy(&self, secret: [u8; 32]) -> Result<Decoy, InvalidScramKeys> {
+        let mut decoy = Decoy::new(secret).with_derivation(self.passwords > 0);
+        // The strongest comes last, as it is the one that nobody's passwords are derived by.
+        for hash in ScramHash::ALL.into_iter().rev() {
+            if let Some(iterations) = self.usual_iterations(hash) {
+                decoy = decoy.with_iterations(hash, iterations)?;
+            }
+        }
+        Ok(decoy)
+    }
+
+    /// What is kept of the user that a mechanism asks about.
+    pub(super) fn find(&self, lookup: &Lookup) -> Found {
+        match (self.kept.get(lookup.username()), lookup.wanted()) {
+            (Some(Kept::Password { given, .. }), _) => Found::Password(given.clone()),
+            (Some(Kept::Keys(keys)), Wanted::Keys(hash)) => keys
+                .iter()
+                .find(|keys| keys.hash() == hash)
+                .map_or(Found::Nobody, |keys| Found::Keys(keys.clone())),
+            _ => Found::Nobody,
+        }
     }
 
     /// Whether these credentials are right. Nobody acts as somebody else. The time that it takes tells neither whether the name is
-    /// known nor how long its password is.
-    pub(super) fn accept(&self, credentials: &Credentials) -> bool {
-        let given = credentials.password().expose();
-        // What cannot be right is compared with itself.
-        let itself = Secret::new(given);
-        let right = self
-            .0
-            .get(credentials.username())
-            .filter(|password| password.expose().len() == given.len());
-        let same = right.unwrap_or(&itself).same_as(given);
+    /// known nor how long its password is: what cannot be right is compared with itself, and where keys are kept, one password is
+    /// derived for every name.
+    pub(super) fn accept(&self, credentials: &Credentials, decoy: &Decoy) -> bool {
         let own = credentials
             .authorization_identity()
             .is_none_or(|identity| identity == credentials.username());
-        right.is_some() & same & own
+        if credentials.proof() != Proof::Password {
+            return false;
+        }
+        let given = comparable_password(credentials.password(), Use::Query);
+        let can_be_right = given.is_some();
+        let given = given.unwrap_or_else(|| credentials.password().clone());
+        let kept = self.kept.get(credentials.username());
+        let password = match kept {
+            Some(Kept::Password { comparable, .. }) => Some(comparable),
+            _ => None,
+        };
+        let password = password.filter(|right| right.expose().len() == given.expose().len());
+        // A copy, as reading the same octets twice would be quicker.
+        let itself = Secret::new(given.expose());
+        let same = password.unwrap_or(&itself).same_as(given.expose());
+        let same = same & password.is_some();
+        let fits = match kept {
+            _ if self.keys == 0 => false,
+            Some(Kept::Keys(keys)) => keys.first().is_some_and(|keys| keys.fits(&given)),
+            _ => decoy.fits_nobody(credentials.username(), &given),
+        };
+        (same | fits) & own & can_be_right
     }
+
+    fn usual_iterations(&self, hash: ScramHash) -> Option<u32> {
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for kept in self.kept.values() {
+            if let Kept::Keys(keys) = kept {
+                for keys in keys.iter().filter(|keys| keys.hash() == hash) {
+                    *counts.entry(keys.iterations()).or_default() += 1;
+                }
+            }
+        }
+        // The greater of two that are as usual, so that it is the same each time.
+        let usual = counts
+            .into_iter()
+            .max_by_key(|&(iterations, count)| (count, iterations));
+        usual.map(|(iterations, _)| iterations)
+    }
+}
+
+fn prepared(name: &str) -> Result<String, Error> {
+    saslprep(name).ok_or_else(|| {
+        Error::invalid("user: SASLprep (RFC 4013) forbids the name, or leaves nothing of it")
+    })
 }
 
 impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.kept.keys()).finish()
     }
 }
 
@@ -51,39 +192,126 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::sasl::derivations;
+
+    fn keys(hash: ScramHash, password: &str, iterations: u32) -> ScramKeys {
+        ScramKeys::from_password(hash, &Secret::new(password), [1; 16], iterations).unwrap()
+    }
+
+    fn ask(users: &Users, name: &str, password: &str, identity: Option<&str>) -> bool {
+        let mut credentials = Credentials::new(name, password).unwrap();
+        if let Some(identity) = identity {
+            credentials = credentials.with_authorization_identity(identity).unwrap();
+        }
+        users.accept(&credentials, &users.decoy([3; 32]).unwrap())
+    }
 
     #[test]
     fn only_the_right_password_of_a_known_user_for_itself() {
+        let mut of_passwords = Users::default();
+        of_passwords.add("tim", Secret::new("right")).unwrap();
+        let mut of_keys = Users::default();
+        let sha1 = keys(ScramHash::Sha1, "right", 10);
+        of_keys.add_keys("tim", sha1).unwrap();
+        let mut of_both = of_keys.clone();
+        of_both.add("kurt", Secret::new("other")).unwrap();
+        for users in [of_passwords, of_keys, of_both] {
+            let ask = |name, password, identity| ask(&users, name, password, identity);
+            assert!(ask("tim", "right", None));
+            assert!(ask("tim", "right", Some("tim")));
+            assert!(!ask("tim", "right", Some("root")));
+            assert!(!ask("tim", "wrong", None));
+            assert!(!ask("tim", "righ", None));
+            assert!(!ask("Tim", "right", None));
+            assert!(!ask("nobody", "right", None));
+            assert_eq!(ask("kurt", "other", None), users.knows("kurt"));
+            assert!(!format!("{users:?}").contains("right"));
+            let token = Credentials::with_token("tim", "right").unwrap();
+            assert!(!users.accept(&token, &users.decoy([3; 32]).unwrap()));
+        }
+    }
+
+    #[test]
+    fn s221_every_name_costs_as_many_derivations() {
         let mut users = Users::default();
-        users.add("tim", Secret::new("right"));
-        let ask = |name: &str, password: &str, identity: Option<&str>| {
-            let mut credentials = Credentials::new(name, password).unwrap();
-            if let Some(identity) = identity {
-                credentials = credentials.with_authorization_identity(identity).unwrap();
-            }
-            users.accept(&credentials)
+        let sha256 = keys(ScramHash::Sha256, "right", 10);
+        users.add_keys("tim", sha256.clone()).unwrap();
+        let cost = |users: &Users, name: &str, password: &str| {
+            let before = derivations();
+            ask(users, name, password, None);
+            derivations() - before
         };
-        assert!(ask("tim", "right", None));
-        assert!(ask("tim", "right", Some("tim")));
-        assert!(!ask("tim", "right", Some("root")));
-        assert!(!ask("tim", "wrong", None));
-        assert!(!ask("tim", "righ", None));
-        assert!(!ask("Tim", "right", None));
-        assert!(!ask("nobody", "right", None));
-        assert!(!format!("{users:?}").contains("right"));
+        for _ in 0..2 {
+            for (name, password) in [("tim", "right"), ("tim", "x"), ("nobody", "x")] {
+                assert_eq!(cost(&users, name, password), 1, "{name}");
+                assert_eq!(cost(&users, name, "\t"), 0, "{name}");
+            }
+            // And with one user whose password is kept.
+            users.add("kurt", Secret::new("right")).unwrap();
+            assert_eq!(cost(&users, "kurt", "right"), 1);
+            assert_eq!(cost(&users, "kurt", "wrong"), 1);
+        }
+        let mut users = Users::default();
+        users.add("kurt", Secret::new("right")).unwrap();
+        assert_eq!(cost(&users, "kurt", "right"), 0);
+        assert_eq!(cost(&users, "nobody", "right"), 0);
+    }
+
+    #[test]
+    fn what_is_kept_decides_what_can_be_asked_for() {
+        let mut users = Users::default();
+        let wanted = [
+            Wanted::Keys(ScramHash::Sha256),
+            Wanted::Keys(ScramHash::Sha1),
+            Wanted::Password,
+        ];
+        let have = |users: &Users, some| wanted.map(|wanted| users.have(wanted, some));
+        users
+            .add_keys("tim", keys(ScramHash::Sha256, "pw", 10))
+            .unwrap();
+        assert_eq!(have(&users, false), [true, false, false]);
+        users.add("kurt", Secret::new("pw")).unwrap();
+        assert_eq!(have(&users, false), [true, false, false]);
+        assert_eq!(have(&users, true), [true, true, true]);
+        users
+            .add_keys("tim", keys(ScramHash::Sha1, "pw", 10))
+            .unwrap();
+        assert_eq!(have(&users, false), [true, true, false]);
+        // What is no text can be a password of LOGIN only.
+        users.add("tim", Secret::new(vec![0xff])).unwrap();
+        assert_eq!(have(&users, false), [false, false, true]);
+        let find = |name: &str, wanted| users.find(&Lookup::new(wanted, name, None));
+        assert!(matches!(find("nobody", wanted[0]), Found::Nobody));
+        assert!(matches!(find("kurt", wanted[0]), Found::Password(_)));
+        assert!(matches!(find("kurt", wanted[2]), Found::Password(_)));
+    }
+
+    #[test]
+    fn names_and_passwords_are_prepared() {
+        let mut users = Users::default();
+        users.add("\u{2168}", Secret::new("\u{AA}")).unwrap();
+        assert!(users.knows("IX") && ask(&users, "IX", "a", None));
+        assert!(ask(&users, "IX", "\u{AA}", None));
+        assert!(users.add("\u{AD}", Secret::new("pw")).is_err());
+        assert!(users.add("tim", Secret::new("\u{7}")).is_err());
+        // What LOGIN carries besides text is compared octet by octet.
+        users.add("tim", Secret::new(vec![b'p', 0xe4])).unwrap();
+        let credentials = Credentials::new("tim", vec![b'p', 0xe4]).unwrap();
+        assert!(users.accept(&credentials, &users.decoy([3; 32]).unwrap()));
     }
 
     #[test]
     fn a_name_that_is_not_known_takes_no_other_time() {
         let mut users = Users::default();
-        users.add("tim", Secret::new("right"));
+        users.add("tim", Secret::new("right")).unwrap();
+        let decoy = users.decoy([3; 32]).unwrap();
         // As long as AUTH takes, so that what is done for each octet is seen.
         let password = "x".repeat(9000);
         let ask = |name: &str| {
             let credentials = Credentials::new(name, password.as_str()).unwrap();
             let quickest = (0..200).map(|_| {
                 let begun = Instant::now();
-                assert!(!users.accept(&credentials));
+                assert!(!users.accept(&credentials, &decoy));
                 begun.elapsed()
             });
             quickest.min().unwrap()

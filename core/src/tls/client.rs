@@ -95,6 +95,11 @@ impl ClientTls {
         !matches!(self.0.trust, Trust::Anyone)
     }
 
+    /// Whether there is a certificate to show.
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.0.identity.is_some()
+    }
+
     pub(super) fn without_verification(self) -> Self {
         self.with(|options| options.trust = Trust::Anyone)
     }

@@ -31,4 +31,5 @@ pub(crate) use info::tls_info;
 pub(crate) use name::server_name;
 pub use pem::Pem;
 pub use policy::{InvalidTlsPolicy, TlsPolicy};
+pub(crate) use provider::random;
 pub use server::ServerTls;

@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::ProducesTickets;
 
 use super::pem::complaint;
-use crate::error::Error;
+use crate::error::{Error, Status};
 
 /// The provider, the same one for every configuration. Handed over wherever rustls wants one: a library that installed it for the
 /// whole process would take that choice from the program it lives in.
@@ -25,4 +25,14 @@ pub(super) fn ticketer() -> Result<Arc<dyn ProducesTickets>, Error> {
     backend::Ticketer::new().map_err(|error| {
         complaint("no random numbers for the keys of TLS session tickets").with_source(error)
     })
+}
+
+/// Octets that nobody can foretell.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut octets = [0; N];
+    provider()
+        .secure_random
+        .fill(&mut octets)
+        .map_err(|_| Error::new(Status::Internal, "the system gave no random numbers"))?;
+    Ok(octets)
 }

@@ -12,6 +12,7 @@ mod data;
 mod limits;
 mod lmtp;
 mod pipelining;
+mod sasl;
 mod session;
 mod talk;
 mod tls;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mailwire::proto::server::{Answer, Config, Connection, Event, Hooks};
 use mailwire::proto::{Need, Progress, Protocol, Reply, TlsInfo, TlsVersion, limits};
-use mailwire::sasl::Mechanism;
+use mailwire::sasl::{Decoy, Found, Mechanism, Nonce};
 
 use crate::random::Random;
 
@@ -42,7 +42,14 @@ pub(crate) fn config(choice: u8) -> Config {
     } else {
         Protocol::Smtp
     };
-    let mechanisms = [Mechanism::Plain, Mechanism::Login];
+    let mechanisms = [
+        Mechanism::Plain,
+        Mechanism::Login,
+        Mechanism::CramMd5,
+        Mechanism::ScramSha256,
+        Mechanism::OauthBearer,
+        Mechanism::Anonymous,
+    ];
     Config::new(hostname(), protocol)
         .with_hooks(if bit(1) { Hooks::ALL } else { Hooks::NONE })
         .with_size_limit(bit(2).then_some(40))
@@ -91,6 +98,18 @@ impl Server {
                     }
                     start += used;
                     told(&event);
+                    match event {
+                        Event::Nonce => {
+                            let lent = self.connection.lend_nonce(Nonce::new([0; 18]));
+                            assert!(lent.is_ok(), "a nonce is owed");
+                        }
+                        Event::Lookup(_) => {
+                            let decoy = Decoy::new([0; 32]);
+                            let supplied = self.connection.supply(Found::Nobody, &decoy);
+                            assert!(supplied.is_ok(), "a user is owed");
+                        }
+                        _ => {}
+                    }
                     while self.connection.owed() > 0 {
                         let answer = self.answer();
                         assert!(self.connection.answer(answer).is_ok(), "an answer is owed");

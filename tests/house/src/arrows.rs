@@ -59,6 +59,7 @@ pub const ROOMS: &[Room] = &[
             "stringprep",
             "subtle",
             "thiserror",
+            "unicode_normalization",
             "zeroize",
         ]),
     },

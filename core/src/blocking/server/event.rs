@@ -1,7 +1,7 @@
 //! What happens in a server's sessions, and how the application answers it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -12,7 +12,7 @@ use super::received::Received;
 use crate::blocking::fork::ForkGuard;
 use crate::error::{Error, Status};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{Answer, Answers, LOCAL_ERROR, SessionInfo};
 
 /// Something that happened in a session.
@@ -41,6 +41,9 @@ pub enum EventKind {
     },
     /// AUTH, of a user who is not in the server's own table. A refusal should be 535 5.7.8, or 454 4.7.0 if it cannot be judged now.
     Auth(Credentials),
+    /// What is kept of a user who is not in the server's own table, for SCRAM or CRAM-MD5. [`supply`](Event::supply) answers it;
+    /// accepting it without that says that there is no such user. A refusal should be 454 4.7.0.
+    Lookup(Lookup),
     /// MAIL.
     Mail {
         /// Where notices of failure go.
@@ -96,12 +99,17 @@ pub enum EventKind {
     Disconnect,
 }
 
+/// Holds what was found of a user until the session takes it.
+pub(super) type FoundSlot = Arc<Mutex<Option<Found>>>;
+
 /// What an event owes, and to whom.
 struct Ticket {
     answers: Vec<Option<Answer>>,
     open: usize,
     sender: oneshot::Sender<Answers>,
     post: Arc<Post>,
+    /// Where what was found of a user goes.
+    found: Option<FoundSlot>,
     /// Set once the application has it: the queue does not end before it is answered.
     queue: Option<Arc<Queue>>,
 }
@@ -124,6 +132,7 @@ impl Event {
         guard: ForkGuard,
         owed: usize,
         post: Arc<Post>,
+        found: Option<FoundSlot>,
     ) -> (Self, oneshot::Receiver<Answers>) {
         let (sender, receiver) = oneshot::channel();
         let ticket = Ticket {
@@ -131,6 +140,7 @@ impl Event {
             open: owed,
             sender,
             post,
+            found,
             queue: None,
         };
         let event = Self {
@@ -192,6 +202,17 @@ impl Event {
             return self.send();
         }
         Ok(())
+    }
+
+    /// Answers [`EventKind::Lookup`] with what is kept of the user. Fails with [`Status::Misuse`] on any other event.
+    pub fn supply(&mut self, found: Found) -> Result<(), Error> {
+        self.guard.check()?;
+        let ticket = self.ticket.as_ref().ok_or_else(nothing_owed)?;
+        let Some(slot) = &ticket.found else {
+            return Err(Error::new(Status::Misuse, "nobody is looked up here"));
+        };
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        self.accept()
     }
 
     /// Whether nobody waits for the answer any more.

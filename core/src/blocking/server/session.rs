@@ -1,18 +1,18 @@
 //! A session whose hooks become events, and whose answers come back from the application.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::event::{Event, EventKind};
+use super::event::{Event, EventKind, FoundSlot};
 use super::post::Post;
 use super::queue::Queue;
 use super::received::Received;
 use crate::blocking::fork::ForkGuard;
 use crate::error::Error;
-use crate::proto::{Envelope, MailParameters, Protocol, Recipient, ReversePath};
-use crate::sasl::Credentials;
+use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
+use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{
     Answer, Answers, Body, BodyMemory, Handler, LOCAL_ERROR, Session, SessionInfo, Shared,
 };
@@ -80,8 +80,18 @@ impl QueueSession {
         kind: EventKind,
         owed: usize,
     ) -> impl Future<Output = Answers> + use<> {
+        self.ask_into(info, kind, owed, None)
+    }
+
+    fn ask_into(
+        &self,
+        info: &SessionInfo,
+        kind: EventKind,
+        owed: usize,
+        found: Option<FoundSlot>,
+    ) -> impl Future<Output = Answers> + use<> {
         let post = Arc::clone(&self.post);
-        let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post);
+        let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post, found);
         self.post.send(event);
         let answers = timeout(self.answer_timeout, answers);
         async move {
@@ -155,6 +165,25 @@ impl Session for QueueSession {
         credentials: Credentials,
     ) -> impl Future<Output = Answer> + Send {
         self.ask(info, EventKind::Auth(credentials))
+    }
+
+    fn look_up(
+        &mut self,
+        info: &SessionInfo,
+        lookup: &Lookup,
+    ) -> impl Future<Output = Result<Found, Reply>> + Send {
+        let slot = FoundSlot::default();
+        let kind = EventKind::Lookup(lookup.clone());
+        let answers = self.ask_into(info, kind, 1, Some(Arc::clone(&slot)));
+        async move {
+            match answers.await.at(0) {
+                Answer::Reply(reply) if !reply.is_positive() => Err(reply),
+                _ => {
+                    let found = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    Ok(found.unwrap_or(Found::Nobody))
+                }
+            }
+        }
     }
 
     fn mail(

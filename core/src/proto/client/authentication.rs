@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::{Answers, Connection, Event};
 use crate::proto::{Reply, Violation, limits};
-use crate::sasl::{ClientExchange, Secret, base64};
+use crate::sasl::{ClientExchange, SaslError, Secret, base64};
 
 /// RFC 4954 section 4: with a longer line the initial response has to wait until the server asks for it. CRLF counts.
 const COMMAND_LINE: usize = 512;
@@ -15,15 +15,16 @@ pub(super) struct Authentication {
     held: Option<Secret>,
     /// Challenges so far.
     steps: usize,
-    /// Whether `*` was sent.
-    cancelled: bool,
+    /// Why `*` was sent.
+    cancelled: Option<SaslError>,
 }
 
 impl Authentication {
     /// Queues the AUTH command.
     pub(super) fn begin(mut exchange: ClientExchange, outbox: &mut Outbox) -> Self {
         let verb = b"AUTH ";
-        let name = exchange.mechanism().name().as_bytes();
+        let name = exchange.name().to_owned();
+        let name = name.as_bytes();
         let initial = exchange.initial_response();
         let held = match initial {
             None => {
@@ -45,26 +46,31 @@ impl Authentication {
             exchange,
             held,
             steps: 0,
-            cancelled: false,
+            cancelled: None,
         }
     }
 
-    /// The response to a 334. `None` if the exchange cannot go on: the challenge is not base64, there are too many of them,
-    /// or the mechanism has nothing to say to it.
-    fn respond(&mut self, challenge: &Reply) -> Option<Secret> {
+    /// The response to a 334. The error says why the exchange cannot go on.
+    fn respond(&mut self, challenge: &Reply) -> Result<Secret, SaslError> {
         self.steps += 1;
         if self.steps > limits::AUTH_STEPS {
-            return None;
+            return Err(SaslError::UnexpectedChallenge);
         }
-        let challenge = base64::decode(challenge.text().trim().as_bytes()).ok()?;
-        self.held
-            .take()
-            .or_else(|| self.exchange.respond(challenge.expose()).ok())
+        let challenge = base64::decode(challenge.text().trim().as_bytes())?;
+        match self.held.take() {
+            Some(held) => Ok(held),
+            None => self.exchange.respond(challenge.expose()),
+        }
     }
 
-    /// Whether a success is to be believed: nobody cancelled, and the mechanism has nothing more to say.
-    fn is_satisfied(&mut self) -> bool {
-        !self.cancelled && self.held.is_none() && self.exchange.respond(&[]).is_err()
+    /// Whether a success is to be believed: nobody cancelled, and the mechanism has come to its end.
+    fn is_satisfied(&self) -> bool {
+        self.cancelled.is_none() && self.held.is_none() && self.exchange.is_complete()
+    }
+
+    /// What is known about a failure besides the reply.
+    fn failure(&self) -> Option<&SaslError> {
+        self.cancelled.as_ref().or(self.exchange.failure())
     }
 }
 
@@ -80,18 +86,22 @@ impl Connection {
         let Some(authentication) = &mut self.authentication else {
             return wrong(reply);
         };
-        if reply.code() == 334 && !authentication.cancelled {
-            if let Some(response) = authentication.respond(&reply) {
-                let text = base64::encode(response.expose());
-                self.outbox.push_secret(&[text.expose(), b"\r\n"]);
-            } else {
-                // RFC 4954 section 4: a lone asterisk cancels; the server answers 501.
-                authentication.cancelled = true;
-                self.outbox.push(b"*\r\n");
+        if reply.code() == 334 && authentication.cancelled.is_none() {
+            match authentication.respond(&reply) {
+                Ok(response) => {
+                    let text = base64::encode(response.expose());
+                    self.outbox.push_secret(&[text.expose(), b"\r\n"]);
+                }
+                Err(error) => {
+                    // RFC 4954 section 4: a lone asterisk cancels; the server answers 501.
+                    authentication.cancelled = Some(error);
+                    self.outbox.push(b"*\r\n");
+                }
             }
             self.expect(Answers::Auth);
             return Ok(None);
         }
+        self.auth_failure = authentication.failure().cloned();
         if reply.is_intermediate() || (reply.is_positive() && !authentication.is_satisfied()) {
             return wrong(reply);
         }

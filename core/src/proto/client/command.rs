@@ -47,6 +47,7 @@ impl Connection {
         if !self.capabilities.has("AUTH") {
             return Err(NotNow::NotOffered("AUTH"));
         }
+        self.auth_failure = None;
         self.authentication = Some(Authentication::begin(exchange, &mut self.outbox));
         self.expect(Answers::Auth);
         Ok(())

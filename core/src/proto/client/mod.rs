@@ -29,6 +29,7 @@ use self::receive::Inbox;
 use self::transaction::Transaction;
 use super::{Capabilities, Protocol, TlsInfo};
 use crate::error::Phase;
+use crate::sasl::SaslError;
 
 /// One connection to a server, from its greeting to the reply to QUIT.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Connection {
     pipelining: bool,
     authenticated: bool,
     authentication: Option<Authentication>,
+    /// What is known about the failure of the last AUTH besides its reply.
+    auth_failure: Option<SaslError>,
 
     inbox: Inbox,
     outbox: Outbox,
@@ -117,6 +120,7 @@ impl Connection {
             pipelining: false,
             authenticated: false,
             authentication: None,
+            auth_failure: None,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             awaited: VecDeque::from([Awaited {
@@ -154,6 +158,12 @@ impl Connection {
     /// Whether AUTH succeeded on this connection, under the present TLS.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
+    }
+
+    /// Why the last AUTH failed, where more is known than its reply says: what the server told inside of the exchange, or why this
+    /// side has cancelled it.
+    pub fn auth_failure(&self) -> Option<&SaslError> {
+        self.auth_failure.as_ref()
     }
 
     /// Whether the connection waits for nothing: it was greeted, is not closed, no reply is owed and no transaction runs.

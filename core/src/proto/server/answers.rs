@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::connection::{Farewell, Owed};
 use super::{Answer, Config, Connection, Hooks, NotOwed, replies};
-use crate::proto::{EnhancedStatus, Reply};
-use crate::sasl::Mechanism;
+use crate::proto::{EnhancedStatus, Reply, TlsInfo};
 
 impl Connection {
     /// Gives the oldest owed answer. Fails, and does nothing, if none is owed.
@@ -26,7 +25,8 @@ impl Connection {
                 Some(reply) if !reply.is_positive() => self.outbox.reply(&reply, false),
                 greeting => self.welcome(extended, name, greeting.as_ref()),
             },
-            Owed::Auth { username } => self.judged(username, reply),
+            Owed::Auth { username, exchange } => self.judged(username, exchange, reply),
+            Owed::Nonce { .. } | Owed::Lookup(_) => self.not_supplied(reply),
             Owed::Mail(envelope) => {
                 if self.respond(reply, replies::MAIL_OK) {
                     self.begin(envelope);
@@ -118,11 +118,11 @@ impl Connection {
             lines.line(format_args!("PIPELINING"));
             // RFC 1870 section 4: zero says that there is no fixed limit.
             lines.line(format_args!("SIZE {}", config.size_limit.unwrap_or(0)));
-            let tls = self.tls.is_some();
-            if config.starttls && !tls {
+            let tls = self.tls.as_ref();
+            if config.starttls && tls.is_none() {
                 lines.line(format_args!("STARTTLS"));
             }
-            if config.mechanisms.iter().any(|&m| config.allows(m, tls)) {
+            if config.usable(tls).next().is_some() {
                 lines.line(format_args!("AUTH{}", Usable { config, tls }));
             }
             lines.line(format_args!("ENHANCEDSTATUSCODES"));
@@ -153,14 +153,13 @@ impl Connection {
 /// The mechanisms that this connection may use, each with a space in front.
 struct Usable<'a> {
     config: &'a Config,
-    tls: bool,
+    tls: Option<&'a TlsInfo>,
 }
 
 impl fmt::Display for Usable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let usable = |mechanism: &&Mechanism| self.config.allows(**mechanism, self.tls);
-        let mut mechanisms = self.config.mechanisms.iter().filter(usable);
-        mechanisms.try_for_each(|mechanism| write!(f, " {}", mechanism.name()))
+        let mut names = self.config.usable(self.tls);
+        names.try_for_each(|name| write!(f, " {name}"))
     }
 }
 

@@ -1,15 +1,17 @@
 //! AUTH (RFC 4954): the command, the lines of its exchange, and the verdict.
 
 use super::connection::{Owed, State, Step};
-use super::{Connection, Event, replies};
+use super::{Connection, Event, NotOwed, replies};
 use crate::proto::{Found, Need, Reply, Violation, limits};
-use crate::sasl::{Credentials, Mechanism, SaslError, Secret, ServerExchange, base64};
+use crate::sasl::{
+    self, Credentials, Decoy, Identity, Mechanism, Nonce, Proof, SaslError, Secret, ServerContext,
+    ServerExchange, base64,
+};
 
 impl Connection {
     /// The AUTH command.
     pub(super) fn auth<'a>(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event<'a>> {
-        let known = Mechanism::from_name(mechanism).filter(|m| self.config.mechanisms.contains(m));
-        if self.config.mechanisms.is_empty() {
+        if !self.config.has_auth() {
             self.bad(replies::NOT_IMPLEMENTED);
         } else if self.tls_missing() {
             self.bad(replies::TLS_NEEDED);
@@ -22,30 +24,129 @@ impl Connection {
         } else if self.auth_failures >= self.config.max_auth_failures {
             self.outbox.text(replies::TOO_MANY_AUTH_FAILURES);
             self.close();
-        } else if let Some(mechanism) = known {
-            if self.config.allows(mechanism, self.tls.is_some()) {
-                return self.begin_exchange(ServerExchange::new(mechanism), initial);
-            }
-            // RFC 4954 section 6.
-            self.bad(replies::TLS_NEEDED_TO_AUTH);
         } else {
-            self.bad(replies::UNKNOWN_MECHANISM);
+            return self.begin_mechanism(mechanism, initial);
         }
         None
     }
 
+    fn begin_mechanism<'a>(&mut self, name: &str, initial: Option<&str>) -> Option<Event<'a>> {
+        let tls = self.tls.as_ref();
+        if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
+            if usable {
+                let exchange = own.begin(&self.context(None));
+                return self.begin_exchange(Ok(exchange), initial);
+            }
+            self.bad(replies::TLS_NEEDED_TO_AUTH);
+            return None;
+        }
+        let known = Mechanism::from_name(name).filter(|m| self.config.mechanisms.contains(m));
+        match known {
+            Some(mechanism) if self.config.allows(mechanism, tls) => {
+                if !mechanism.needs_nonce() {
+                    let exchange = ServerExchange::new(mechanism, &self.context(Some(mechanism)));
+                    return self.begin_exchange(exchange, initial);
+                }
+                let initial = initial.map(|text| base64::decode_initial_response(text.as_bytes()));
+                let Ok(initial) = initial.transpose() else {
+                    self.bad(replies::NOT_BASE64);
+                    return None;
+                };
+                self.owed = Owed::Nonce { mechanism, initial };
+                return Some(Event::Nonce);
+            }
+            // RFC 4954 section 6.
+            Some(_) if tls.is_none() => self.bad(replies::TLS_NEEDED_TO_AUTH),
+            // Not offered here: the client showed no certificate, or this TLS has nothing to bind to.
+            Some(_) | None => self.bad(replies::UNKNOWN_MECHANISM),
+        }
+        None
+    }
+
+    /// What is lent to an exchange besides a nonce.
+    fn context(&self, mechanism: Option<Mechanism>) -> ServerContext {
+        let tls = self.tls.as_ref();
+        let bound = mechanism.and_then(|mechanism| match mechanism.with_channel_binding() {
+            None if mechanism.is_bound_to_tls() => Some(mechanism),
+            bound => bound,
+        });
+        let offered = bound.is_some_and(|bound| self.config.allows(bound, tls));
+        ServerContext::default()
+            .with_channel_binding(tls.and_then(|tls| tls.exporter().copied()), offered)
+            .with_certificate(tls.and_then(|tls| tls.peer_certificate().map(<[u8]>::to_vec)))
+            .with_host(self.config.hostname.as_str())
+    }
+
     fn begin_exchange<'a>(
         &mut self,
-        exchange: ServerExchange,
+        exchange: Result<ServerExchange, SaslError>,
         initial: Option<&str>,
     ) -> Option<Event<'a>> {
+        let Ok(mut exchange) = exchange else {
+            self.bad(replies::UNKNOWN_MECHANISM);
+            return None;
+        };
         if let Some(initial) = initial {
-            let response = base64::decode_initial_response(initial.as_bytes());
-            return self.respond_to(exchange, response);
+            let step = base64::decode_initial_response(initial.as_bytes())
+                .and_then(|response| exchange.initial_response(response.expose()));
+            return self.advance(exchange, step);
         }
-        self.challenge(exchange.first_challenge());
+        self.challenge(&exchange.first_challenge());
         self.state = State::Auth(exchange);
         None
+    }
+
+    /// Lends the nonce that [`Event::Nonce`] has asked for. Fails, and does nothing, if none is owed.
+    pub fn lend_nonce(&mut self, nonce: Nonce) -> Result<(), NotOwed> {
+        let (mechanism, initial) = match std::mem::take(&mut self.owed) {
+            Owed::Nonce { mechanism, initial } => (mechanism, initial),
+            other => {
+                self.owed = other;
+                return Err(NotOwed);
+            }
+        };
+        let context = self.context(Some(mechanism)).with_nonce(nonce);
+        match (ServerExchange::new(mechanism, &context), initial) {
+            (Ok(mut exchange), Some(initial)) => {
+                let step = exchange.initial_response(initial.expose());
+                self.state = State::AuthStep(Box::new((exchange, step)));
+            }
+            (Ok(mut exchange), None) => {
+                self.challenge(&exchange.first_challenge());
+                self.state = State::Auth(exchange);
+            }
+            (Err(_), _) => self.bad(replies::UNKNOWN_MECHANISM),
+        }
+        self.say_farewell();
+        Ok(())
+    }
+
+    /// Supplies what was found of the user that [`Event::Lookup`] has asked for. `decoy` makes up what was not, so that the client
+    /// cannot tell. Fails, and does nothing, if nothing is owed.
+    pub fn supply(&mut self, found: sasl::Found, decoy: &Decoy) -> Result<(), NotOwed> {
+        match std::mem::take(&mut self.owed) {
+            Owed::Lookup(mut exchange) => {
+                let step = exchange.found(found, decoy);
+                self.state = State::AuthStep(Box::new((exchange, step)));
+                self.say_farewell();
+                Ok(())
+            }
+            other => {
+                self.owed = other;
+                Err(NotOwed)
+            }
+        }
+    }
+
+    /// A nonce or a user was asked for and an answer came: the exchange cannot go on.
+    pub(super) fn not_supplied(&mut self, reply: Option<Reply>) {
+        let reply = reply
+            .filter(|reply| !reply.is_positive())
+            .unwrap_or(replies::UNFIT_ANSWER);
+        if reply.is_permanent() {
+            self.auth_failed();
+        }
+        self.say(&reply);
     }
 
     /// A line of the exchange.
@@ -64,8 +165,17 @@ impl Connection {
                 return Err(Violation::CommandLineTooLong);
             }
         };
-        let State::Auth(exchange) = std::mem::replace(&mut self.state, State::Command) else {
-            return Ok(Step::Continue(0));
+        let mut exchange = match std::mem::replace(&mut self.state, State::Command) {
+            State::Auth(exchange) => exchange,
+            // Whatever the client says to it (RFC 7628 section 3.2.3).
+            State::AuthRefused(reply) => {
+                self.say(&reply);
+                return Ok(Step::Continue(used));
+            }
+            other => {
+                self.state = other;
+                return Ok(Step::Continue(0));
+            }
         };
         let line = &input[..len];
         if line == b"*" {
@@ -73,64 +183,110 @@ impl Connection {
             self.bad(replies::AUTH_CANCELLED);
             return Ok(Step::Continue(used));
         }
-        let event = self.respond_to(exchange, base64::decode(line));
+        let step = base64::decode(line).and_then(|response| exchange.step(response.expose()));
+        let event = self.advance(exchange, step);
         Ok(event.map_or(Step::Continue(used), |event| Step::Event(used, event)))
     }
 
-    /// The next step of the exchange, which goes on or is over.
-    fn respond_to<'a>(
-        &mut self,
-        mut exchange: ServerExchange,
-        response: Result<Secret, SaslError>,
-    ) -> Option<Event<'a>> {
-        match response.and_then(|response| exchange.step(response.expose())) {
-            Ok(crate::sasl::Step::Challenge(challenge)) => {
-                self.challenge(challenge);
-                self.state = State::Auth(exchange);
-                None
+    /// What came of a nonce or a user that was supplied.
+    pub(super) fn auth_step<'a>(&mut self) -> Step<'a> {
+        match std::mem::replace(&mut self.state, State::Command) {
+            State::AuthStep(next) => {
+                let (exchange, step) = *next;
+                let event = self.advance(exchange, step);
+                event.map_or(Step::Continue(0), |event| Step::Event(0, event))
             }
-            Ok(crate::sasl::Step::Credentials(credentials)) => self.ask_credentials(credentials),
-            Err(SaslError::Credentials(_)) => {
-                self.auth_failed();
-                self.outbox.text(replies::BAD_CREDENTIALS);
-                None
-            }
-            Err(SaslError::TooLong) => {
-                self.bad(replies::AUTH_LINE_TOO_LONG);
-                None
-            }
-            Err(_) => {
-                self.bad(replies::NOT_BASE64);
-                None
+            other => {
+                self.state = other;
+                Step::Continue(0)
             }
         }
     }
 
-    fn ask_credentials<'a>(&mut self, credentials: Credentials) -> Option<Event<'a>> {
-        let other = credentials
-            .authorization_identity()
-            .is_some_and(|identity| identity != credentials.username());
-        if other && !self.config.other_identities {
-            // RFC 4616 section 2: to act as somebody else has to be allowed, and nobody was asked.
-            self.auth_failed();
-            self.outbox.text(replies::BAD_CREDENTIALS);
-            return None;
+    /// The exchange goes on or is over.
+    fn advance<'a>(
+        &mut self,
+        exchange: ServerExchange,
+        step: Result<sasl::Step, SaslError>,
+    ) -> Option<Event<'a>> {
+        match step {
+            Ok(sasl::Step::Challenge(challenge)) => {
+                self.challenge(&challenge);
+                self.state = State::Auth(exchange);
+            }
+            Ok(sasl::Step::Lookup(lookup)) if self.may_act(lookup.identity()) => {
+                self.owed = Owed::Lookup(exchange);
+                return Some(Event::Lookup(lookup));
+            }
+            Ok(sasl::Step::Proven(identity)) if self.may_act(&identity) => {
+                self.user = Some(identity.username().to_owned());
+                self.outbox.text(replies::AUTHENTICATED);
+            }
+            Ok(sasl::Step::Credentials(credentials)) => {
+                return self.ask_credentials(exchange, credentials);
+            }
+            // RFC 4422 section 3.4.1: to act as somebody else has to be allowed, and nobody was asked.
+            Ok(sasl::Step::Lookup(_) | sasl::Step::Proven(_))
+            | Err(SaslError::Credentials(_) | SaslError::Rejected(_)) => {
+                self.auth_failed();
+                self.outbox.text(replies::BAD_CREDENTIALS);
+            }
+            Err(SaslError::TooLong) => self.bad(replies::AUTH_LINE_TOO_LONG),
+            Err(SaslError::NoInitialResponse) => self.bad(replies::NO_INITIAL_RESPONSE),
+            Err(_) => self.bad(replies::NOT_BASE64),
         }
+        None
+    }
+
+    fn may_act(&self, identity: &Identity) -> bool {
+        let wanted = identity.authorization_identity();
+        self.config.other_identities || wanted.is_none_or(|wanted| wanted == identity.username())
+    }
+
+    fn ask_credentials<'a>(
+        &mut self,
+        exchange: ServerExchange,
+        credentials: Credentials,
+    ) -> Option<Event<'a>> {
+        let wanted = credentials.authorization_identity().map(ToOwned::to_owned);
+        let identity = Identity::new(credentials.username(), wanted);
+        let username = match (credentials.proof(), identity.authorization_identity()) {
+            // Who the owner of a certificate is, only the application knows: it is asked whether it may be who it wants to be.
+            (Proof::Certificate, Some(wanted)) => wanted,
+            (Proof::Nothing, _) => "anonymous",
+            _ if self.may_act(&identity) => identity.username(),
+            _ => {
+                self.auth_failed();
+                self.outbox.text(replies::BAD_CREDENTIALS);
+                return None;
+            }
+        };
         self.owed = Owed::Auth {
-            username: credentials.username().to_owned(),
+            username: username.to_owned(),
+            exchange,
         };
         Some(Event::Auth { credentials })
     }
 
     /// The application's verdict on the credentials.
-    pub(super) fn judged(&mut self, username: String, reply: Option<Reply>) {
+    pub(super) fn judged(
+        &mut self,
+        username: String,
+        mut exchange: ServerExchange,
+        reply: Option<Reply>,
+    ) {
         match reply {
-            Some(reply) if !reply.is_positive() => {
-                if reply.is_permanent() {
-                    self.auth_failed();
+            Some(reply) if reply.is_permanent() => {
+                self.auth_failed();
+                match exchange.refused() {
+                    Some(challenge) => {
+                        self.challenge(&challenge);
+                        self.state = State::AuthRefused(reply);
+                    }
+                    None => self.say(&reply),
                 }
-                self.say(&reply);
             }
+            Some(reply) if !reply.is_positive() => self.say(&reply),
             reply => {
                 self.user = Some(username);
                 match reply.filter(|reply| reply.code() == 235) {
@@ -145,7 +301,8 @@ impl Connection {
         self.auth_failures = self.auth_failures.saturating_add(1);
     }
 
-    fn challenge(&mut self, challenge: &[u8]) {
-        self.outbox.challenge(base64::encode(challenge).expose());
+    fn challenge(&mut self, challenge: &Secret) {
+        self.outbox
+            .challenge(base64::encode(challenge.expose()).expose());
     }
 }

@@ -257,7 +257,7 @@ impl Connection {
 
     /// RFC 5321 section 4.1.1.11: what is not known is refused. RFC 4954 section 5: a server with AUTH knows AUTH=.
     fn knows(&self, parameters: &MailParameters) -> bool {
-        let auth = !self.config.mechanisms.is_empty();
+        let auth = self.config.has_auth();
         let none_of_others = !parameters.smtputf8
             && parameters.ret.is_none()
             && parameters.envid.is_none()

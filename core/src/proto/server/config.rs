@@ -1,6 +1,7 @@
 //! What a server is set to: its name, its limits, what it offers and which questions its application wants to be asked.
 
-use crate::proto::{Domain, Protocol, limits};
+use super::OwnMechanism;
+use crate::proto::{Domain, Protocol, TlsInfo, limits};
 use crate::sasl::Mechanism;
 
 /// How the connections of one listener behave. Shared by all of them.
@@ -17,6 +18,7 @@ pub struct Config {
     pub(super) starttls: bool,
     pub(super) require_tls: bool,
     pub(super) mechanisms: Vec<Mechanism>,
+    pub(super) own_mechanisms: Vec<OwnMechanism>,
     pub(super) auth_in_clear: bool,
     pub(super) other_identities: bool,
     pub(super) require_auth: bool,
@@ -38,6 +40,7 @@ impl Config {
             starttls: false,
             require_tls: false,
             mechanisms: Vec::new(),
+            own_mechanisms: Vec::new(),
             auth_in_clear: false,
             other_identities: false,
             require_auth: false,
@@ -89,7 +92,15 @@ impl Config {
         self
     }
 
-    /// Whether mechanisms that show the password may be used without TLS. By default they may not.
+    /// Adds a mechanism of the application's own.
+    #[must_use]
+    pub fn with_own_mechanism(mut self, mechanism: OwnMechanism) -> Self {
+        self.own_mechanisms.push(mechanism);
+        self
+    }
+
+    /// Whether mechanisms that need TLS may be used without: all but ANONYMOUS, and never those that are bound to it. By default they
+    /// may not.
     #[must_use]
     pub fn with_auth_in_clear(mut self, allowed: bool) -> Self {
         self.auth_in_clear = allowed;
@@ -172,10 +183,47 @@ impl Config {
         self.hooks
     }
 
+    /// Whether AUTH is known at all.
+    pub(super) fn has_auth(&self) -> bool {
+        !self.mechanisms.is_empty() || !self.own_mechanisms.is_empty()
+    }
+
     /// Whether `mechanism` may be used on a connection that has TLS or not.
-    pub(super) fn allows(&self, mechanism: Mechanism, tls: bool) -> bool {
-        let safe = tls || self.auth_in_clear || !mechanism.sends_password_in_clear();
-        safe && (tls || !self.require_tls) && self.mechanisms.contains(&mechanism)
+    pub(super) fn allows(&self, mechanism: Mechanism, tls: Option<&TlsInfo>) -> bool {
+        let bound = match mechanism {
+            Mechanism::External => tls.is_some_and(|tls| tls.peer_certificate().is_some()),
+            _ if mechanism.is_bound_to_tls() => tls.is_some_and(|tls| tls.exporter().is_some()),
+            _ => true,
+        };
+        bound && self.is_safe(mechanism.needs_tls(), tls) && self.mechanisms.contains(&mechanism)
+    }
+
+    /// An application's own mechanism of that name, and whether it may be used.
+    pub(super) fn own_mechanism(
+        &self,
+        name: &str,
+        tls: Option<&TlsInfo>,
+    ) -> Option<(&OwnMechanism, bool)> {
+        let mut own = self.own_mechanisms.iter();
+        let own = own.find(|own| own.name.eq_ignore_ascii_case(name))?;
+        Some((own, self.is_safe(own.needs_tls, tls)))
+    }
+
+    /// The names of the mechanisms that a connection may use: the application's own first.
+    pub(super) fn usable<'a>(
+        &'a self,
+        tls: Option<&'a TlsInfo>,
+    ) -> impl Iterator<Item = &'a str> + 'a {
+        let own = self.own_mechanisms.iter();
+        let own = own.filter(move |own| self.is_safe(own.needs_tls, tls));
+        let known = self.mechanisms.iter();
+        let known = known.filter(move |known| self.allows(**known, tls));
+        own.map(|own| own.name.as_str())
+            .chain(known.map(|known| known.name()))
+    }
+
+    fn is_safe(&self, needs_tls: bool, tls: Option<&TlsInfo>) -> bool {
+        tls.is_some() || (!self.require_tls && (self.auth_in_clear || !needs_tls))
     }
 }
 

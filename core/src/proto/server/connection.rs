@@ -12,7 +12,7 @@ use crate::proto::{
     Envelope, Found, LineFinder, Need, Progress, Protocol, Recipient, Reply, TlsInfo, Violation,
     limits,
 };
-use crate::sasl::ServerExchange;
+use crate::sasl::{self, Mechanism, SaslError, Secret, ServerExchange};
 
 /// Replies that may wait before no more commands are looked at: a client that sends and never reads costs no more memory.
 const OUTBOX: usize = 64 * 1024;
@@ -55,6 +55,10 @@ pub(super) enum State {
     Command,
     /// The next line is a response of an AUTH exchange.
     Auth(ServerExchange),
+    /// What a mechanism came to is to be acted on.
+    AuthStep(Box<(ServerExchange, Result<sasl::Step, SaslError>)>),
+    /// The next line is the client's answer to word of a refusal, behind which this is said.
+    AuthRefused(Reply),
     /// A message comes.
     Body(Body),
     /// The 220 to STARTTLS was given.
@@ -84,7 +88,13 @@ pub(super) enum Owed {
     },
     Auth {
         username: String,
+        exchange: ServerExchange,
     },
+    Nonce {
+        mechanism: Mechanism,
+        initial: Option<Secret>,
+    },
+    Lookup(ServerExchange),
     Mail(Envelope),
     /// One for each candidate.
     Rcpt,
@@ -194,7 +204,7 @@ impl Connection {
         match self.state {
             State::Start | State::Closed => None,
             State::Command => Some(Phase::Idle),
-            State::Auth(_) => Some(Phase::Auth),
+            State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_) => Some(Phase::Auth),
             State::Body(_) => Some(Phase::Body),
             State::Tls => Some(Phase::Tls),
         }
@@ -296,7 +306,8 @@ impl Connection {
         match &self.state {
             State::Start => Ok(self.start()),
             State::Command => self.command(input),
-            State::Auth(_) => self.auth_line(input),
+            State::Auth(_) | State::AuthRefused(_) => self.auth_line(input),
+            State::AuthStep(_) => Ok(self.auth_step()),
             State::Body(_) => Ok(self.body(input)),
             State::Tls if input.is_empty() => Ok(Step::Need(0, Need::Tls)),
             State::Tls => {

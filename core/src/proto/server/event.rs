@@ -1,7 +1,7 @@
 //! What happens in a session, and what an application says to it.
 
 use crate::proto::{ForwardPath, MailParameters, RcptParameters, Reply, ReversePath};
-use crate::sasl::Credentials;
+use crate::sasl::{Credentials, Lookup};
 
 /// Something that happened. An event that *owes* an answer is followed by one [`Answer`]; the others only inform.
 ///
@@ -28,6 +28,11 @@ pub enum Event<'a> {
         /// What the client said, not verified.
         credentials: Credentials,
     },
+    /// A mechanism needs a nonce. Owes one, which [`lend_nonce`](super::Connection::lend_nonce) takes, or a refusal.
+    Nonce,
+    /// A mechanism needs to know something about a user. Owes what was found, which [`supply`](super::Connection::supply) takes, or
+    /// a refusal if nothing can be looked up now. A refusal of some users only would tell who they are.
+    Lookup(Lookup),
     /// MAIL. Owes an answer. The connection keeps the envelope.
     Mail {
         /// Where notices of failure go.

@@ -49,9 +49,11 @@ mod config;
 mod connection;
 mod event;
 mod outbox;
+mod own_mechanism;
 mod replies;
 mod strangers;
 
 pub use config::{Config, Hooks};
 pub use connection::Connection;
 pub use event::{Answer, Event, NotOwed};
+pub use own_mechanism::OwnMechanism;

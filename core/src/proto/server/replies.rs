@@ -30,6 +30,8 @@ pub(super) const CONTROL_IN_SENDER: &str =
 pub(super) const CONTROL_IN_RECIPIENT: &str =
     "501 5.1.3 Control character in the recipient's address\r\n";
 pub(super) const NOT_BASE64: &str = "501 5.5.2 Cannot decode the response\r\n";
+pub(super) const NO_INITIAL_RESPONSE: &str =
+    "501 5.7.0 The server speaks first in this mechanism\r\n";
 pub(super) const AUTH_CANCELLED: &str = "501 5.7.0 Authentication cancelled\r\n";
 pub(super) const NOT_IMPLEMENTED: &str = "502 5.5.1 Command not implemented\r\n";
 pub(super) const TURNED_AWAY: &str = "503 5.5.1 Only QUIT is possible here\r\n";
@@ -87,6 +89,7 @@ mod tests {
             CONTROL_IN_SENDER,
             CONTROL_IN_RECIPIENT,
             NOT_BASE64,
+            NO_INITIAL_RESPONSE,
             AUTH_CANCELLED,
             NOT_IMPLEMENTED,
             TURNED_AWAY,

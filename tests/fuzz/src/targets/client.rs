@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use mailwire::proto::client::{Connection, Event, Hello, TransactionId, TransactionOptions};
 use mailwire::proto::{Domain, Envelope, Need, Progress, Protocol, Reply, Violation, limits};
-use mailwire::sasl::{ClientExchange, Credentials, Mechanism};
+use mailwire::sasl::{ClientContext, ClientExchange, Credentials, Mechanism};
 use mailwire::{Delivery, Outcome};
 
 use crate::serve::tls;
@@ -109,9 +109,8 @@ impl<'a> Client<'a> {
     fn authenticate(&mut self, mechanism: Mechanism) -> bool {
         let credentials = Credentials::new("user", "hunter2");
         credentials.is_ok_and(|credentials| {
-            self.connection
-                .auth(ClientExchange::new(mechanism, &credentials))
-                .is_ok()
+            ClientExchange::new(mechanism, &credentials, &ClientContext::default())
+                .is_ok_and(|exchange| self.connection.auth(exchange).is_ok())
         })
     }
 

@@ -68,6 +68,7 @@ fn events_that_nobody_waits_for_any_more_do_not_pile_up() {
             ForkGuard::new(),
             1,
             Arc::clone(&post),
+            None,
         );
         drop(nobody);
         queue.put(vec![late]);

@@ -1,10 +1,11 @@
 //! Greeting, hello, STARTTLS, AUTH, and the commands that a caller asks for.
 
 use super::*;
-use crate::sasl::{ClientExchange, Credentials, Mechanism};
+use crate::sasl::{ClientContext, ClientExchange, Credentials, Mechanism};
 
 fn exchange(mechanism: Mechanism, password: &str) -> ClientExchange {
-    ClientExchange::new(mechanism, &Credentials::new("tim", password).unwrap())
+    let credentials = Credentials::new("tim", password).unwrap();
+    ClientExchange::new(mechanism, &credentials, &ClientContext::default()).unwrap()
 }
 
 #[test]

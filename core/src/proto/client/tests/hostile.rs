@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::outcome::Delivery;
 use crate::proto::limits;
-use crate::sasl::{ClientExchange, Credentials, Mechanism};
+use crate::sasl::{ClientContext, ClientExchange, Credentials, Mechanism};
 
 fn login() -> ClientExchange {
     let credentials = Credentials::new("tim", "pw").unwrap();
-    ClientExchange::new(Mechanism::Login, &credentials)
+    ClientExchange::new(Mechanism::Login, &credentials, &ClientContext::default()).unwrap()
 }
 
 type Action = fn(&mut Talk);

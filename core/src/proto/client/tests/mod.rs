@@ -9,6 +9,7 @@ mod commands;
 mod hostile;
 mod lmtp;
 mod lost;
+mod sasl;
 mod transactions;
 
 use std::collections::VecDeque;
