@@ -225,7 +225,9 @@ pub unsafe extern "C" fn mailwire_server_options_set_hooks(
     // SAFETY: the pointers are NULL or as the header asks.
     let (err, options) = unsafe { (ErrorOut::of(err), handle::exclusive(options)) };
     call("mailwire_server_options_set_hooks", &err, || {
-        let hooks = Hooks::from_bits(hooks).ok_or(Failure::Argument(
+        // ETRN has no kind of event in this interface.
+        let known = Hooks::from_bits(hooks).filter(|hooks| !hooks.has(Hooks::ETRN));
+        let hooks = known.ok_or(Failure::Argument(
             "hooks",
             "has a bit that is none of MAILWIRE_HOOK_...",
         ))?;

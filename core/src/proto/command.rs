@@ -45,7 +45,7 @@ pub enum Command<'a> {
     Etrn(&'a str),
     /// XCLIENT with what it says about the client.
     Xclient(Box<ClientAttributes>),
-    /// TURN, SEND, SOML and SAML: known and never carried out (RFC 5321 appendix F).
+    /// TURN, ATRN, SEND, SOML and SAML: known and never carried out (RFC 5321 appendix F).
     Obsolete(&'a str),
     /// A verb that is not known, with the whole line behind it.
     Unknown(&'a str, &'a str),
@@ -150,7 +150,7 @@ impl<'a> Command<'a> {
             node(trimmed).map(Self::Etrn)
         } else if is("XCLIENT") {
             Ok(Self::Xclient(Box::new(ClientAttributes::parse(trimmed)?)))
-        } else if is("TURN") || is("SEND") || is("SOML") || is("SAML") {
+        } else if is("TURN") || is("ATRN") || is("SEND") || is("SOML") || is("SAML") {
             Ok(Self::Obsolete(verb))
         } else {
             Ok(Self::Unknown(verb, trimmed))

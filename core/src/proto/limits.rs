@@ -40,6 +40,12 @@ pub const ORIGINAL_RECIPIENT: usize = 500;
 /// The octets that one BDAT command may announce are fewer: no message is as long as this. They cost no memory.
 pub const CHUNK: u64 = 1 << 63;
 
+/// The seconds of BY and of HOLDFOR: nine digits (RFC 2852 section 4, RFC 4865 section 4).
+pub const SECONDS: u32 = 999_999_999;
+
+/// A keyword with its parameters, a parameter or a verb that an application adds to a server.
+pub const ADDITION: usize = 255;
+
 /// Recipients of one transaction, unless the server is told otherwise. RFC 5321 section 4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS: usize = 1000;
 

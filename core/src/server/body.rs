@@ -1,4 +1,4 @@
-//! The message behind DATA, as a stream: nothing is read from the client before the application asks for it.
+//! The message behind DATA or BDAT, as a stream: nothing is read from the client before the application asks for it.
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::timeout;
@@ -37,6 +37,8 @@ pub(super) enum Stage {
     Open,
     /// All of it was read: so many octets.
     Whole(u64),
+    /// The client has given it up, as it can between two chunks.
+    Abandoned,
     /// It is refused: by the machine, which answers its end by itself, or with this reply.
     Refused(Option<Reply>),
     /// The connection is gone.
@@ -57,7 +59,8 @@ impl Body<'_> {
     /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped. While there is no
     /// memory this waits, and so does the client.
     ///
-    /// Fails where the message cannot come whole: it is too big or has a bare CR or LF ([`Status::Protocol`]), the connection is
+    /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, or was given up by the client between two
+    /// chunks of BDAT ([`Status::Protocol`]), the connection is
     /// gone or the client too slow, or no memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the
     /// message is then to be dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
@@ -129,7 +132,7 @@ impl Body<'_> {
             match &self.stage {
                 Stage::Whole(_) => return Ok(None),
                 Stage::Offered | Stage::Open => {}
-                Stage::Refused(_) => return Err(self.refused()),
+                Stage::Refused(_) | Stage::Abandoned => return Err(self.refused()),
                 Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
             }
             match self.parse() {
@@ -159,6 +162,7 @@ impl Body<'_> {
                     Event::Body(piece) => (used, Ok(piece.len())),
                     Event::EndOfData { size } => (used, Err(Some(Stage::Whole(size)))),
                     Event::Discarded => (used, Err(Some(Stage::Refused(None)))),
+                    Event::Abandoned => (used, Err(Some(Stage::Abandoned))),
                     // No other event comes while a message does.
                     _ => (used, Err(None)),
                 },
@@ -189,7 +193,7 @@ impl Body<'_> {
             self.stage = stage;
         }
         match part {
-            Some(part) if !matches!(self.stage, Stage::Refused(_)) => {
+            Some(part) if !matches!(self.stage, Stage::Refused(_) | Stage::Abandoned) => {
                 Ok(Some(Part { used: at, ..part }))
             }
             _ => {
@@ -227,6 +231,7 @@ impl Body<'_> {
     fn refused(&self) -> Error {
         let (status, text) = match &self.stage {
             Stage::Refused(Some(_)) => (Status::NoMemory, "there is no memory for the message"),
+            Stage::Abandoned => (Status::Protocol, "the client has given the message up"),
             _ => (
                 Status::Protocol,
                 "the message is refused: it is too big, or has a CR or LF alone",

@@ -2,24 +2,25 @@
 
 use std::future::poll_fn;
 use std::io::IoSlice;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::SessionInfo;
 use super::buffer::{READ_BUFFER, give_back, make_room};
 use super::limits::Admission;
 use super::serve::Shared;
+use super::{Extensions, SessionInfo};
 use crate::error::{Error, Phase, Status};
 use crate::net::{Stream, io_fault};
 use crate::proto::server::Connection;
-use crate::proto::{Reply, Violation};
+use crate::proto::{Reply, TlsInfo, Violation};
 
 /// How long a client that is slower than the least rate is given before it counts.
 const SLOW_START: Duration = Duration::from_secs(60);
@@ -104,9 +105,10 @@ impl Channel {
         admission: Admission,
         shared: Arc<Shared>,
     ) -> Self {
+        let machine = machine(&shared, &info, None);
         Self {
             admission,
-            machine: Connection::new(Arc::clone(&shared.config), None),
+            machine,
             input: BytesMut::new(),
             info,
             stream: Some(stream),
@@ -159,6 +161,7 @@ impl Channel {
                     return Err(Ended::new(Status::ConnectionLost, phase, text));
                 }
                 Woken::Read(Ok(octets)) => {
+                    tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
                         self.body_wait += begun.elapsed();
                         self.body_octets += octets as u64;
@@ -244,7 +247,7 @@ impl Channel {
         self.stream = Some(stream);
         self.info.set_tls(tls.clone());
         if implicit {
-            self.machine = Connection::new(Arc::clone(&self.shared.config), Some(tls));
+            self.machine = machine(&self.shared, &self.info, Some(tls));
             return Ok(());
         }
         self.machine
@@ -330,6 +333,25 @@ impl Channel {
             poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
         })
         .await
+    }
+}
+
+/// A machine for a client that has just connected.
+fn machine(shared: &Shared, info: &SessionInfo, tls: Option<TlsInfo>) -> Connection {
+    let mut machine = Connection::new(Arc::clone(&shared.config), tls);
+    let proxies = &shared.options.xclient;
+    let trusted = |address: SocketAddr| proxies.iter().any(|own| own.contains(address.ip()));
+    machine.set_trusted(info.address().is_some_and(trusted));
+    tell_time(&mut machine, shared);
+    machine
+}
+
+/// Tells the machine the time of day, if it needs it.
+fn tell_time(machine: &mut Connection, shared: &Shared) {
+    if shared.config.extensions().has(Extensions::FUTURERELEASE)
+        && let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH)
+    {
+        machine.set_time(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 }
 

@@ -26,7 +26,7 @@ pub trait Handler: Send + Sync + 'static {
 /// [`Options::set_hooks`](super::Options::set_hooks) says which hooks are asked; without it these are: connect, hello, mail,
 /// recipients, message, reset, quit and disconnect.
 pub trait Session: Send + 'static {
-    /// The client has connected. [`Answer::Accept`] greets it with 220; a 421 or 554 turns it away.
+    /// The client has connected, or a proxy has said by XCLIENT for whom it speaks. [`Answer::Accept`] greets it with 220; a 421 or 554 turns it away.
     fn connect(&mut self, info: &SessionInfo) -> impl Future<Output = Answer> + Send {
         let _ = info;
         ready(Answer::Accept)
@@ -89,7 +89,7 @@ pub trait Session: Send + 'static {
         ready(Answers::accept())
     }
 
-    /// The client wants to send a message: DATA. What comes with the envelope is what was accepted.
+    /// The client wants to send a message: DATA, or its first BDAT. What comes with the envelope is what was accepted.
     ///
     /// Nothing of the message is on its way before the first [`Body::chunk`], so an answer without one refuses the message
     /// before it is sent. What was not read when the answer is given is drained within the limits. Accepting means to be
@@ -128,7 +128,14 @@ pub trait Session: Send + 'static {
         ready(Answer::Accept)
     }
 
-    /// A command that this library does not know. The usual answer is 500.
+    /// ETRN with the node whose queue is to be started, `@` or `#` in front where it was so given. The usual answer is 459.
+    fn etrn(&mut self, info: &SessionInfo, node: &str) -> impl Future<Output = Answer> + Send {
+        let _ = (info, node);
+        ready(Answer::Reply(NODE_NOT_ALLOWED))
+    }
+
+    /// A command that this library does not know, or a verb of
+    /// [`Options::add_verb`](super::Options::add_verb). The usual answer is 500.
     fn unknown(
         &mut self,
         info: &SessionInfo,
@@ -161,3 +168,5 @@ const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
 const NOT_IMPLEMENTED: Reply = Reply::fixed(502, Some((5, 5, 1)), "Command not implemented");
 const UNKNOWN: Reply = Reply::fixed(500, Some((5, 5, 1)), "Unknown command");
+/// RFC 1985 section 5.3.
+const NODE_NOT_ALLOWED: Reply = Reply::fixed(459, Some((4, 7, 1)), "Node not allowed");

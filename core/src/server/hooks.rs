@@ -35,10 +35,12 @@ impl Hooks {
     pub const QUIT: Self = Self(1 << 10);
     /// The connection is gone; informs.
     pub const DISCONNECT: Self = Self(1 << 11);
-    /// Every one but [`LOOKUP`](Self::LOOKUP), which has a session offer mechanisms that it must be able to serve.
-    pub const ALL: Self = Self((1 << 12) - 1);
     /// What is kept of a user who is not in the server's own table. With it SCRAM is offered, and CRAM-MD5 if it is named.
     pub const LOOKUP: Self = Self(1 << 12);
+    /// ETRN. With it ETRN is offered.
+    pub const ETRN: Self = Self(1 << 13);
+    /// Every one but [`LOOKUP`](Self::LOOKUP), which has a session offer mechanisms that it must be able to serve.
+    pub const ALL: Self = Self(((1 << 12) - 1) | (1 << 13));
 
     /// What an async session is asked unless it was set. AUTH would be offered for nobody, and for VRFY, EXPN, HELP and what is
     /// not known the library's own answers are the safe ones.
@@ -91,6 +93,7 @@ impl Hooks {
             (Self::EXPAND, MachineHooks::EXPAND),
             (Self::HELP, MachineHooks::HELP),
             (Self::UNKNOWN, MachineHooks::UNKNOWN),
+            (Self::ETRN, MachineHooks::ETRN),
         ] {
             if self.has(own) {
                 hooks = hooks.with(machine);
@@ -117,6 +120,6 @@ mod tests {
     #[test]
     fn numbers_that_mean_nothing_are_no_sets() {
         assert_eq!(Hooks::from_bits(Hooks::ALL.bits()), Some(Hooks::ALL));
-        assert_eq!(Hooks::from_bits(1 << 12), None);
+        assert_eq!(Hooks::from_bits(1 << 14), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::proto::TlsInfo;
+use crate::proto::{Attribute, ClientAttributes, TlsInfo};
 
 /// What is known about a session. Clones share their memory; a clone keeps what was known when it was made.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ impl SessionInfo {
         self.0.id
     }
 
-    /// The client's address for people, as `127.0.0.1:1234`; of one that came through a Unix socket, `local socket`.
+    /// The client's address for people, as `127.0.0.1:1234`, or as a trusted proxy has told it by XCLIENT; of one that came through a Unix socket, `local socket`.
     pub fn peer(&self) -> &str {
         &self.0.peer
     }
@@ -65,6 +65,33 @@ impl SessionInfo {
         // Most clients say the same thing again and again.
         if self.hello_name() != Some(name) {
             Arc::make_mut(&mut self.0).hello = Some(name.to_owned());
+        }
+    }
+
+    /// XCLIENT: the peer speaks for this client from now on, and what was learnt before is forgotten.
+    pub(super) fn set_client(&mut self, client: &ClientAttributes) {
+        let known = Arc::make_mut(&mut self.0);
+        let ip = match &client.address {
+            Some(Attribute::Known(ip)) => Some(*ip),
+            Some(Attribute::Unavailable | Attribute::TemporarilyUnavailable) => None,
+            None => known.address.map(|address| address.ip()),
+        };
+        let port = match &client.port {
+            Some(port) => port.known().copied().unwrap_or(0),
+            None => known.address.map_or(0, |address| address.port()),
+        };
+        known.address = ip.map(|ip| SocketAddr::new(ip, port));
+        if client.address.is_some() || client.port.is_some() {
+            known.peer = known
+                .address
+                .map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+        }
+        known.hello = None;
+        if let Some(hello) = client.hello.as_ref().and_then(Attribute::known) {
+            known.hello = Some(hello.to_string());
+        }
+        if let Some(login) = &client.login {
+            known.user = login.known().map(ToString::to_string);
         }
     }
 

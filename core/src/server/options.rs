@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Hooks;
 use super::users::Users;
+use super::{Hooks, Network};
 use crate::error::{Error, Status};
-use crate::proto::server::OwnMechanism;
-use crate::proto::{Domain, Protocol};
+use crate::proto::server::{Additions, Extensions, InvalidAddition, OwnMechanism};
+use crate::proto::{Domain, HoldFor, Protocol};
 use crate::sasl::{Mechanism, Secret};
 use crate::tls::ServerTls;
 
@@ -38,6 +38,13 @@ pub struct Options {
     pub(super) workers: usize,
     pub(super) max_message_size: u64,
     pub(super) max_recipients: usize,
+    pub(super) max_recipient_domains: Option<usize>,
+    pub(super) max_transactions: Option<u32>,
+    pub(super) extensions: Extensions,
+    pub(super) deliver_by_minimum: u32,
+    pub(super) longest_hold: HoldFor,
+    pub(super) additions: Additions,
+    pub(super) xclient: Vec<Network>,
     pub(super) max_connections: usize,
     pub(super) connections_per_address: usize,
     pub(super) body_memory: u64,
@@ -84,6 +91,13 @@ impl Options {
             workers: 1,
             max_message_size: 50 << 20,
             max_recipients: crate::proto::limits::RECIPIENTS,
+            max_recipient_domains: None,
+            max_transactions: None,
+            extensions: Extensions::USUAL,
+            deliver_by_minimum: 0,
+            longest_hold: HoldFor::WEEK,
+            additions: Additions::new(),
+            xclient: Vec::new(),
             max_connections: 1000,
             connections_per_address: 100,
             body_memory: 256 << 20,
@@ -184,6 +198,68 @@ impl Options {
     pub fn set_max_recipients(&mut self, count: usize) -> Result<(), Error> {
         self.max_recipients = within("max_recipients", count, 1..=usize::MAX)?;
         Ok(())
+    }
+
+    /// The most domains that the recipients of a transaction may have. By default there is no limit.
+    pub fn set_max_recipient_domains(&mut self, count: usize) -> Result<(), Error> {
+        self.max_recipient_domains = Some(within("max_recipient_domains", count, 1..=usize::MAX)?);
+        Ok(())
+    }
+
+    /// The most transactions of a session; the next MAIL is answered 421. By default there is no limit.
+    pub fn set_max_transactions(&mut self, count: u32) -> Result<(), Error> {
+        self.max_transactions = Some(within("max_transactions", count, 1..=u32::MAX)?);
+        Ok(())
+    }
+
+    /// The extensions to offer, of those that are a matter of choice. The default is [`Extensions::USUAL`]: PIPELINING, SIZE,
+    /// 8BITMIME, SMTPUTF8 and CHUNKING. The others make promises that the application has to keep.
+    pub fn set_extensions(&mut self, extensions: Extensions) {
+        self.extensions = extensions;
+    }
+
+    /// With DELIVERBY, the fewest seconds within which a message can be asked to be delivered or returned. The default is 0.
+    pub fn set_deliver_by_minimum(&mut self, seconds: u32) {
+        self.deliver_by_minimum = seconds;
+    }
+
+    /// With FUTURERELEASE, how long a message can be asked to be held. The default is a week.
+    pub fn set_longest_hold(&mut self, longest: HoldFor) {
+        self.longest_hold = longest;
+    }
+
+    /// Announces a line of the application's own in the reply to EHLO: a keyword, perhaps with parameters behind a space.
+    pub fn add_keyword(&mut self, line: &str) -> Result<(), Error> {
+        self.additions
+            .add_keyword(line)
+            .map_err(|error| unfit("keyword", &error))
+    }
+
+    /// Takes a parameter of MAIL that this library does not know. The application gets it with the envelope.
+    pub fn add_mail_parameter(&mut self, keyword: &str) -> Result<(), Error> {
+        self.additions
+            .add_mail_parameter(keyword)
+            .map_err(|error| unfit("mail_parameter", &error))
+    }
+
+    /// Takes a parameter of RCPT that this library does not know. The application gets it with the recipient.
+    pub fn add_rcpt_parameter(&mut self, keyword: &str) -> Result<(), Error> {
+        self.additions
+            .add_rcpt_parameter(keyword)
+            .map_err(|error| unfit("rcpt_parameter", &error))
+    }
+
+    /// Asks about a verb that this library does not know, even if no other unknown command is asked about.
+    pub fn add_verb(&mut self, verb: &str) -> Result<(), Error> {
+        self.additions
+            .add_verb(verb)
+            .map_err(|error| unfit("verb", &error))
+    }
+
+    /// The addresses, as `192.0.2.1` or `2001:db8::/32`, of proxies that are trusted to say for whom they speak, by XCLIENT. By
+    /// default there are none, and XCLIENT is neither offered nor taken.
+    pub fn set_xclient(&mut self, proxies: &[Network]) {
+        self.xclient = proxies.to_vec();
     }
 
     /// The most connections at a time. The default is 1000.
@@ -301,6 +377,10 @@ impl Options {
             self.listen.clone()
         }
     }
+}
+
+fn unfit(name: &str, error: &InvalidAddition) -> Error {
+    Error::invalid(format!("{name}: {error}"))
 }
 
 fn within<T: PartialOrd + std::fmt::Display>(

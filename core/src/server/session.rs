@@ -143,6 +143,11 @@ impl<S: Session> Conversation<S> {
             Event::Verify(name) => ask(pin!(async { session.verify(info, name).await })).await,
             Event::Expand(name) => ask(pin!(async { session.expand(info, name).await })).await,
             Event::Help(topic) => ask(pin!(async { session.help(info, topic).await })).await,
+            Event::Etrn(node) => ask(pin!(async { session.etrn(info, node).await })).await,
+            Event::Client(attributes) => {
+                self.channel.info.set_client(&attributes);
+                return Next::Go;
+            }
             Event::Unknown { verb, argument } => {
                 ask(pin!(async { session.unknown(info, verb, argument).await })).await
             }
@@ -162,7 +167,7 @@ impl<S: Session> Conversation<S> {
                 self.channel.shared.counters.refused_messages.add(1);
                 return Next::Go;
             }
-            Event::StartTls | Event::Body(_) => return Next::Go,
+            Event::StartTls | Event::Body(_) | Event::Abandoned => return Next::Go,
         };
         self.answer(answer);
         Next::Go
@@ -311,6 +316,8 @@ impl<S: Session> Conversation<S> {
                     shared.counters.refused_messages.add(1);
                 }
             }
+            // Nobody waits for an answer.
+            Stage::Abandoned => {}
             Stage::Lost(ended) => return Err(ended),
         }
         Ok(())

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Options;
+use super::{Extensions, Network, Options};
 use crate::error::Error;
-use crate::proto::{Domain, Protocol};
+use crate::proto::{Domain, HoldFor, Protocol};
 use crate::sasl::{Mechanism, Secret};
 use crate::tls::ServerTls;
 
@@ -25,6 +25,16 @@ const NAMES: &[&str] = &[
     "workers",
     "max_message_size",
     "max_recipients",
+    "max_recipient_domains",
+    "max_transactions",
+    "extensions",
+    "deliver_by_minimum",
+    "longest_hold",
+    "keyword",
+    "mail_parameter",
+    "rcpt_parameter",
+    "verb",
+    "xclient",
     "max_connections",
     "connections_per_address",
     "body_memory",
@@ -38,7 +48,8 @@ const NAMES: &[&str] = &[
 
 impl Options {
     /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
-    /// `1048576`, `1024K` or `1M`; lists are separated by commas. `tls` is `certificate.pem,key.pem` or one file with both, and
+    /// `1048576`, `1024K` or `1M`; lists are separated by commas. `keyword`, `mail_parameter`, `rcpt_parameter` and `verb` add one each
+    /// time, and so do `listen` and `user`. `tls` is `certificate.pem,key.pem` or one file with both, and
     /// `user` is `name:password`.
     ///
     /// ```
@@ -88,6 +99,31 @@ impl Options {
             "workers" => self.set_workers(number(name, value)?)?,
             "max_message_size" => self.set_max_message_size(size(name, value)?)?,
             "max_recipients" => self.set_max_recipients(number(name, value)?)?,
+            "max_recipient_domains" => self.set_max_recipient_domains(number(name, value)?)?,
+            "max_transactions" => self.set_max_transactions(small_number(name, value)?)?,
+            "extensions" => {
+                let extensions = list(value).try_fold(Extensions::NONE, |all, keyword| {
+                    Extensions::from_keyword(keyword).map(|one| all.with(one))
+                });
+                let form = "keywords such as PIPELINING,SIZE,8BITMIME,SMTPUTF8,CHUNKING,DSN";
+                self.set_extensions(extensions.ok_or_else(|| unfit(name, value, form))?);
+            }
+            "deliver_by_minimum" => self.set_deliver_by_minimum(small_number(name, value)?),
+            "longest_hold" => {
+                let longest = HoldFor::new(small_number(name, value)?);
+                let form = "a number of seconds from 1 to 999999999";
+                self.set_longest_hold(longest.ok_or_else(|| unfit(name, value, form))?);
+            }
+            "keyword" => self.add_keyword(value)?,
+            "mail_parameter" => self.add_mail_parameter(value)?,
+            "rcpt_parameter" => self.add_rcpt_parameter(value)?,
+            "verb" => self.add_verb(value)?,
+            "xclient" => {
+                let proxies: Result<Vec<Network>, _> = list(value).map(str::parse).collect();
+                let proxies =
+                    proxies.map_err(|error| Error::invalid(format!("xclient: {error}")))?;
+                self.set_xclient(&proxies);
+            }
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "connections_per_address" => {
                 self.set_connections_per_address(number(name, value)?)?;
@@ -131,6 +167,10 @@ fn switch(name: &str, value: &str) -> Result<bool, Error> {
 }
 
 fn number(name: &str, value: &str) -> Result<usize, Error> {
+    value.parse().map_err(|_| unfit(name, value, "a number"))
+}
+
+fn small_number(name: &str, value: &str) -> Result<u32, Error> {
     value.parse().map_err(|_| unfit(name, value, "a number"))
 }
 
@@ -193,6 +233,16 @@ mod tests {
             ("stream", "yes"),
             ("workers", "4"),
             ("max_message_size", "2M"),
+            ("max_transactions", "5"),
+            ("max_recipient_domains", "2"),
+            ("extensions", "chunking, DSN"),
+            ("deliver_by_minimum", "60"),
+            ("longest_hold", "86400"),
+            ("keyword", "X-FOO bar"),
+            ("mail_parameter", "X-MAIL"),
+            ("rcpt_parameter", "X-RCPT"),
+            ("verb", "XFOO"),
+            ("xclient", "127.0.0.1, 2001:db8::/32"),
             ("answer_timeout", "0.5"),
         ] {
             options.set(name, value).unwrap();
@@ -222,6 +272,17 @@ mod tests {
             ("listen", "localhost:25"),
             ("listen", "unix:"),
             ("mechanisms", ""),
+            ("max_transactions", "0"),
+            ("max_recipient_domains", "0"),
+            ("extensions", "STARTTLS"),
+            ("extensions", "X-FOO"),
+            ("longest_hold", "0"),
+            ("keyword", "SIZE 5"),
+            ("keyword", "a\r\nb"),
+            ("mail_parameter", "RET"),
+            ("rcpt_parameter", "NOTIFY"),
+            ("verb", "MAIL"),
+            ("xclient", "proxy.example"),
         ] {
             let error = Options::new().set(name, value).unwrap_err();
             assert_eq!(error.status(), Status::InvalidArgument, "{name}={value}");

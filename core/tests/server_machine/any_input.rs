@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mailwire::proto::server::{Answer, Config, Connection, Event};
-use mailwire::proto::{Need, Progress, Reply};
+use mailwire::proto::server::{Answer, Config, Connection, Event, Extensions, Hooks};
+use mailwire::proto::{Extension, Need, Progress, Reply};
 use proptest::prelude::*;
 
 use crate::talk::{asking, config, show, tls};
@@ -18,6 +18,9 @@ struct Came {
 
 fn run(config: &Config, pieces: &[&[u8]], refuse: &[bool]) -> Came {
     let mut connection = Connection::new(Arc::new(config.clone()), None);
+    // The peers of a server that starts queues are trusted.
+    connection.set_trusted(config.hooks().has(Hooks::ETRN));
+    connection.set_time(1_800_000_000);
     let (mut came, mut body, mut input) = (Came::default(), Vec::new(), Vec::new());
     let mut refusals = refuse.iter().cycle();
     for piece in [&b""[..]].iter().chain(pieces) {
@@ -33,9 +36,9 @@ fn run(config: &Config, pieces: &[&[u8]], refuse: &[bool]) -> Came {
                             assert!(std::ptr::eq(*piece, &raw const input[place..start]));
                             body.extend_from_slice(piece);
                         }
-                        Event::Discarded => {
+                        Event::Discarded | Event::Abandoned => {
                             body.clear();
-                            came.events.push("Discarded".to_owned());
+                            came.events.push(show(&event));
                         }
                         Event::EndOfData { .. } => {
                             came.events
@@ -103,7 +106,22 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         "RCPT TO:<c@d>",
         "RCPT TO:<postmaster>",
         "RCPT TO:<",
+        "RCPT TO:<\u{e9}@d>",
+        "MAIL FROM:<\u{e9}@b> SMTPUTF8",
+        "MAIL FROM:<a@b> BODY=BINARYMIME",
+        "MAIL FROM:<a@b> RET=FULL BY=5;R HOLDFOR=5 MT-PRIORITY=1",
+        "RCPT TO:<c@d> NOTIFY=NEVER ORCPT=rfc822;x",
         "DATA",
+        "BDAT 0",
+        "BDAT 6",
+        "BDAT 6 LAST",
+        "BDAT 16",
+        "BDAT 16 LAST",
+        "BDAT 0 LAST",
+        "BDAT x",
+        "BDAT 99999999",
+        "ETRN a",
+        "XCLIENT ADDR=192.0.2.1 LOGIN=tim",
         "text",
         "..dots",
         ".",
@@ -148,9 +166,17 @@ fn session() -> impl Strategy<Value = Vec<u8>> {
         "EHLO a.example\r\n",
         "EHLO a.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n",
         "EHLO a.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+        "EHLO a.example\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 12\r\nab\r\n.\r\nde\r\n\r",
     ]);
     (start, proptest::collection::vec(line(), 0..16))
         .prop_map(|(start, lines)| [start.as_bytes(), &lines.concat()].concat())
+}
+
+fn every_extension() -> Extensions {
+    Extension::ALL
+        .into_iter()
+        .filter_map(|extension| Extensions::from_keyword(extension.keyword()))
+        .fold(Extensions::NONE, Extensions::with)
 }
 
 fn configs() -> impl Strategy<Value = Config> {
@@ -158,6 +184,9 @@ fn configs() -> impl Strategy<Value = Config> {
         config().with_size_limit(Some(20)),
         asking().with_auth_in_clear(true).with_max_bad_commands(3),
         asking().with_required_tls(true),
+        config()
+            .with_hooks(Hooks::DATA.with(Hooks::RESET).with(Hooks::ETRN))
+            .with_extensions(every_extension()),
     ])
 }
 

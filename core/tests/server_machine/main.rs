@@ -8,7 +8,10 @@
 
 mod any_input;
 mod auth;
+mod chunk_sizes;
+mod chunks;
 mod data;
+mod extensions;
 mod limits;
 mod lmtp;
 mod pipelining;
@@ -17,3 +20,4 @@ mod session;
 mod talk;
 mod tls;
 mod transaction;
+mod verbs;

@@ -10,14 +10,16 @@ fn config() -> Config {
     asking().with_hooks(Hooks::NONE)
 }
 
-const IN_TLS: [&str; 7] = [
+const IN_TLS: [&str; 9] = [
     "S: 250-mx.example.org",
     "S: 250-PIPELINING",
     "S: 250-SIZE 0",
-    "S: 250-AUTH PLAIN LOGIN",
+    "S: 250-8BITMIME",
+    "S: 250-SMTPUTF8",
+    "S: 250-CHUNKING",
     "S: 250-ENHANCEDSTATUSCODES",
-    "S: 250-HELP",
-    "S: 250 8BITMIME",
+    "S: 250-AUTH PLAIN LOGIN",
+    "S: 250 HELP",
 ];
 
 #[test]

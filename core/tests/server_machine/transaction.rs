@@ -233,7 +233,7 @@ fn s015_no_reply_is_long_however_long_the_parameter() {
 }
 
 #[test]
-fn s234_a_server_with_auth_knows_its_parameter() {
+fn s234_s235_a_server_with_auth_knows_its_parameter() {
     let asking = asking().with_auth_in_clear(true).with_hooks(Hooks::MAIL);
     after_hello(
         asking,
@@ -246,6 +246,17 @@ fn s234_a_server_with_auth_knows_its_parameter() {
             "S: 501 5.5.4 the value of AUTH is not valid",
             "C: MAIL FROM:<a@b> AUTH=<> X=1",
             "S: 555 5.5.4 Parameter not recognised",
+            // S235: who has not authenticated is not believed.
+            "C: MAIL FROM:<a@b> AUTH=c+2Bd@e",
+            "E: Mail <a@b> AUTH=<>",
+            "A: accept",
+            "S: 250 2.1.0 OK",
+            "C: RSET",
+            "S: 250 2.0.0 OK",
+            "C: AUTH PLAIN AHRpbQBwdw==",
+            "E: Auth \"\" tim pw",
+            "A: accept",
+            "S: 235 2.7.0 Authentication successful",
             "C: MAIL FROM:<a@b> AUTH=c+2Bd@e",
             "E: Mail <a@b> AUTH=c+2Bd@e",
             "A: accept",

@@ -75,7 +75,8 @@ pub enum EventKind {
         /// The octets of all pieces.
         size: u64,
     },
-    /// That message will not come whole: the connection is gone, or it is too big or has a bare CR or LF. What came of it is to be
+    /// That message will not come whole: the connection is gone, it is too big or has a bare CR or LF, or the client gave it up
+    /// between two chunks of BDAT. What came of it is to be
     /// dropped; informs.
     Discarded,
     /// The transaction was given up, by RSET or another EHLO; informs.
@@ -86,7 +87,9 @@ pub enum EventKind {
     Expand(String),
     /// HELP with its argument, perhaps empty. Accepting is 214.
     Help(String),
-    /// A command that this library does not know. Accepting is 250.
+    /// ETRN with the node whose queue is to be started, `@` or `#` in front where it was so given. Accepting is 250.
+    Etrn(String),
+    /// A command that this library does not know, or a verb that was added. Accepting is 250.
     Unknown {
         /// The first word.
         verb: String,

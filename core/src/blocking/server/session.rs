@@ -245,6 +245,10 @@ impl Session for QueueSession {
         self.ask(info, EventKind::Help(topic.to_owned()))
     }
 
+    fn etrn(&mut self, info: &SessionInfo, node: &str) -> impl Future<Output = Answer> + Send {
+        self.ask(info, EventKind::Etrn(node.to_owned()))
+    }
+
     fn unknown(
         &mut self,
         info: &SessionInfo,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::proto::date_time::DateTime;
+use crate::proto::limits;
 
 /// BY (RFC 2852 section 4): until when the message is to be delivered, and what happens if it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,15 +39,12 @@ pub struct HoldFor(u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(i8);
 
-/// Nine digits are the most that RFC 2852 section 4 and RFC 4865 section 4 allow.
-const MOST_SECONDS: u32 = 999_999_999;
-
 impl DeliverBy {
     /// To be delivered within so many seconds. `None` if they are more than nine digits, or none are left for a message that is
     /// to be returned (RFC 2852 section 4).
     pub fn new(seconds: i32, mode: ByMode, trace: bool) -> Option<Self> {
         let fits =
-            seconds.unsigned_abs() <= MOST_SECONDS && (seconds > 0 || mode == ByMode::Notify);
+            seconds.unsigned_abs() <= limits::SECONDS && (seconds > 0 || mode == ByMode::Notify);
         fits.then_some(Self {
             seconds,
             mode,
@@ -100,9 +98,12 @@ impl fmt::Display for DeliverBy {
 }
 
 impl HoldFor {
+    /// Seven days.
+    pub const WEEK: Self = Self(7 * 86400);
+
     /// So many seconds. `None` if they are none, or more than nine digits.
     pub fn new(seconds: u32) -> Option<Self> {
-        (1..=MOST_SECONDS)
+        (1..=limits::SECONDS)
             .contains(&seconds)
             .then_some(Self(seconds))
     }

@@ -1,17 +1,15 @@
-//! What becomes of the application's answers, and the greetings that name the host.
-
-use std::fmt;
+//! What becomes of the application's answers.
 
 use super::connection::{Farewell, Owed};
-use super::{Answer, Config, Connection, Hooks, NotOwed, replies};
-use crate::proto::{EnhancedStatus, Reply, TlsInfo};
+use super::{Answer, Connection, NotOwed, replies};
+use crate::proto::{EnhancedStatus, Reply};
 
 impl Connection {
     /// Gives the oldest owed answer. Fails, and does nothing, if none is owed.
     pub fn answer(&mut self, answer: Answer) -> Result<(), NotOwed> {
         let reply = match answer {
             Answer::Accept => None,
-            Answer::Reply(reply) => Some(fitting(reply, matches!(self.owed, Owed::Data))),
+            Answer::Reply(reply) => Some(fitting(reply, matches!(self.owed, Owed::Data(_)))),
         };
         if self.owed() > 0 && reply.as_ref().is_some_and(|reply| reply.code() == 421) {
             // RFC 5321 section 3.8: the reply that announces the end is the last.
@@ -43,7 +41,14 @@ impl Connection {
                     self.add(recipient);
                 }
             }
-            Owed::Data => match reply {
+            // RFC 3030 section 2: BDAT knows no 354.
+            Owed::Data(Some(chunk)) => match reply {
+                Some(reply) if !reply.is_positive() && !reply.is_intermediate() => {
+                    self.refuse_first_chunk(chunk, reply);
+                }
+                _ => self.begin_chunks(chunk),
+            },
+            Owed::Data(None) => match reply {
                 Some(reply) if reply.is_intermediate() => {
                     self.say(&reply);
                     self.begin_body();
@@ -89,52 +94,6 @@ impl Connection {
         }
     }
 
-    /// `220 host text` (RFC 5321 section 4.2: the greeting names the host).
-    pub(super) fn greet(&mut self, reply: Option<&Reply>) {
-        let protocol = if self.is_lmtp() { "LMTP" } else { "ESMTP" };
-        let mut text = reply.map_or(protocol, Reply::text).split('\n');
-        let mut lines = self.outbox.lines(220);
-        let (hostname, first) = (&self.config.hostname, text.next().unwrap_or_default());
-        lines.line(format_args!("{hostname} {first}"));
-        text.for_each(|line| lines.line(format_args!("{line}")));
-        lines.end();
-    }
-
-    /// The positive reply to a hello, which begins anew (RFC 5321 section 4.1.4).
-    pub(super) fn welcome(&mut self, extended: bool, name: String, greeting: Option<&Reply>) {
-        let had_transaction = self.transaction.take().is_some();
-        self.reset_untold = had_transaction && self.config.hooks.has(Hooks::RESET);
-        self.hello = Some(name);
-        let config = &self.config;
-        let mut lines = self.outbox.lines(250);
-        match greeting
-            .and_then(|reply| reply.lines().next())
-            .filter(|text| !text.is_empty())
-        {
-            Some(text) => lines.line(format_args!("{} {text}", config.hostname)),
-            None => lines.line(format_args!("{}", config.hostname)),
-        }
-        if extended {
-            lines.line(format_args!("PIPELINING"));
-            // RFC 1870 section 4: zero says that there is no fixed limit.
-            lines.line(format_args!("SIZE {}", config.size_limit.unwrap_or(0)));
-            let tls = self.tls.as_ref();
-            if config.starttls && tls.is_none() {
-                lines.line(format_args!("STARTTLS"));
-            }
-            if config.usable(tls).next().is_some() {
-                lines.line(format_args!("AUTH{}", Usable { config, tls }));
-            }
-            lines.line(format_args!("ENHANCEDSTATUSCODES"));
-            if config.hooks.has(Hooks::EXPAND) {
-                lines.line(format_args!("EXPN"));
-            }
-            lines.line(format_args!("HELP"));
-            lines.line(format_args!("8BITMIME"));
-        }
-        lines.end();
-    }
-
     /// Says the application's reply, or else the usual one. Tells whether it was positive.
     fn respond(&mut self, reply: Option<Reply>, accepted: &str) -> bool {
         match reply {
@@ -147,19 +106,6 @@ impl Connection {
                 reply.is_positive()
             }
         }
-    }
-}
-
-/// The mechanisms that this connection may use, each with a space in front.
-struct Usable<'a> {
-    config: &'a Config,
-    tls: Option<&'a TlsInfo>,
-}
-
-impl fmt::Display for Usable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut names = self.config.usable(self.tls);
-        names.try_for_each(|name| write!(f, " {name}"))
     }
 }
 

@@ -39,7 +39,7 @@ impl Connection {
         let too_big = limit.is_some_and(|limit| size > limit);
         body.discarded |= too_big || bare;
         let refused = body.discarded;
-        let far_too_big = limit.is_some_and(|limit| is_far_too_big(size, limit));
+        let far_too_big = self.is_far_too_big(size);
         match decoded {
             Decoded::More { used } => Step::Need(used, Need::More),
             Decoded::Piece { used, data } if !refused => Step::Event(used, Event::Body(data)),
@@ -82,14 +82,14 @@ impl Connection {
     }
 
     /// Replies that the end of data gets: one, or with LMTP one for each accepted recipient (RFC 2033 section 4.2).
-    fn answers(&self) -> usize {
+    pub(super) fn answers(&self) -> usize {
         match &self.transaction {
             Some(transaction) if self.is_lmtp() => transaction.accepted,
             _ => 1,
         }
     }
 
-    fn refuse_message(&mut self, reply: &str) {
+    pub(super) fn refuse_message(&mut self, reply: &str) {
         for _ in 0..self.answers() {
             self.outbox.text(reply);
         }
@@ -99,8 +99,12 @@ impl Connection {
     pub(super) fn is_too_big(&self, size: u64) -> bool {
         self.config.size_limit.is_some_and(|limit| size > limit)
     }
-}
 
-fn is_far_too_big(size: u64, limit: u64) -> bool {
-    size > limit.saturating_mul(FAR_TOO_BIG).max(ALWAYS_READ)
+    /// Whether it is so much over the limit that the rest of it is not worth reading.
+    pub(super) fn is_far_too_big(&self, size: u64) -> bool {
+        let far = |limit: u64| limit.saturating_mul(FAR_TOO_BIG).max(ALWAYS_READ);
+        self.config
+            .size_limit
+            .is_some_and(|limit| size > far(limit))
+    }
 }

@@ -1,14 +1,17 @@
 //! Commands: which of them fit where the session stands, and what they do (RFC 5321 sections 3 and 4.1).
 
-use super::connection::{Owed, State, Step, Transaction};
-use super::{Connection, Event, Hooks, replies, strangers};
+use super::connection::{Owed, State, Step};
+use super::{Connection, Event, Extensions, Hooks, replies, strangers};
 use crate::proto::{
-    BodyType, Command, CommandError, Envelope, ForwardPath, Found, LineFinder, MailParameters,
-    Need, RcptParameters, Recipient, ReversePath, Violation, limits,
+    ClientAttributes, ClientText, Command, CommandError, Extension, ForwardPath, Found, LineFinder,
+    Need, RcptParameters, Violation, limits,
 };
 
 /// An AUTH command may hold an initial response as long as a line of the exchange (RFC 4954 section 4).
 const AUTH_COMMAND: usize = limits::AUTH_LINE + 32;
+
+/// A BDAT command is short. Behind one that is too long nobody knows where the chunk ends.
+const BDAT_COMMAND: usize = 512;
 
 impl Connection {
     /// The greeting (RFC 5321 section 3.1), or the question whether to give it.
@@ -40,13 +43,22 @@ impl Connection {
         match self.find_line(input, limit) {
             Found::More { used } => Ok(Step::Need(used, Need::More)),
             Found::TooLong { used } => {
-                self.bad(too_long);
+                if limit == BDAT_COMMAND {
+                    self.refuse_chunk_size();
+                } else {
+                    self.bad(too_long);
+                }
                 Ok(Step::Continue(used))
             }
             Found::Endless => {
                 self.outbox.text(too_long);
                 self.close();
                 Err(Violation::CommandLineTooLong)
+            }
+            Found::Line { len } if self.gives_message_up(&input[..len]) => {
+                // The line is carried out once that was told.
+                self.abandon_message();
+                Ok(Step::Event(0, Event::Abandoned))
             }
             Found::Line { len } => {
                 let used = len + 2;
@@ -69,16 +81,7 @@ impl Connection {
     }
 
     fn peek_recipient(&self, input: &[u8]) -> Option<(usize, ForwardPath, RcptParameters)> {
-        let accepted = self
-            .transaction
-            .as_ref()
-            .map_or(0, |transaction| transaction.accepted);
-        let owed = self.candidates.len();
-        if !matches!(self.owed, Owed::Rcpt)
-            || owed >= limits::PIPELINED_RECIPIENTS
-            || accepted + owed >= self.config.max_recipients
-            || self.idle_commands > self.config.max_idle_commands
-        {
+        if !self.batch_has_room() {
             return None;
         }
         let limit = limits::COMMAND_LINE;
@@ -86,20 +89,44 @@ impl Connection {
             return None;
         };
         match Command::parse(&input[..len]) {
-            Ok(Command::Rcpt(path, parameters)) if parameters.is_empty() && path.is_ascii() => {
+            Ok(Command::Rcpt(path, parameters))
+                if self.unfit_recipient(&path, &parameters).is_none() =>
+            {
                 Some((len + 2, path, parameters))
             }
             _ => None,
         }
     }
 
+    /// Whether a line ends a message of which chunks have come, and of which more were to come.
+    fn gives_message_up(&self, line: &[u8]) -> bool {
+        self.has_open_message()
+            && match Command::parse(line) {
+                Ok(Command::Rset | Command::Quit) => true,
+                Ok(Command::Helo(_) | Command::Ehlo(_)) => !self.is_lmtp(),
+                Ok(Command::Lhlo(_)) => self.is_lmtp(),
+                _ => false,
+            }
+    }
+
     /// Carries out a line. `alone` tells that nothing stands behind it in the input.
     fn execute<'a>(&mut self, line: &'a [u8], alone: bool) -> Result<Option<Event<'a>>, Violation> {
         let command = Command::parse(line);
         // RFC 5321 section 3.1: a client that was turned away may say QUIT and nothing else.
-        if self.turned_away && command != Ok(Command::Quit) {
-            self.bad(replies::TURNED_AWAY);
-            return Ok(None);
+        if self.turned_away {
+            match &command {
+                Ok(Command::Quit) | Err(CommandError::Chunk) => {}
+                Ok(Command::Bdat(chunk)) => {
+                    if !self.count_idle(1) {
+                        self.turn_away_chunk(*chunk);
+                    }
+                    return Ok(None);
+                }
+                _ => {
+                    self.bad(replies::TURNED_AWAY);
+                    return Ok(None);
+                }
+            }
         }
         let command = match command {
             Ok(command) => command,
@@ -111,7 +138,12 @@ impl Connection {
         if self.is_idling(&command) {
             return Ok(None);
         }
-        let hooks = self.config.hooks;
+        // While a message comes in chunks its application has no ear for anything else.
+        let hooks = if self.has_open_message() {
+            Hooks::NONE
+        } else {
+            self.config.hooks
+        };
         Ok(match command {
             // RFC 2033 section 4.1: LHLO takes the place of HELO and EHLO, each protocol knows its own only.
             Command::Helo(name) if !self.is_lmtp() => self.hello(false, name),
@@ -120,6 +152,7 @@ impl Connection {
             Command::Mail(path, parameters) => self.mail(path, parameters),
             Command::Rcpt(path, parameters) => self.rcpt(path, parameters),
             Command::Data => self.data(),
+            Command::Bdat(chunk) => self.bdat(chunk),
             Command::Rset => {
                 self.transaction = None;
                 self.outbox.text(replies::OK);
@@ -136,6 +169,7 @@ impl Connection {
             }
             Command::Vrfy(_) | Command::Expn(_) if self.refuses_strangers() => None,
             Command::Vrfy(argument) if hooks.has(Hooks::VERIFY) => {
+                let argument = self.without_smtputf8(argument);
                 Some(self.ask(replies::CANNOT_VERIFY, Event::Verify(argument)))
             }
             // RFC 5321 section 7.3: neither yes nor no tells nobody who lives here.
@@ -144,7 +178,12 @@ impl Connection {
                 None
             }
             Command::Expn(argument) if hooks.has(Hooks::EXPAND) => {
+                let argument = self.without_smtputf8(argument);
                 Some(self.ask(replies::CANNOT_VERIFY, Event::Expand(argument)))
+            }
+            Command::Expn(_) if self.config.hooks.has(Hooks::EXPAND) => {
+                self.outbox.text(replies::CANNOT_VERIFY);
+                None
             }
             Command::Help(argument) if hooks.has(Hooks::HELP) => {
                 Some(self.ask(replies::HELP, Event::Help(argument)))
@@ -155,15 +194,19 @@ impl Connection {
             }
             Command::StartTls => return self.start_tls(alone),
             Command::Auth(mechanism, initial) => self.auth(mechanism, initial),
-            Command::Expn(_)
-            | Command::Obsolete(_)
-            | Command::Bdat(_)
-            | Command::Etrn(_)
-            | Command::Xclient(_) => {
+            Command::Etrn(node) => self.etrn(node),
+            Command::Xclient(attributes) => self.xclient(attributes),
+            Command::Expn(_) | Command::Obsolete(_) => {
                 self.bad(replies::NOT_IMPLEMENTED);
                 None
             }
-            Command::Unknown(verb, argument) if hooks.has(Hooks::UNKNOWN) => {
+            Command::Unknown(verb, _) if self.is_busy_for(verb) => {
+                self.outbox.text(replies::MESSAGE_BEGUN);
+                None
+            }
+            Command::Unknown(verb, argument)
+                if hooks.has(Hooks::UNKNOWN) || self.config.additions.has_verb(verb) =>
+            {
                 Some(self.ask(replies::OK, Event::Unknown { verb, argument }))
             }
             Command::Helo(_) | Command::Ehlo(_) | Command::Lhlo(_) | Command::Unknown(..) => {
@@ -178,6 +221,7 @@ impl Connection {
         let brings_mail = match command {
             Command::Quit => return false,
             Command::Rcpt(..) => self.transaction.is_some(),
+            Command::Bdat(chunk) => self.transaction.is_some() && chunk.size() > 0,
             _ => false,
         };
         self.count_idle(u32::from(!brings_mail))
@@ -198,151 +242,59 @@ impl Connection {
         event
     }
 
-    fn hello<'a>(&mut self, extended: bool, name: &'a str) -> Option<Event<'a>> {
-        if self.config.hooks.has(Hooks::HELLO) {
-            self.owed = Owed::Hello {
-                extended,
-                name: name.to_owned(),
-            };
-            return Some(Event::Hello { extended, name });
-        }
-        self.welcome(extended, name.to_owned(), None);
-        None
-    }
-
-    fn mail<'a>(
-        &mut self,
-        reverse_path: ReversePath,
-        parameters: MailParameters,
-    ) -> Option<Event<'a>> {
-        if self.tls_missing() {
-            self.bad(replies::TLS_NEEDED);
+    /// ETRN (RFC 1985).
+    fn etrn<'a>(&mut self, node: &'a str) -> Option<Event<'a>> {
+        if !self.config.hooks.has(Hooks::ETRN) {
+            self.bad(replies::NOT_IMPLEMENTED);
+        } else if self.refuses_strangers() {
         } else if self.hello.is_none() {
             self.bad(self.hello_first());
-        } else if self.auth_missing() {
-            self.bad(replies::AUTH_NEEDED);
         } else if self.transaction.is_some() {
-            // RFC 5321 section 4.1.4: the first sender stays.
-            self.bad(replies::NESTED_MAIL);
-        } else if !self.knows(&parameters) {
-            self.bad(replies::UNKNOWN_PARAMETER);
-        } else if !reverse_path.is_ascii() {
-            self.outbox.text(replies::SENDER_NOT_ASCII);
-        } else if self.is_too_big(parameters.size.unwrap_or(0)) {
-            // RFC 1870 section 6.1.
-            self.outbox.text(replies::TOO_BIG);
+            self.bad(replies::IN_TRANSACTION);
         } else {
-            return self.ask_sender(reverse_path, parameters);
+            return Some(self.ask(replies::QUEUE_STARTED, Event::Etrn(node)));
         }
         None
     }
 
-    fn ask_sender<'a>(
-        &mut self,
-        reverse_path: ReversePath,
-        parameters: MailParameters,
-    ) -> Option<Event<'a>> {
-        if self.config.hooks.has(Hooks::MAIL) {
-            self.owed =
-                Owed::Mail(Envelope::new(reverse_path.clone()).with_parameters(parameters.clone()));
-            return Some(Event::Mail {
-                reverse_path,
-                parameters,
-            });
-        }
-        self.begin(Envelope::new(reverse_path).with_parameters(parameters));
-        self.outbox.text(replies::MAIL_OK);
-        None
-    }
-
-    /// RFC 5321 section 4.1.1.11: what is not known is refused. RFC 4954 section 5: a server with AUTH knows AUTH=.
-    fn knows(&self, parameters: &MailParameters) -> bool {
-        let auth = self.config.has_auth();
-        let none_of_others = !parameters.smtputf8
-            && parameters.ret.is_none()
-            && parameters.envid.is_none()
-            && !parameters.requiretls
-            && parameters.by.is_none()
-            && parameters.priority.is_none()
-            && parameters.hold.is_none()
-            && parameters.others().is_empty();
-        none_of_others
-            && parameters.body != Some(BodyType::BinaryMime)
-            && (auth || parameters.auth.is_none())
-    }
-
-    /// Opens a transaction.
-    pub(super) fn begin(&mut self, envelope: Envelope) {
-        self.transaction = Some(Transaction {
-            envelope: Some(envelope),
-            accepted: 0,
-        });
-    }
-
-    // A client that pipelines sends RCPT and DATA whatever becomes of MAIL, so that they are not counted as bad when it was
-    // refused.
-    fn rcpt<'a>(&mut self, path: ForwardPath, parameters: RcptParameters) -> Option<Event<'a>> {
-        if self.tls_missing() {
-            self.outbox.text(replies::TLS_NEEDED);
+    /// XCLIENT: all that was learnt from the proxy is forgotten, and the client behind it is greeted.
+    fn xclient<'a>(&mut self, attributes: Box<ClientAttributes>) -> Option<Event<'a>> {
+        if !self.trusted {
+            self.bad(replies::NOT_TRUSTED);
             return None;
         }
-        let Some(transaction) = &self.transaction else {
-            self.outbox.text(self.mail_first());
+        if self.transaction.is_some() {
+            self.bad(replies::IN_TRANSACTION);
             return None;
-        };
-        if !parameters.is_empty() {
-            self.bad(replies::UNKNOWN_PARAMETER);
-        } else if !path.is_ascii() {
-            // Not bad, for it is this side that lacks what the address needs; but no mail either.
-            self.idle_commands = self.idle_commands.saturating_add(1);
-            self.outbox.text(replies::RECIPIENT_NOT_ASCII);
-        } else if transaction.accepted >= self.config.max_recipients {
-            // RFC 5321 section 4.5.3.1.10: the earlier ones stay.
-            self.idle_commands = self.idle_commands.saturating_add(1);
-            self.outbox.text(replies::TOO_MANY_RECIPIENTS);
-        } else if self.config.hooks.has(Hooks::RCPT) {
-            self.owed = Owed::Rcpt;
-            self.batch_ended = false;
-            return Some(self.ask_recipient(path, parameters));
-        } else {
-            self.add(Recipient::new(path).with_parameters(parameters));
-            self.outbox.text(replies::RCPT_OK);
         }
-        None
+        self.hello = None;
+        self.extended = false;
+        if let Some(login) = &attributes.login {
+            self.user = login.known().map(ClientText::to_string);
+        }
+        self.bad_commands = 0;
+        self.idle_commands = 0;
+        self.auth_failures = 0;
+        self.transactions = 0;
+        self.state = State::Start;
+        Some(Event::Client(attributes))
     }
 
-    fn ask_recipient<'a>(&mut self, path: ForwardPath, parameters: RcptParameters) -> Event<'a> {
-        self.candidates
-            .push_back(Recipient::new(path.clone()).with_parameters(parameters.clone()));
-        Event::Rcpt { path, parameters }
+    /// Whether a verb of the application's own must wait for the end of a message that comes in chunks.
+    fn is_busy_for(&self, verb: &str) -> bool {
+        self.has_open_message()
+            && (self.config.hooks.has(Hooks::UNKNOWN) || self.config.additions.has_verb(verb))
     }
 
-    /// Accepts a recipient.
-    pub(super) fn add(&mut self, recipient: Recipient) {
-        if let Some(transaction) = &mut self.transaction {
-            transaction.accepted += 1;
-            if let Some(envelope) = &mut transaction.envelope {
-                envelope.push(recipient);
-            }
+    /// RFC 6531 section 3.7.4.2: VRFY and EXPN may say that the client takes letters outside ASCII. The replies have none.
+    fn without_smtputf8<'a>(&self, argument: &'a str) -> &'a str {
+        let word = argument
+            .rsplit_once(' ')
+            .filter(|(_, last)| last.eq_ignore_ascii_case("SMTPUTF8"));
+        match word {
+            Some((rest, _)) if self.offers(Extension::SmtpUtf8) => rest.trim_ascii_end(),
+            _ => argument,
         }
-    }
-
-    fn data<'a>(&mut self) -> Option<Event<'a>> {
-        if self.tls_missing() {
-            self.outbox.text(replies::TLS_NEEDED);
-        } else if self.transaction.is_none() {
-            self.outbox.text(self.mail_first());
-        } else if self.transaction.as_ref().is_some_and(|t| t.accepted == 0) {
-            // RFC 5321 section 3.3 allows 503 and 554; RFC 2033 section 4.2 wants 503.
-            self.outbox.text(replies::NO_RECIPIENT);
-        } else if self.config.hooks.has(Hooks::DATA) {
-            self.owed = Owed::Data;
-            return Some(Event::Data);
-        } else {
-            self.outbox.text(replies::START_DATA);
-            self.begin_body();
-        }
-        None
     }
 
     fn start_tls<'a>(&mut self, alone: bool) -> Result<Option<Event<'a>>, Violation> {
@@ -374,6 +326,12 @@ impl Connection {
             })
         };
         match error {
+            CommandError::ReversePathNotUtf8 if self.offers(Extension::SmtpUtf8) => {
+                self.bad_because("501 5.1.7", error);
+            }
+            CommandError::ForwardPathNotUtf8 if self.offers(Extension::SmtpUtf8) => {
+                self.bad_because("501 5.1.3", error);
+            }
             // Not bad, for it is this side that lacks what the address needs; but no mail either.
             CommandError::ReversePathNotUtf8 | CommandError::ForwardPathNotUtf8
                 if self.count_idle(1) => {}
@@ -394,9 +352,19 @@ impl Connection {
             CommandError::Argument(_) if is(&["HELO", "EHLO", "LHLO"]) => {
                 self.bad_because("501", error);
             }
+            CommandError::Chunk if self.config.extensions.has(Extensions::CHUNKING) => {
+                self.refuse_chunk_size();
+            }
+            CommandError::Chunk => {
+                self.outbox.text(replies::NOT_IMPLEMENTED);
+                self.close();
+            }
+            CommandError::Attributes(_) if !self.trusted => self.bad(replies::NOT_TRUSTED),
+            CommandError::Argument(_) if is(&["ETRN"]) && !self.config.hooks.has(Hooks::ETRN) => {
+                self.bad(replies::NOT_IMPLEMENTED);
+            }
             CommandError::Argument(_)
             | CommandError::Parameter(_)
-            | CommandError::Chunk
             | CommandError::Attributes(_) => {
                 self.bad_because("501 5.5.4", error);
             }
@@ -429,7 +397,7 @@ impl Connection {
     }
 
     /// RFC 4954 section 6: a server may insist on AUTH.
-    fn auth_missing(&self) -> bool {
+    pub(super) fn auth_missing(&self) -> bool {
         self.config.require_auth && self.user.is_none()
     }
 
@@ -441,7 +409,7 @@ impl Connection {
         }
     }
 
-    fn mail_first(&self) -> &'static str {
+    pub(super) fn mail_first(&self) -> &'static str {
         if self.auth_missing() && self.hello.is_some() {
             replies::AUTH_NEEDED
         } else {
@@ -454,6 +422,9 @@ impl Connection {
 fn line_limit(input: &[u8]) -> usize {
     match input.get(..5) {
         Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => AUTH_COMMAND,
+        Some(verb) if verb[..4].eq_ignore_ascii_case(b"BDAT") && b" \t".contains(&verb[4]) => {
+            BDAT_COMMAND
+        }
         _ => limits::COMMAND_LINE,
     }
 }

@@ -1,7 +1,7 @@
 //! What a server is set to: its name, its limits, what it offers and which questions its application wants to be asked.
 
-use super::OwnMechanism;
-use crate::proto::{Domain, Protocol, TlsInfo, limits};
+use super::{Additions, Extensions, Hooks, OwnMechanism};
+use crate::proto::{Domain, HoldFor, Protocol, TlsInfo, limits};
 use crate::sasl::Mechanism;
 
 /// How the connections of one listener behave. Shared by all of them.
@@ -15,6 +15,12 @@ pub struct Config {
     pub(super) protocol: Protocol,
     pub(super) size_limit: Option<u64>,
     pub(super) max_recipients: usize,
+    pub(super) max_recipient_domains: Option<usize>,
+    pub(super) max_transactions: Option<u32>,
+    pub(super) extensions: Extensions,
+    pub(super) deliver_by_minimum: u32,
+    pub(super) longest_hold: HoldFor,
+    pub(super) additions: Additions,
     pub(super) starttls: bool,
     pub(super) require_tls: bool,
     pub(super) mechanisms: Vec<Mechanism>,
@@ -29,14 +35,20 @@ pub struct Config {
 }
 
 impl Config {
-    /// A server that calls itself `hostname`, offers neither STARTTLS nor AUTH, limits no size, and asks its application about
-    /// nothing but the end of data.
+    /// A server that calls itself `hostname`, offers [`Extensions::USUAL`] and neither STARTTLS nor AUTH, limits no size, and asks
+    /// its application about nothing but the end of data.
     pub fn new(hostname: Domain, protocol: Protocol) -> Self {
         Self {
             hostname,
             protocol,
             size_limit: None,
             max_recipients: limits::RECIPIENTS,
+            max_recipient_domains: None,
+            max_transactions: None,
+            extensions: Extensions::USUAL,
+            deliver_by_minimum: 0,
+            longest_hold: HoldFor::WEEK,
+            additions: Additions::default(),
             starttls: false,
             require_tls: false,
             mechanisms: Vec::new(),
@@ -63,6 +75,50 @@ impl Config {
     #[must_use]
     pub fn with_max_recipients(mut self, recipients: usize) -> Self {
         self.max_recipients = recipients.max(1);
+        self
+    }
+
+    /// The most domains that the recipients of one message may have, at least one. By default there is no limit.
+    #[must_use]
+    pub fn with_max_recipient_domains(mut self, domains: Option<usize>) -> Self {
+        self.max_recipient_domains = domains.map(|domains| domains.max(1));
+        self
+    }
+
+    /// The most transactions of one session, at least one, before MAIL is answered 421. By default there is no limit.
+    #[must_use]
+    pub fn with_max_transactions(mut self, transactions: Option<u32>) -> Self {
+        self.max_transactions = transactions.map(|transactions| transactions.max(1));
+        self
+    }
+
+    /// The extensions to offer, of those that are a matter of choice. What they need comes with them: SMTPUTF8 brings 8BITMIME
+    /// (RFC 6531 section 3.1), BINARYMIME brings CHUNKING (RFC 3030 section 3).
+    #[must_use]
+    pub fn with_extensions(mut self, extensions: Extensions) -> Self {
+        self.extensions = extensions.with_what_they_need();
+        self
+    }
+
+    /// With DELIVERBY, the fewest seconds within which a message can be asked to be delivered or returned (RFC 2852 section 3). By
+    /// default 0: there is no such minimum.
+    #[must_use]
+    pub fn with_deliver_by_minimum(mut self, seconds: u32) -> Self {
+        self.deliver_by_minimum = seconds.min(limits::SECONDS);
+        self
+    }
+
+    /// With FUTURERELEASE, how long a message can be asked to be held (RFC 4865 section 3). By default a week.
+    #[must_use]
+    pub fn with_longest_hold(mut self, longest: HoldFor) -> Self {
+        self.longest_hold = longest;
+        self
+    }
+
+    /// What the application offers of its own: keywords, parameters and verbs.
+    #[must_use]
+    pub fn with_additions(mut self, additions: Additions) -> Self {
+        self.additions = additions;
         self
     }
 
@@ -168,6 +224,11 @@ impl Config {
         self.size_limit
     }
 
+    /// The extensions that are offered, of those that are a matter of choice.
+    pub fn extensions(&self) -> Extensions {
+        self.extensions
+    }
+
     /// Whether STARTTLS is offered.
     pub fn starttls(&self) -> bool {
         self.starttls
@@ -227,83 +288,9 @@ impl Config {
     }
 }
 
-/// A set of the questions that a machine asks its application, instead of answering them itself.
-///
-/// AUTH and the end of data are always asked about: no machine can answer those.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Hooks(u16);
-
-impl Hooks {
-    /// No question.
-    pub const NONE: Self = Self(0);
-    /// [`Event::Connect`](super::Event::Connect).
-    pub const CONNECT: Self = Self(1);
-    /// [`Event::Hello`](super::Event::Hello).
-    pub const HELLO: Self = Self(1 << 1);
-    /// [`Event::Mail`](super::Event::Mail).
-    pub const MAIL: Self = Self(1 << 2);
-    /// [`Event::Rcpt`](super::Event::Rcpt).
-    pub const RCPT: Self = Self(1 << 3);
-    /// [`Event::Data`](super::Event::Data).
-    pub const DATA: Self = Self(1 << 4);
-    /// [`Event::Reset`](super::Event::Reset).
-    pub const RESET: Self = Self(1 << 5);
-    /// [`Event::Verify`](super::Event::Verify).
-    pub const VERIFY: Self = Self(1 << 6);
-    /// [`Event::Expand`](super::Event::Expand).
-    pub const EXPAND: Self = Self(1 << 7);
-    /// [`Event::Help`](super::Event::Help).
-    pub const HELP: Self = Self(1 << 8);
-    /// [`Event::Unknown`](super::Event::Unknown).
-    pub const UNKNOWN: Self = Self(1 << 9);
-    /// [`Event::Quit`](super::Event::Quit).
-    pub const QUIT: Self = Self(1 << 10);
-    /// Every question.
-    pub const ALL: Self = Self((1 << 11) - 1);
-
-    /// These and `more`.
-    #[must_use]
-    pub const fn with(self, more: Self) -> Self {
-        Self(self.0 | more.0)
-    }
-
-    /// Whether all of `asked` are among these.
-    pub const fn has(self, asked: Self) -> bool {
-        self.0 & asked.0 == asked.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hooks_are_a_set() {
-        let single = [
-            Hooks::CONNECT,
-            Hooks::HELLO,
-            Hooks::MAIL,
-            Hooks::RCPT,
-            Hooks::DATA,
-            Hooks::RESET,
-            Hooks::VERIFY,
-            Hooks::EXPAND,
-            Hooks::HELP,
-            Hooks::UNKNOWN,
-            Hooks::QUIT,
-        ];
-        for (index, one) in single.into_iter().enumerate() {
-            assert!(Hooks::ALL.has(one) && !Hooks::NONE.has(one));
-            for other in &single[index + 1..] {
-                assert!(!one.has(*other) && one.with(*other).has(*other));
-            }
-        }
-        assert_eq!(
-            single.into_iter().fold(Hooks::NONE, Hooks::with),
-            Hooks::ALL
-        );
-        assert!(!Hooks::MAIL.has(Hooks::MAIL.with(Hooks::RCPT)));
-    }
 
     #[test]
     fn a_limit_of_zero_is_none_and_a_mechanism_is_offered_once() {

@@ -5,9 +5,12 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use super::body::Body;
+use super::chunks::Skip;
 use super::outbox::Outbox;
+use super::transaction::Transaction;
 use super::{Config, Event, replies};
 use crate::error::Phase;
+use crate::proto::chunk::Chunk;
 use crate::proto::{
     Envelope, Found, LineFinder, Need, Progress, Protocol, Recipient, Reply, TlsInfo, Violation,
     limits,
@@ -18,6 +21,10 @@ use crate::sasl::{self, Mechanism, SaslError, Secret, ServerExchange};
 const OUTBOX: usize = 64 * 1024;
 
 /// The server's side of one connection. It holds no message and no input.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, no two exclude each other"
+)]
 #[derive(Debug)]
 pub struct Connection {
     pub(super) config: Arc<Config>,
@@ -25,6 +32,12 @@ pub struct Connection {
     pub(super) outbox: Outbox,
     pub(super) tls: Option<TlsInfo>,
     pub(super) hello: Option<String>,
+    /// Whether the last hello was EHLO or LHLO, so that extensions are in use.
+    pub(super) extended: bool,
+    /// Whether the peer may speak for others, by XCLIENT.
+    pub(super) trusted: bool,
+    /// The time of day, as it was told last: seconds since 1970.
+    pub(super) now: Option<i64>,
     pub(super) user: Option<String>,
     pub(super) transaction: Option<Transaction>,
     pub(super) owed: Owed,
@@ -42,6 +55,8 @@ pub struct Connection {
     /// Commands since the last message was accepted.
     pub(super) idle_commands: u32,
     pub(super) auth_failures: u32,
+    /// Transactions that were begun.
+    pub(super) transactions: u32,
     finder: LineFinder,
     /// The limit of the over-long line that is being skipped.
     skipping: Option<usize>,
@@ -59,21 +74,16 @@ pub(super) enum State {
     AuthStep(Box<(ServerExchange, Result<sasl::Step, SaslError>)>),
     /// The next line is the client's answer to word of a refusal, behind which this is said.
     AuthRefused(Reply),
-    /// A message comes.
+    /// A message comes behind DATA.
     Body(Body),
+    /// Octets of a chunk come behind BDAT.
+    Chunk(Chunk),
+    /// Octets of a chunk come that was refused.
+    Skip(Skip),
     /// The 220 to STARTTLS was given.
     Tls,
     /// All was said.
     Closed,
-}
-
-/// A mail transaction that MAIL has opened.
-#[derive(Debug)]
-pub(super) struct Transaction {
-    /// `None` once it was taken.
-    pub(super) envelope: Option<Envelope>,
-    /// Accepted recipients.
-    pub(super) accepted: usize,
 }
 
 /// Which answers are owed.
@@ -98,7 +108,8 @@ pub(super) enum Owed {
     Mail(Envelope),
     /// One for each candidate.
     Rcpt,
-    Data,
+    /// To DATA, or to BDAT with the first chunk of a message.
+    Data(Option<Chunk>),
     EndOfData {
         answers: usize,
     },
@@ -129,6 +140,9 @@ impl Connection {
             outbox: Outbox::default(),
             tls,
             hello: None,
+            extended: false,
+            trusted: false,
+            now: None,
             user: None,
             transaction: None,
             owed: Owed::Nothing,
@@ -140,6 +154,7 @@ impl Connection {
             bad_commands: 0,
             idle_commands: 0,
             auth_failures: 0,
+            transactions: 0,
             finder: LineFinder::default(),
             skipping: None,
         }
@@ -203,9 +218,11 @@ impl Connection {
         }
         match self.state {
             State::Start | State::Closed => None,
+            // A message in chunks is waited for between them as well.
+            State::Command if self.has_open_message() => Some(Phase::Body),
             State::Command => Some(Phase::Idle),
             State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_) => Some(Phase::Auth),
-            State::Body(_) => Some(Phase::Body),
+            State::Body(_) | State::Chunk(_) | State::Skip(_) => Some(Phase::Body),
             State::Tls => Some(Phase::Tls),
         }
     }
@@ -220,6 +237,7 @@ impl Connection {
         }
         self.tls = Some(tls);
         self.hello = None;
+        self.extended = false;
         self.user = None;
         self.transaction = None;
         self.finder = LineFinder::default();
@@ -229,6 +247,18 @@ impl Connection {
         }
         self.say_farewell();
         Ok(())
+    }
+
+    /// Whether the peer is trusted to speak for others, by XCLIENT, which is offered and taken only then. By default it is not. Only
+    /// for a peer whose address is that of a proxy of one's own: what it says is believed.
+    pub fn set_trusted(&mut self, trusted: bool) {
+        self.trusted = trusted;
+    }
+
+    /// Tells the time of day, in seconds since the start of 1970 in UTC. Without it FUTURERELEASE is not offered, for which it
+    /// should be told again from time to time; nothing else needs it.
+    pub fn set_time(&mut self, now: i64) {
+        self.now = Some(now);
     }
 
     /// Says `reply`, which should be a 421, and closes: now, or behind the reply that ends a message that is being received,
@@ -309,6 +339,8 @@ impl Connection {
             State::Auth(_) | State::AuthRefused(_) => self.auth_line(input),
             State::AuthStep(_) => Ok(self.auth_step()),
             State::Body(_) => Ok(self.body(input)),
+            State::Chunk(_) => Ok(self.chunk(input)),
+            State::Skip(_) => Ok(self.skip_chunk(input)),
             State::Tls if input.is_empty() => Ok(Step::Need(0, Need::Tls)),
             State::Tls => {
                 self.close();
@@ -359,7 +391,11 @@ impl Connection {
 
     /// Closes if it is time for that: nothing is owed, and the client waits for no reply.
     pub(super) fn say_farewell(&mut self) {
-        if self.owed() > 0 || matches!(self.state, State::Body(_) | State::Tls) {
+        let in_between = matches!(
+            self.state,
+            State::Body(_) | State::Chunk(_) | State::Skip(_) | State::Tls
+        );
+        if self.owed() > 0 || in_between || self.has_open_message() {
             return;
         }
         match self.farewell.take() {

@@ -1,6 +1,8 @@
 //! What happens in a session, and what an application says to it.
 
-use crate::proto::{ForwardPath, MailParameters, RcptParameters, Reply, ReversePath};
+use crate::proto::{
+    ClientAttributes, ForwardPath, MailParameters, RcptParameters, Reply, ReversePath,
+};
 use crate::sasl::{Credentials, Lookup};
 
 /// Something that happened. An event that *owes* an answer is followed by one [`Answer`]; the others only inform.
@@ -47,13 +49,20 @@ pub enum Event<'a> {
         /// The parameters.
         parameters: RcptParameters,
     },
-    /// DATA. Owes an answer: [`Answer::Accept`] is 354, and the message follows.
+    /// DATA, or BDAT with the first chunk of a message. Owes an answer: after [`Answer::Accept`] the message follows, behind a 354 in
+    /// the case of DATA.
     Data,
     /// A piece of the message, dots and end mark removed. It is the last of the octets that were used for it. Informs.
+    ///
+    /// A message that comes by BDAT looks the same. Its chunks are answered by the machine up to the last, and what the client
+    /// says in between is answered without asking, as far as it does not end the message.
     Body(&'a [u8]),
     /// The machine refuses the message, which is too big or has a bare CR or LF: what came of it is to be dropped, nothing more
     /// of it follows, and its end is answered by the machine. Informs.
     Discarded,
+    /// The client has given up a message that it was sending by BDAT, by RSET, QUIT or another EHLO: what came of it is to be
+    /// dropped, and nothing more of it follows. Informs.
+    Abandoned,
     /// The whole message came. Owes one answer, or with LMTP one for each accepted recipient in the order of the envelope
     /// (RFC 2033 section 4.2). [`Answer::Accept`] is 250, and from then on the message is the application's responsibility.
     EndOfData {
@@ -68,7 +77,13 @@ pub enum Event<'a> {
     Expand(&'a str),
     /// HELP with its argument, perhaps empty. Owes an answer: [`Answer::Accept`] is 214.
     Help(&'a str),
-    /// A command that this library does not know. Owes an answer: [`Answer::Accept`] is 250.
+    /// ETRN (RFC 1985) with the node whose queue is to be started, `@` or `#` in front where it was so given. Owes an answer:
+    /// [`Answer::Accept`] is 250.
+    Etrn(&'a str),
+    /// XCLIENT: the peer, which the driver has called trusted, speaks for this client from now on. Informs; the client is greeted
+    /// next, so that [`Connect`](Self::Connect) may follow.
+    Client(Box<ClientAttributes>),
+    /// A command that this library does not know, or one of [`Additions`](super::Additions). Owes an answer: [`Answer::Accept`] is 250.
     Unknown {
         /// The first word.
         verb: &'a str,

@@ -41,19 +41,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod additions;
 mod answers;
 mod auth;
 mod body;
+mod chunks;
 mod commands;
 mod config;
 mod connection;
 mod event;
+mod extensions;
+mod hello;
+mod hooks;
 mod outbox;
 mod own_mechanism;
 mod replies;
 mod strangers;
+mod transaction;
 
-pub use config::{Config, Hooks};
+pub use additions::{Additions, InvalidAddition};
+pub use config::Config;
 pub use connection::Connection;
 pub use event::{Answer, Event, NotOwed};
+pub use extensions::Extensions;
+pub use hooks::Hooks;
 pub use own_mechanism::OwnMechanism;

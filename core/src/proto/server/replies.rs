@@ -13,12 +13,15 @@ pub(super) const AUTHENTICATED: &str = "235 2.7.0 Authentication successful\r\n"
 pub(super) const CANNOT_VERIFY: &str =
     "252 2.5.0 Cannot verify the address, but will take mail for it\r\n";
 pub(super) const HELP: &str = "214 2.0.0 See RFC 5321\r\n";
+pub(super) const QUEUE_STARTED: &str = "250 2.0.0 OK, queue started\r\n";
 
 pub(super) const TOO_MANY_BAD_COMMANDS: &str = "421 4.7.0 Too many bad commands\r\n";
 pub(super) const TOO_MANY_IDLE_COMMANDS: &str = "421 4.7.0 Too many commands without mail\r\n";
 pub(super) const TOO_MANY_AUTH_FAILURES: &str = "421 4.7.0 Too many failed authentications\r\n";
 pub(super) const OTHER_PROTOCOL: &str = "421 4.7.0 This is an SMTP server\r\n";
+pub(super) const TOO_MANY_TRANSACTIONS: &str = "421 4.7.0 Too many messages in this session\r\n";
 pub(super) const TOO_MANY_RECIPIENTS: &str = "452 4.5.3 Too many recipients\r\n";
+pub(super) const TOO_MANY_DOMAINS: &str = "452 4.5.3 Too many domains of recipients\r\n";
 
 pub(super) const NOT_A_COMMAND: &str = "500 5.5.2 Not a command\r\n";
 pub(super) const LINE_TOO_LONG: &str = "500 5.5.2 Line too long\r\n";
@@ -33,6 +36,9 @@ pub(super) const NOT_BASE64: &str = "501 5.5.2 Cannot decode the response\r\n";
 pub(super) const NO_INITIAL_RESPONSE: &str =
     "501 5.7.0 The server speaks first in this mechanism\r\n";
 pub(super) const AUTH_CANCELLED: &str = "501 5.7.0 Authentication cancelled\r\n";
+pub(super) const BAD_CHUNK: &str = "501 5.5.4 the form is BDAT size [LAST]\r\n";
+pub(super) const TOO_SOON: &str = "501 5.5.4 The time of BY is too short\r\n";
+pub(super) const TOO_LATE: &str = "501 5.5.4 The message cannot be held so long\r\n";
 pub(super) const NOT_IMPLEMENTED: &str = "502 5.5.1 Command not implemented\r\n";
 pub(super) const TURNED_AWAY: &str = "503 5.5.1 Only QUIT is possible here\r\n";
 pub(super) const HELLO_FIRST: &str = "503 5.5.1 Say EHLO first\r\n";
@@ -43,6 +49,9 @@ pub(super) const NO_RECIPIENT: &str = "503 5.5.1 No valid recipient\r\n";
 pub(super) const IN_TRANSACTION: &str = "503 5.5.1 Not within a mail transaction\r\n";
 pub(super) const ALREADY_TLS: &str = "503 5.5.1 TLS is already active\r\n";
 pub(super) const ALREADY_AUTHENTICATED: &str = "503 5.5.1 Already authenticated\r\n";
+pub(super) const MESSAGE_BEGUN: &str = "503 5.5.1 The message has begun\r\n";
+pub(super) const BINARY_NEEDS_BDAT: &str = "503 5.5.1 BODY=BINARYMIME needs BDAT\r\n";
+pub(super) const RESET_FIRST: &str = "503 5.5.1 A chunk was refused, say RSET first\r\n";
 pub(super) const UNKNOWN_MECHANISM: &str = "504 5.5.4 Authentication mechanism not supported\r\n";
 pub(super) const TLS_NEEDED: &str = "530 5.7.0 Say STARTTLS first\r\n";
 pub(super) const AUTH_NEEDED: &str = "530 5.7.0 Authentication required\r\n";
@@ -50,6 +59,7 @@ pub(super) const BAD_CREDENTIALS: &str = "535 5.7.8 Authentication credentials i
 pub(super) const TLS_NEEDED_TO_AUTH: &str =
     "538 5.7.11 Encryption required for this authentication mechanism\r\n";
 pub(super) const SENDER_NOT_ASCII: &str = "550 5.6.7 The sender's address needs SMTPUTF8\r\n";
+pub(super) const NOT_TRUSTED: &str = "550 5.7.0 Not trusted to speak for others\r\n";
 pub(super) const RECIPIENT_NOT_ASCII: &str = "553 5.6.7 The recipient's address needs SMTPUTF8\r\n";
 pub(super) const TOO_BIG: &str = "552 5.3.4 Message too big\r\n";
 pub(super) const BARE_LINE_END: &str = "554 5.6.0 Message has a bare CR or LF\r\n";
@@ -68,6 +78,16 @@ mod tests {
     #[test]
     fn s013_s320_s322_each_is_one_well_formed_reply_with_a_fitting_enhanced_code() {
         let all = [
+            NOT_TRUSTED,
+            RESET_FIRST,
+            BINARY_NEEDS_BDAT,
+            MESSAGE_BEGUN,
+            TOO_LATE,
+            TOO_SOON,
+            BAD_CHUNK,
+            TOO_MANY_DOMAINS,
+            TOO_MANY_TRANSACTIONS,
+            QUEUE_STARTED,
             OK,
             MAIL_OK,
             RCPT_OK,

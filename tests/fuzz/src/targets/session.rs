@@ -2,6 +2,8 @@
 //!
 //! The first octet sets the server up, the second decides what its application answers, the rest is what the client sends.
 
+use mailwire::error::Phase;
+use mailwire::proto::Command;
 use mailwire::proto::server::{Answer, Event};
 
 use crate::serve::{End, Server, config, tls};
@@ -12,6 +14,11 @@ enum Sending {
     Commands,
     /// Behind a 354, up to a line that is a dot.
     Data,
+    /// Behind BDAT, with so many octets to come.
+    Chunk {
+        left: u64,
+        last: bool,
+    },
 }
 
 pub(crate) fn session(input: &[u8]) {
@@ -23,7 +30,10 @@ pub(crate) fn session(input: &[u8]) {
     server.lend(b"", &mut |event| assert!(matches!(event, Event::Connect)));
     assert_eq!(replies(&server.output()).len(), 1, "the greeting");
     let mut sending = Sending::Commands;
-    for line in lines(rest) {
+    let mut rest = rest;
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(length(rest, sending));
+        rest = behind;
         if server.end == End::Tls {
             server.secure();
         }
@@ -39,7 +49,7 @@ pub(crate) fn session(input: &[u8]) {
     assert_eq!(server.output(), b"");
 }
 
-/// Lends one line, and holds that it gets the replies it has to get.
+/// Lends one line, or what there is of a chunk, and holds that it gets the replies it has to get.
 fn exchange(server: &mut Server, sending: Sending, line: &[u8], lmtp: bool) -> Sending {
     let whole = line.ends_with(b"\r\n");
     let ends_data = sending == Sending::Data && line == b".\r\n";
@@ -47,15 +57,31 @@ fn exchange(server: &mut Server, sending: Sending, line: &[u8], lmtp: bool) -> S
         .connection
         .envelope()
         .map_or(0, |envelope| envelope.recipients().len());
-    let (mut body, mut ended) = (0, None);
+    // The chunk whose octets have all come once this was lent.
+    let (announced, left, last) = match (sending, line.strip_suffix(b"\r\n")) {
+        (Sending::Chunk { left, last }, _) => (false, left - line.len() as u64, last),
+        (Sending::Commands, Some(command)) => match Command::parse(command) {
+            Ok(Command::Bdat(chunk)) if server.connection.waiting_for() != Some(Phase::Auth) => {
+                (true, chunk.size(), chunk.is_last())
+            }
+            _ => (false, 1, false),
+        },
+        _ => (false, 1, false),
+    };
+    let in_chunk = announced || matches!(sending, Sending::Chunk { .. });
+    let ends_chunk = in_chunk && left == 0;
+    let mut ended = None;
     server.lend(line, &mut |event| match event {
-        Event::Body(piece) => {
-            assert_eq!(sending, Sending::Data, "no message without 354");
-            body += piece.len();
-        }
-        Event::Discarded => assert_eq!(sending, Sending::Data),
+        Event::Body(_) => assert!(
+            sending != Sending::Commands,
+            "no message without 354 or BDAT"
+        ),
+        Event::Discarded => assert!(in_chunk || sending == Sending::Data),
         Event::EndOfData { size } => {
-            assert!(ends_data, "no message without its end");
+            assert!(
+                ends_data || ends_chunk && last,
+                "no message without its end"
+            );
             ended = Some(*size);
         }
         Event::Connect => panic!("connected twice"),
@@ -67,10 +93,13 @@ fn exchange(server: &mut Server, sending: Sending, line: &[u8], lmtp: bool) -> S
     });
     let codes = replies(&server.output());
     let expected = match sending {
+        // A last chunk has its recipients' replies, or one that it may not come.
+        _ if ends_chunk && last && lmtp && codes.len() != 1 => recipients,
+        _ if in_chunk => usize::from(ends_chunk),
         _ if !whole => 0,
-        Sending::Commands => 1,
         Sending::Data if ends_data && lmtp => recipients,
         Sending::Data => usize::from(ends_data),
+        _ => 1,
     };
     if server.end == End::Open || server.end == End::Tls {
         assert_eq!(
@@ -81,18 +110,19 @@ fn exchange(server: &mut Server, sending: Sending, line: &[u8], lmtp: bool) -> S
         );
     } else {
         assert!(
-            codes.len() <= expected.max(1),
+            codes.len() <= expected.max(recipients).max(1),
             "{codes:?} to {}",
             line.escape_ascii()
         );
     }
-    if sending == Sending::Data && ended.is_none() {
+    if (sending == Sending::Data || in_chunk && last) && ended.is_none() {
         assert!(
             codes.iter().all(|code| *code >= 400),
             "250 without a message"
         );
     }
     match (sending, codes.last()) {
+        _ if in_chunk && left > 0 => Sending::Chunk { left, last },
         (Sending::Commands, Some(354)) => Sending::Data,
         (Sending::Data, _) if !ends_data => Sending::Data,
         _ => Sending::Commands,
@@ -111,15 +141,15 @@ fn replies(output: &[u8]) -> Vec<u16> {
     .collect()
 }
 
-/// What ends with each CRLF, and the rest.
-fn lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let end = text
+/// What is lent next: all that there is of a chunk, or a line with its CRLF, or the rest.
+fn length(text: &[u8], sending: Sending) -> usize {
+    match sending {
+        Sending::Chunk { left, .. } => {
+            usize::try_from(left).map_or(text.len(), |left| left.min(text.len()))
+        }
+        _ => text
             .windows(2)
             .position(|pair| pair == b"\r\n")
-            .map_or(text.len(), |at| at + 2);
-        let (line, rest) = text.split_at(end);
-        text = rest;
-        (!line.is_empty()).then_some(line)
-    })
+            .map_or(text.len(), |at| at + 2),
+    }
 }
