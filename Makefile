@@ -27,7 +27,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz docs audit format clean need need-python $(CHECKS) $(TESTS) \
+.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules docs audit format clean need need-python $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -78,6 +78,12 @@ bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if 
 
 fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libFuzzer
 	$(PYTHON) tests/fuzz/fuzz.py $(or $(SECONDS),10) $(TARGETS)
+
+mutants: need need-python ## cargo-mutants over proto and sasl, in shards that are remembered; MOST=n ends after n shards
+	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))
+
+mutants-rules: need need-python ## break each of the ten rules of security, and see its test turn red
+	$(PYTHON) tests/mutants/rules.py
 
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire

@@ -10,6 +10,8 @@ What libFuzzer learns is kept in build/fuzz/corpus and used by the next run. Eve
 which the totals come. Bytes that broke a promise are left in build/fuzz/findings: move the file to tests/fuzz/corpus/TARGET, by
 a name that says what it shows, and it is a test. The status is 1 if anything was found.
 
+The target `c_calls` is C: tests/c/test_calls.c, linked with the library for C.
+
 One process a target: `-jobs` and `-fork` of libFuzzer work here too, yet their children are counted by nobody.
 """
 
@@ -28,6 +30,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "fuzz"
 RUNS = BUILD / "runs.tsv"
+# The target that is written in C.
+IN_C = "c_calls"
 
 PASSES = "-Cpasses=sancov-module -Ccodegen-units=1 " + " ".join(
     f"-Cllvm-args=-sanitizer-coverage-{option}"
@@ -37,21 +41,39 @@ PASSES = "-Cpasses=sancov-module -Ccodegen-units=1 " + " ".join(
 LIMITS = ["-rss_limit_mb=512", "-timeout=10"]
 
 
-def build() -> Path:
-    """The program, which holds all targets."""
-    host = re.search(
-        r"host: (\S+)", subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
-    )
+def cargo(arguments: list[str], folder: Path) -> Path:
+    """Builds with LLVM's passes, for a target that is named, so that build scripts and macros are left alone. Where it is put."""
+    version = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
+    host = re.search(r"host: (\S+)", version)
     if host is None:
         sys.exit("rustc does not say what it builds for")
     target = BUILD / "target"
-    environment = os.environ | {"RUSTFLAGS": PASSES, "CARGO_TARGET_DIR": str(target)}
+    environment = os.environ | {
+        "RUSTFLAGS": PASSES,
+        "CARGO_TARGET_DIR": str(target),
+        "CARGO_PROFILE_RELEASE_LTO": "off",
+    }
+    command = [os.environ.get("CARGO", "cargo"), *arguments, "--release", "--quiet", "--target", host[1]]
+    subprocess.run(command, check=True, cwd=folder, env=environment)
+    return target / host[1] / "release"
+
+
+def build() -> Path:
+    """The program, which holds all targets in Rust."""
     # What is fuzzed is what is shipped: libFuzzer is all that comes on top.
     shutil.copyfile(ROOT / "Cargo.lock", HERE / "libfuzzer" / "Cargo.lock")
-    # With a target given, the flags stay away from build scripts and macros.
-    command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--quiet", "--target", host[1]]
-    subprocess.run(command, check=True, cwd=HERE / "libfuzzer", env=environment)
-    return target / host[1] / "release" / "mailwire-libfuzzer"
+    return cargo(["build"], HERE / "libfuzzer") / "mailwire-libfuzzer"
+
+
+def build_c(built: Path) -> Path:
+    """The program for the target in C: the test of its calls, the library for C, and libFuzzer as `build` has made it."""
+    folder = cargo(["rustc", "--locked", "-p", "mailwire-ffi", "--lib", "--crate-type", "staticlib"], ROOT)
+    fuzzers = sorted(built.parent.glob("build/libfuzzer-sys-*/out/libfuzzer.a"), key=lambda file: file.stat().st_mtime)
+    program = folder / "mailwire-c-calls"
+    compiler = [os.environ.get("CC", "cc"), "-std=gnu11", "-g", "-DFUZZING", f"-I{ROOT / 'include'}"]
+    sources = [ROOT / "tests" / "c" / "test_calls.c", folder / "libmailwire_ffi.a", fuzzers[-1]]
+    subprocess.run([*compiler, *sources, "-lstdc++", "-lpthread", "-ldl", "-lm", "-o", program], check=True)
+    return program
 
 
 def run(program: Path, target: str, seconds: int) -> bool:
@@ -93,9 +115,11 @@ def main() -> int:
     unknown = set(arguments.targets) - set(known)
     if unknown:
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
+    targets = arguments.targets or known
     program = build()
+    programs = {IN_C: build_c(program)} if IN_C in targets else {}
     print(f"{'target':14}{'executions':>14}{'a second':>10}{'edges':>8}{'features':>10}{'in all runs':>16}", flush=True)
-    well = [run(program, target, arguments.seconds) for target in arguments.targets or known]
+    well = [run(programs.get(target, program), target, arguments.seconds) for target in targets]
     print(f"{'all':14}{total():58,}")
     return 0 if all(well) else 1
 

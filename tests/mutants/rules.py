@@ -1,0 +1,226 @@
+"""A mutant for each of the ten rules of security, and the test that turns red for it.
+
+    python3 tests/mutants/rules.py [RULE ...]
+
+Each mutant is a small change that breaks one rule and nothing else. The tree is copied to build/mutants/tree, the named test is
+seen green there, the change is made, and the same test has to turn red: not fail to build, and not some other test. The status is 1
+if a mutant stays green, if its test was red before, or if the code that it changes is not there any more.
+
+Rule 10 is that every rule has such a test. Its mutant changes nothing that matters, and the rule holds if it is seen to stay green.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from tree import CARGO, ENVIRONMENT, QUICK, TREE, copy
+
+CORE = ["-p", "mailwire", "--no-default-features"]
+UNIT = [*CORE, "--lib"]
+SERVER = [*CORE, "--test", "server_machine"]
+CLIENT = ["-p", "mailwire", "--test", "client"]
+BINDING = ["-p", "mailwire-ffi", "--lib"]
+
+
+@dataclass
+class Mutant:
+    """A broken rule: in `file`, `old` becomes `new`, and `test` of what `cargo test` is told to run turns red."""
+
+    rule: int
+    what: str
+    file: str
+    old: str
+    new: str
+    arguments: list[str]
+    test: str
+    stays_green: bool = False
+
+
+MUTANTS = [
+    Mutant(
+        1,
+        "LF behind the dot ends DATA as well",
+        "core/src/proto/data/decode.rs",
+        "(State::DotCr, LF) => {",
+        "(State::DotCr | State::Dot, LF) => {",
+        UNIT,
+        "proto::data::decode::tests::s114_to_s119_nothing_but_crlf_dot_crlf_ends_the_data",
+    ),
+    Mutant(
+        1,
+        "a message with a bare CR or LF is taken",
+        "core/src/proto/server/body.rs",
+        "body.discarded |= too_big || bare;",
+        "body.discarded |= too_big || (bare && too_big);",
+        SERVER,
+        "data::s113_to_s121_nothing_but_crlf_dot_crlf_ends_the_data",
+    ),
+    Mutant(
+        2,
+        "bare line ends leave in a message",
+        "core/src/proto/data/encode.rs",
+        "match first_notable(text) {",
+        'match memchr::memmem::find(text, b"\\n.") {',
+        UNIT,
+        "proto::data::encode::tests::c021_bare_line_ends_become_crlf",
+    ),
+    Mutant(
+        2,
+        "an argument of VRFY may hold a line end",
+        "core/src/proto/client/command.rs",
+        "argument.chars().any(char::is_control)",
+        "argument.chars().any(|c| c.is_control() && c != '\\r' && c != '\\n')",
+        UNIT,
+        "proto::client::tests::commands::c004_an_argument_that_could_smuggle_is_refused_before_a_byte_is_queued",
+    ),
+    Mutant(
+        3,
+        "the server passes over what came behind STARTTLS",
+        "core/src/proto/server/connection.rs",
+        "self.close();\n                Err(Violation::BytesBehindStartTls)",
+        "Ok(Step::Need(input.len(), Need::Tls))",
+        SERVER,
+        "tls::s173_bytes_that_were_read_before_the_handshake_end_the_connection",
+    ),
+    Mutant(
+        3,
+        "the client passes over what came behind the 220",
+        "core/src/proto/client/receive.rs",
+        "return Err(Violation::BytesBehindStartTls);\n                }\n",
+        "return Ok(Progress::Need { used: input.len(), need: Need::Tls });\n                }\n",
+        UNIT,
+        "proto::client::tests::commands::c081_bytes_behind_the_220_are_a_violation_wherever_they_are_cut",
+    ),
+    Mutant(
+        4,
+        "required TLS gives way where STARTTLS was stripped",
+        "core/src/client/handshake.rs",
+        'policy == TlsPolicy::Required && !self.capabilities().has("STARTTLS")',
+        'policy == TlsPolicy::Implicit && !self.capabilities().has("STARTTLS")',
+        CLIENT,
+        "outcomes::faults_before_the_transaction_each_have_their_own_text",
+    ),
+    Mutant(
+        5,
+        "250 is said before the application took the message",
+        "core/src/proto/server/body.rs",
+        "self.owed = Owed::EndOfData {",
+        "self.outbox.text(replies::OK);\n                self.owed = Owed::EndOfData {",
+        SERVER,
+        "data::rule_5_no_byte_says_250_before_the_application_did",
+    ),
+    Mutant(
+        6,
+        "a line without an end is kept for ever",
+        "core/src/proto/line.rs",
+        "if self.skipped + input.len() < limit {",
+        "if self.skipped + input.len() < usize::MAX {",
+        UNIT,
+        "proto::line::tests::a_line_without_end_is_given_up_and_not_kept",
+    ),
+    Mutant(
+        7,
+        "a short argument of MAIL panics",
+        "core/src/proto/command.rs",
+        "match argument.split_at_checked(word.len()) {",
+        "match Some(argument.split_at(word.len())) {",
+        ["-p", "mailwire-fuzz", "--test", "replay"],
+        "command",
+    ),
+    Mutant(
+        7,
+        "a panic crosses into C",
+        "ffi/src/guard.rs",
+        "let result = panic::catch_unwind(AssertUnwindSafe(work));",
+        "let result: std::thread::Result<T> = Ok(work());",
+        BINDING,
+        "guard::tests::a_panic_becomes_a_text_with_its_place",
+    ),
+    Mutant(
+        8,
+        "a lost reply to the end of data reads as not tried",
+        "core/src/proto/client/transaction.rs",
+        "self.decide_without_reply(Delivery::Unknown, Some(Phase::EndOfData));",
+        "self.decide_without_reply(Delivery::NotTried, Some(Phase::EndOfData));",
+        UNIT,
+        "proto::client::tests::lost::c055_after_the_end_of_data_the_result_is_unknown_and_before_it_is_not_tried",
+    ),
+    Mutant(
+        9,
+        "the EHLO name survives STARTTLS",
+        "core/src/proto/server/connection.rs",
+        "        self.tls = Some(tls);\n        self.hello = None;\n",
+        "        self.tls = Some(tls);\n",
+        SERVER,
+        "tls::s170_s174_s175_s176_tls_starts_the_session_anew",
+    ),
+    Mutant(
+        9,
+        "AUTH takes a password in clear",
+        "core/src/proto/server/config.rs",
+        "let safe = tls || self.auth_in_clear ||",
+        "let safe = tls || !self.auth_in_clear ||",
+        SERVER,
+        "auth::s187_s201_s202_s214_mechanisms",
+    ),
+    Mutant(
+        10,
+        "nothing that matters",
+        "core/src/proto/limits.rs",
+        "/// Lines in one reply.",
+        "/// How many lines one reply may have.",
+        UNIT,
+        "proto::line::tests::only_crlf_ends_a_line",
+        stays_green=True,
+    ),
+]
+
+
+def colour(mutant: Mutant) -> str:
+    """Green, red, or why it is neither."""
+    command = [CARGO, "test", "--locked", *QUICK, *mutant.arguments, "--", "--exact", mutant.test]
+    done = subprocess.run(command, cwd=TREE, env=ENVIRONMENT, capture_output=True, text=True)
+    verdict = re.search(rf"^test {re.escape(mutant.test)} \.\.\. (ok|FAILED)$", done.stdout, re.MULTILINE)
+    if verdict is None:
+        return f"neither: {(done.stderr or done.stdout)[-1500:]}"
+    return "green" if verdict[1] == "ok" else "red"
+
+
+def verdict(mutant: Mutant) -> str | None:
+    """What is wrong with it, if anything is."""
+    file = TREE / mutant.file
+    text = file.read_text()
+    if text.count(mutant.old) != 1:
+        return f"the code to change stands {text.count(mutant.old)} times in {mutant.file}"
+    before = colour(mutant)
+    if before != "green":
+        return f"{mutant.test} is not green without it: {before}"
+    file.write_text(text.replace(mutant.old, mutant.new))
+    after = colour(mutant)
+    file.write_text(text)
+    expected = "green" if mutant.stays_green else "red"
+    return None if after == expected else f"{mutant.test} should turn {expected} and is {after}"
+
+
+def main(rules: list[str]) -> int:
+    missing = set(range(1, 11)) - {mutant.rule for mutant in MUTANTS}
+    if missing:
+        print(f"no mutant for rule {missing}")
+        return 1
+    copy()
+    wrong = 0
+    for mutant in MUTANTS:
+        if rules and str(mutant.rule) not in rules:
+            continue
+        complaint = verdict(mutant)
+        wrong += complaint is not None
+        seen = complaint or ("stayed green, as it should" if mutant.stays_green else f"caught by {mutant.test}")
+        print(f"rule {mutant.rule}: {mutant.what}: {seen}", flush=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
