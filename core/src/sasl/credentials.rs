@@ -193,6 +193,10 @@ pub(super) fn prepared_password(password: &Secret, purpose: Use) -> Option<Secre
 }
 
 /// A password as it is compared: as SASLprep has it, or octet by octet if it is not UTF-8. `None` if SASLprep forbids it.
+#[cfg_attr(
+    not(feature = "io"),
+    allow(dead_code, reason = "the server with I/O asks for it")
+)]
 pub(crate) fn comparable_password(password: &Secret, purpose: Use) -> Option<Secret> {
     match str::from_utf8(password.expose()) {
         Ok(_) => prepared_password(password, purpose),

@@ -45,6 +45,7 @@ mod secret;
 mod tests;
 
 pub use context::{ChannelBinding, ClientContext, Nonce, ServerContext};
+#[cfg(feature = "io")]
 pub(crate) use credentials::comparable_password;
 pub use credentials::{Credentials, InvalidCredentials, Proof};
 pub use error::SaslError;
@@ -55,6 +56,7 @@ pub use external::fingerprint;
 pub use mechanism::Mechanism;
 pub(crate) use mechanism::is_mechanism_name;
 pub use names::Identity;
+#[cfg(feature = "io")]
 pub(crate) use prepare::Use;
 pub use prepare::saslprep;
 #[cfg(test)]

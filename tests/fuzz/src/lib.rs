@@ -7,6 +7,7 @@ pub mod mutate;
 mod random;
 mod serve;
 mod targets;
+mod users;
 
 pub use targets::TARGETS;
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use mailwire::proto::server::{Answer, Config, Connection, Event, Hooks};
 use mailwire::proto::{Need, Progress, Protocol, Reply, TlsInfo, TlsVersion, limits};
-use mailwire::sasl::{Decoy, Found, Mechanism, Nonce};
+use mailwire::sasl::{Decoy, Mechanism, Nonce};
 
 use crate::random::Random;
+use crate::users;
 
 /// A machine, and the application behind it.
 pub(crate) struct Server {
@@ -42,18 +43,10 @@ pub(crate) fn config(choice: u8) -> Config {
     } else {
         Protocol::Smtp
     };
-    let mechanisms = [
-        Mechanism::Plain,
-        Mechanism::Login,
-        Mechanism::CramMd5,
-        Mechanism::ScramSha256,
-        Mechanism::OauthBearer,
-        Mechanism::Anonymous,
-    ];
     Config::new(hostname(), protocol)
         .with_hooks(if bit(1) { Hooks::ALL } else { Hooks::NONE })
         .with_size_limit(bit(2).then_some(40))
-        .with_mechanisms(mechanisms.into_iter().filter(|_| bit(3)))
+        .with_mechanisms(Mechanism::ALL.into_iter().filter(|_| bit(3)))
         .with_auth_in_clear(bit(4))
         .with_required_auth(bit(3) && bit(5))
         .with_other_identities(bit(5))
@@ -68,6 +61,8 @@ fn hostname() -> mailwire::proto::Domain {
 
 pub(crate) fn tls() -> TlsInfo {
     TlsInfo::new(TlsVersion::Tls13, "TLS13_AES_256_GCM_SHA384")
+        .with_exporter(Some([2; 32]))
+        .with_peer_certificate(Some(b"certificate".to_vec()))
 }
 
 impl Server {
@@ -100,12 +95,12 @@ impl Server {
                     told(&event);
                     match event {
                         Event::Nonce => {
-                            let lent = self.connection.lend_nonce(Nonce::new([0; 18]));
+                            let lent = self.connection.lend_nonce(Nonce::new([1; 18]));
                             assert!(lent.is_ok(), "a nonce is owed");
                         }
-                        Event::Lookup(_) => {
+                        Event::Lookup(lookup) => {
                             let decoy = Decoy::new([0; 32]);
-                            let supplied = self.connection.supply(Found::Nobody, &decoy);
+                            let supplied = self.connection.supply(users::find(&lookup), &decoy);
                             assert!(supplied.is_ok(), "a user is owed");
                         }
                         _ => {}

@@ -62,6 +62,10 @@ impl Decoy {
     }
 
     /// Does for nobody what [`ScramKeys::fits`] does for a user with keys. It never fits.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
     pub(crate) fn fits_nobody(&self, username: &str, password: &Secret) -> bool {
         let salt = self.salt(self.hash, username);
         let keys = self.keys_of_nobody(self.hash, username, salt);

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use mailwire::proto::client::{Connection, Event, Hello, TransactionId, TransactionOptions};
 use mailwire::proto::{Domain, Envelope, Need, Progress, Protocol, Reply, Violation, limits};
-use mailwire::sasl::{ClientContext, ClientExchange, Credentials, Mechanism};
+use mailwire::sasl::{ChannelBinding, ClientContext, Mechanism, Nonce};
 use mailwire::{Delivery, Outcome};
 
 use crate::serve::tls;
+use crate::users;
 
 pub(crate) fn client(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
@@ -37,6 +38,8 @@ pub(crate) fn client(input: &[u8]) {
 
 struct Client<'a> {
     connection: Connection,
+    /// One that is not PLAIN.
+    mechanism: Mechanism,
     /// What the server has not sent yet.
     server: &'a [u8],
     octet_by_octet: bool,
@@ -68,6 +71,7 @@ impl<'a> Client<'a> {
         };
         Self {
             connection: Connection::new(protocol, (choice & 2 != 0).then(tls)),
+            mechanism: Mechanism::ALL[usize::from(choice >> 2) % Mechanism::ALL.len()],
             server,
             octet_by_octet,
             input: Vec::new(),
@@ -86,7 +90,7 @@ impl<'a> Client<'a> {
             1 => self.connection.hello(Hello::Helo, &name).is_ok(),
             2 => self.connection.start_tls().is_ok(),
             3 => self.authenticate(Mechanism::Plain),
-            4 => self.authenticate(Mechanism::Login),
+            4 => self.authenticate(self.mechanism),
             5 => self.connection.noop().is_ok(),
             6 => self.connection.reset().is_ok(),
             7 => self.connection.verify("somebody").is_ok(),
@@ -107,11 +111,11 @@ impl<'a> Client<'a> {
     }
 
     fn authenticate(&mut self, mechanism: Mechanism) -> bool {
-        let credentials = Credentials::new("user", "hunter2");
-        credentials.is_ok_and(|credentials| {
-            ClientExchange::new(mechanism, &credentials, &ClientContext::default())
-                .is_ok_and(|exchange| self.connection.auth(exchange).is_ok())
-        })
+        let context = ClientContext::default()
+            .with_nonce(Nonce::new([1; 18]))
+            .with_channel_binding(ChannelBinding::Exporter([2; 32]));
+        let exchange = users::exchange(mechanism, &context);
+        exchange.is_some_and(|exchange| self.connection.auth(exchange).is_ok())
     }
 
     fn begin(&mut self, recipients: &[&str], all_or_nothing: bool) -> bool {
