@@ -36,7 +36,7 @@ ENOUGH = 95.0
 RESULTS = BUILD / "results"
 SHARD = 30
 # Seconds; the tests themselves take one or two.
-LONGEST = 60
+LONGEST = 40
 
 
 def tool() -> Path:
@@ -53,13 +53,13 @@ class Shard:
     """Some of the mutants of a file, and where their results are."""
 
     file: str
+    digest: str
     number: int
     of: int
 
     def folder(self, name: str) -> Path:
         """A folder for results of the file as it is."""
-        digest = hashlib.sha256((ROOT / self.file).read_bytes()).hexdigest()[:16]
-        return RESULTS / self.file.replace("/", "-") / digest / name
+        return RESULTS / self.file.replace("/", "-") / self.digest / name
 
     @property
     def output(self) -> Path:
@@ -75,7 +75,7 @@ def all_shards(program: Path, files: list[str]) -> list[Shard]:
     listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     count = Counter(mutant["file"] for mutant in listed)
     shards = [
-        Shard(file, number, of)
+        Shard(file, hashlib.sha256((ROOT / file).read_bytes()).hexdigest()[:16], number, of)
         for file, mutants in sorted(count.items())
         for of in [-(-mutants // SHARD)]
         for number in range(of)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mailwire::proto::server::{Answer, Config, Connection, Event, Hooks};
+use mailwire::proto::server::{Answer, Config, Connection, Event, Extensions, Hooks};
 use mailwire::proto::{Need, Progress, Protocol, Reply, TlsInfo, TlsVersion, limits};
 use mailwire::sasl::{Decoy, Mechanism, Nonce};
 
@@ -43,8 +43,18 @@ pub(crate) fn config(choice: u8) -> Config {
     } else {
         Protocol::Smtp
     };
+    let every = [
+        Extensions::BINARYMIME,
+        Extensions::REQUIRETLS,
+        Extensions::LIMITS,
+        Extensions::DELIVERBY,
+        Extensions::MT_PRIORITY,
+        Extensions::FUTURERELEASE,
+    ];
+    let every = every.into_iter().fold(Extensions::USUAL, Extensions::with);
     Config::new(hostname(), protocol)
         .with_hooks(if bit(1) { Hooks::ALL } else { Hooks::NONE })
+        .with_extensions(if bit(6) { Extensions::USUAL } else { every })
         .with_size_limit(bit(2).then_some(40))
         .with_mechanisms(Mechanism::ALL.into_iter().filter(|_| bit(3)))
         .with_auth_in_clear(bit(4))
@@ -68,8 +78,11 @@ pub(crate) fn tls() -> TlsInfo {
 impl Server {
     /// A session that has begun; `answers` decides what the application says.
     pub(crate) fn new(config: Config, tls: Option<TlsInfo>, answers: u8) -> Self {
+        let mut connection = Connection::new(Arc::new(config), tls);
+        connection.set_trusted(answers & 64 != 0);
+        connection.set_time(1_800_000_000);
         Self {
-            connection: Connection::new(Arc::new(config), tls),
+            connection,
             input: Vec::new(),
             output: Vec::new(),
             application: Random::new(u64::from(answers) << 8),

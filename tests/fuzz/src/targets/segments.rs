@@ -49,6 +49,10 @@ fn run(choice: u8, over_tls: bool, answers: u8, segments: &[&[u8]]) -> Came {
                 message.clear();
                 came.events.push("discarded".to_owned());
             }
+            Event::Abandoned => {
+                message.clear();
+                came.events.push("abandoned".to_owned());
+            }
             Event::EndOfData { size } => {
                 assert_eq!(
                     *size,
