@@ -10,6 +10,10 @@ export CARGO PYTHON
 # Only the installer may see where to: a build script that finds DESTDIR puts its own libraries there.
 unexport PREFIX DESTDIR
 
+# The server that `make conformance` holds to the requirements, and what it has to be told.
+TARGET ?=
+ARGS ?=
+
 VENV := .venv/bin
 STAMPS := .venv/stamps
 NEED := tests/house/need.sh
@@ -27,13 +31,14 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules docs audit format clean need need-python $(CHECKS) $(TESTS) \
+.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules conformance \
+	conformance-peers conformance-selfcheck docs audit format clean need need-python $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-21s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What people come for
 
@@ -84,6 +89,17 @@ mutants: need need-python ## cargo-mutants over proto and sasl, in shards that a
 
 mutants-rules: need need-python ## break each of the ten rules of security, and see its test turn red
 	$(PYTHON) tests/mutants/rules.py
+
+conformance: need ## hold any server to the RFCs: TARGET=host:port ARGS='--recipient joe@example.org --insecure'
+	$(CARGO) run --quiet --locked -p mailwire-conformance -- $(TARGET) $(ARGS)
+
+conformance-peers: need $(STAMPS)/python-tools ## the same for Postfix, Exim, aiosmtpd and node's smtp-server
+	$(VENV)/python tests/interop/install_peers.py
+	$(CARGO) build --quiet --locked -p mailwire-conformance
+	$(VENV)/python tests/conformance/peers.py
+
+conformance-selfcheck: need ## faults that the conformance cases must notice, and which of them do
+	$(CARGO) test --quiet --locked -p mailwire-conformance --test selfcheck -- --nocapture --test-threads 1
 
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire

@@ -22,7 +22,7 @@ class Aiosmtpd(Peer):
 
     name = "aiosmtpd"
 
-    def __init__(self, certificates: Certificates) -> None:
+    def __init__(self, certificates: Certificates, *, size_limit: int = SIZE_LIMIT) -> None:
         from aiosmtpd.controller import Controller
         from aiosmtpd.smtp import AuthResult
 
@@ -44,7 +44,7 @@ class Aiosmtpd(Peer):
                 tls_context=context,
                 authenticator=authenticate,
                 auth_exclude_mechanism=[excluded],
-                data_size_limit=SIZE_LIMIT,
+                data_size_limit=size_limit,
                 ready_timeout=10,
             )
             for port, excluded in ((self.port, "LOGIN"), (self.login_port, "PLAIN"))

@@ -24,11 +24,14 @@ def missing() -> str | None:
 
 
 class Exim(Peer):
-    """A running Exim."""
+    """A running Exim. Unless it is `open`, it takes mail for the mailboxes and the postmaster alone."""
 
     name = "Exim"
 
-    def __init__(self, folder: Path, certificates: Certificates) -> None:
+    def __init__(
+        self, folder: Path, certificates: Certificates, *, size_limit: int = SIZE_LIMIT, open: bool = True
+    ) -> None:
+        self._macros = {"SIZE_LIMIT": size_limit, "RECIPIENTS": "accept" if open else "recipients"}
         self.port, self.login_port = free_port(), free_port()
         self._folder = folder
         self._mailboxes = Maildirs(folder / "mail", ("Received",))
@@ -89,7 +92,7 @@ class Exim(Peer):
             "FOLDER": self._folder,
             "CERTIFICATE": certificates.chain,
             "PRIVATE_KEY": certificates.key,
-            "SIZE_LIMIT": SIZE_LIMIT,
+            **self._macros,
             "OWNER": _NAME,
             "THE_USER": USER,
             "THE_PASSWORD": PASSWORD,
@@ -126,11 +129,21 @@ check_spool_space = 0
 check_log_space = 0
 message_size_limit = SIZE_LIMIT
 smtp_accept_max = 50
-acl_smtp_rcpt = accept
+acl_smtp_rcpt = RECIPIENTS
 tls_advertise_hosts = *
 tls_certificate = CERTIFICATE
 tls_privatekey = PRIVATE_KEY
 auth_advertise_hosts = ${if def:tls_in_cipher {*}}
+
+begin acl
+recipients:
+  accept local_parts = postmaster
+         domains = exim.test : inbox.test
+  deny message = relay not permitted
+       !domains = inbox.test
+  deny message = unknown user
+       !local_parts = ^m[0-9]+\$
+  accept
 
 begin routers
 inbox:

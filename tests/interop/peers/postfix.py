@@ -46,11 +46,17 @@ class Relay:
 
 
 class Postfix(Peer):
-    """A running Postfix. `relays` are by the recipient's domain."""
+    """A running Postfix. `relays` are by the recipient's domain, `settings` go before those of main.cf that are here."""
 
     name = "Postfix"
 
-    def __init__(self, folder: Path, certificates: Certificates, relays: dict[str, Relay] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        certificates: Certificates,
+        relays: dict[str, Relay] | None = None,
+        settings: dict[str, object] | None = None,
+    ) -> None:
         self.port, self.login_port = free_port(), free_port()
         self._folder = folder
         mail = folder / "mail"
@@ -63,7 +69,7 @@ class Postfix(Peer):
                 os.chown(folder / name, account.pw_uid, account.pw_gid)
         os.chown(mail, _MAIL_USER, _MAIL_USER)
         self._write_users(account.pw_uid)
-        self._write_configuration(certificates, relays or {})
+        self._write_configuration(certificates, relays or {}, settings or {})
         self._daemon = Daemon(
             [f"{_setting('daemon_directory')}/master", "-c", str(folder), "-d"],
             folder / "master.log",
@@ -109,10 +115,13 @@ class Postfix(Peer):
             f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\nmech_list: PLAIN LOGIN\n"
         )
 
-    def _write_configuration(self, certificates: Certificates, relays: dict[str, Relay]) -> None:
-        main = {**_MAIN, **self._own_settings(certificates, relays)}
+    def _write_configuration(
+        self, certificates: Certificates, relays: dict[str, Relay], settings: dict[str, object]
+    ) -> None:
+        main = {**_MAIN, **self._own_settings(certificates, relays), **settings}
         (self._folder / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in main.items()))
-        (self._folder / "addresses").write_text("".join(f"{name}@{DOMAIN} {name}/\n" for name in Maildirs.NAMES))
+        boxes = (*Maildirs.NAMES, "postmaster")
+        (self._folder / "addresses").write_text("".join(f"{name}@{DOMAIN} {name}/\n" for name in boxes))
         (self._folder / "relays").write_text(
             "".join(
                 f"{domain} relay{number}:[localhost]:{relay.port}\n"
