@@ -14,7 +14,8 @@ pub enum Delivery {
     NotTried = 0,
     /// The server has taken responsibility for it (RFC 5321 section 4.2.5).
     Accepted = 1,
-    /// The server said 5yz: sending the same again will fail again.
+    /// The server said 5yz, or cannot be told of the recipient at all, and then there is no reply: sending the same again will
+    /// fail again.
     Refused = 2,
     /// The server said 4yz: sending again later is safe.
     Deferred = 3,

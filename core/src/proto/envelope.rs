@@ -118,7 +118,8 @@ impl Recipient {
         self.path.is_ascii() && self.parameters.is_ascii()
     }
 
-    fn to_ascii(&self) -> Option<Self> {
+    /// The same in ASCII, with a domain in A-labels. `None` if the local part is not ASCII.
+    pub fn to_ascii(&self) -> Option<Self> {
         Some(Self {
             path: self.path.to_ascii()?,
             parameters: self.parameters.to_ascii(),

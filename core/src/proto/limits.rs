@@ -7,6 +7,9 @@ pub const COMMAND_LINE: usize = 4096;
 /// A line of an AUTH exchange with its CRLF: RFC 4954 section 4 asks for 12288 octets of base64.
 pub const AUTH_LINE: usize = 12_288 + 2;
 
+/// The verb of a command that this library does not know.
+pub const VERB: usize = 32;
+
 /// An over-long line is skipped up to here and answered once; beyond it the connection ends.
 pub const SKIPPED_LINE: usize = 64 * 1024;
 

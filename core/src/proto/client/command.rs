@@ -3,7 +3,7 @@
 use super::authentication::Authentication;
 use super::transaction::Transaction;
 use super::{Answers, Connection, Hello, NotNow, Stage};
-use crate::proto::{Domain, Protocol, limits};
+use crate::proto::{ClientAttributes, Domain, Protocol, limits};
 use crate::sasl;
 
 impl Connection {
@@ -63,14 +63,77 @@ impl Connection {
         self.simple("RSET", None)
     }
 
-    /// Sends VRFY: does the server know this user or mailbox?
+    /// Sends VRFY: does the server know this user or mailbox? One outside ASCII needs SMTPUTF8 (RFC 6531 section 3.7.4.2).
     pub fn verify(&mut self, user: &str) -> Result<(), NotNow> {
-        self.simple("VRFY", Some(user))
+        self.look_up("VRFY", user)
     }
 
-    /// Sends EXPN: who is on this mailing list?
+    /// Sends EXPN: who is on this mailing list? One outside ASCII needs SMTPUTF8.
     pub fn expand(&mut self, list: &str) -> Result<(), NotNow> {
-        self.simple("EXPN", Some(list))
+        self.look_up("EXPN", list)
+    }
+
+    /// Sends ETRN (RFC 1985), which the server must have announced: it is to start its queue for `node`, a host name, `@` and a
+    /// domain with all hosts below it, or `#` and the name of a queue.
+    pub fn start_queue(&mut self, node: &str) -> Result<(), NotNow> {
+        check_argument(node)?;
+        if node.contains(' ') {
+            return Err(NotNow::Argument("has a space"));
+        }
+        self.check_ready()?;
+        self.check_offered("ETRN")?;
+        self.simple("ETRN", Some(node))
+    }
+
+    /// Sends XCLIENT, which the server must have announced together with each attribute: on whose behalf we speak from now on.
+    /// If the reply is positive the session is at its beginning again, and a new hello is needed.
+    pub fn speak_for(&mut self, client: &ClientAttributes) -> Result<(), NotNow> {
+        let attributes = client.to_string();
+        if attributes.is_empty() {
+            return Err(NotNow::Argument("is empty"));
+        }
+        if "XCLIENT".len() + attributes.len() + 2 > limits::COMMAND_LINE {
+            return Err(NotNow::Argument("is too long for a command line"));
+        }
+        self.check_ready()?;
+        self.check_offered("XCLIENT")?;
+        for name in ClientAttributes::NAMES.split(' ') {
+            let is_said = attributes
+                .split(' ')
+                .any(|word| word.split('=').next() == Some(name));
+            let mut taken = self.capabilities.xclient_attributes();
+            if is_said && !taken.any(|known| known.eq_ignore_ascii_case(name)) {
+                return Err(NotNow::NotOffered(name));
+            }
+        }
+        self.send(Answers::Command(XCLIENT), &[XCLIENT, &attributes]);
+        Ok(())
+    }
+
+    /// Sends a command that this library does not know, which has one reply. It cannot be one that this machine sends by itself or
+    /// that changes the state of the session. An `argument` outside ASCII needs SMTPUTF8.
+    pub fn extension_command(&mut self, verb: &str, argument: &str) -> Result<(), NotNow> {
+        let fits = (1..=limits::VERB).contains(&verb.len())
+            && verb.starts_with(|first: char| first.is_ascii_alphabetic())
+            && verb.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !fits {
+            return Err(NotNow::Argument(
+                "is no verb: letters, digits and hyphens, beginning with a letter",
+            ));
+        }
+        let reserved = RESERVED
+            .into_iter()
+            .find(|reserved| reserved.eq_ignore_ascii_case(verb));
+        if let Some(reserved) = reserved {
+            return Err(NotNow::Reserved(reserved));
+        }
+        if !argument.is_empty() {
+            self.check_text(argument)?;
+        }
+        self.check_ready()?;
+        let space = if argument.is_empty() { "" } else { " " };
+        self.send(Answers::Command(EXTENSION), &[verb, space, argument]);
+        Ok(())
     }
 
     /// Sends HELP. An empty `topic` asks in general.
@@ -89,6 +152,27 @@ impl Connection {
         }
         self.send(Answers::Quit, &["QUIT"]);
         Ok(())
+    }
+
+    fn look_up(&mut self, verb: &'static str, argument: &str) -> Result<(), NotNow> {
+        self.check_text(argument)?;
+        self.check_ready()?;
+        let utf8 = if argument.is_ascii() { "" } else { " SMTPUTF8" };
+        self.send(Answers::Command(verb), &[verb, " ", argument, utf8]);
+        Ok(())
+    }
+
+    fn check_offered(&self, keyword: &'static str) -> Result<(), NotNow> {
+        let offered = self.capabilities.has(keyword);
+        offered.then_some(()).ok_or(NotNow::NotOffered(keyword))
+    }
+
+    /// Checks what may be outside ASCII where the server offers SMTPUTF8.
+    fn check_text(&self, argument: &str) -> Result<(), NotNow> {
+        match check_argument(argument) {
+            Err(NotNow::Argument(OUTSIDE_ASCII)) => self.check_offered("SMTPUTF8"),
+            checked => checked,
+        }
     }
 
     fn simple(&mut self, verb: &'static str, argument: Option<&str>) -> Result<(), NotNow> {
@@ -137,6 +221,20 @@ impl Connection {
     }
 }
 
+/// The name of XCLIENT, whose reply begins the session anew.
+pub(super) const XCLIENT: &str = "XCLIENT";
+
+/// What a command of the caller's own is called in events and errors.
+const EXTENSION: &str = "(extension)";
+
+const OUTSIDE_ASCII: &str = "has letters outside ASCII";
+
+/// Verbs that open, close or turn round a session or a transaction, or have more than one reply or a body.
+const RESERVED: [&str; 18] = [
+    "HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "BURL", "RSET", "QUIT", "STARTTLS",
+    "AUTH", "XCLIENT", "TURN", "ATRN", "SEND", "SOML", "SAML",
+];
+
 /// What stands behind VRFY, EXPN or HELP: one line of printable ASCII (RFC 5321 section 4.1.2, `String`).
 fn check_argument(argument: &str) -> Result<(), NotNow> {
     if argument.trim().is_empty() {
@@ -145,10 +243,10 @@ fn check_argument(argument: &str) -> Result<(), NotNow> {
         Err(NotNow::Argument(
             "has a control character, which could smuggle a command",
         ))
-    } else if !argument.is_ascii() {
-        Err(NotNow::Argument("has letters outside ASCII"))
-    } else if argument.len() + "VRFY \r\n".len() > limits::COMMAND_LINE {
+    } else if argument.len() + limits::VERB + " SMTPUTF8\r\n".len() > limits::COMMAND_LINE {
         Err(NotNow::Argument("is too long for a command line"))
+    } else if !argument.is_ascii() {
+        Err(NotNow::Argument(OUTSIDE_ASCII))
     } else {
         Ok(())
     }

@@ -17,6 +17,9 @@ pub enum Event {
     Auth(Reply),
     /// The server waits for the message and takes it for at least one recipient. The driver sends the message's bytes, calls
     /// [`end_of_data`](super::Connection::end_of_data), and sends the end mark.
+    ///
+    /// If it is sent in [`Transfer::Chunks`], the driver calls [`chunk`](super::Connection::chunk) instead; the event comes
+    /// again with each chunk that the server took, up to the last.
     SendBody(TransactionId),
     /// A transaction is over.
     Finished {
@@ -25,9 +28,9 @@ pub enum Event {
         /// What became of its message.
         outcome: Outcome,
     },
-    /// The reply to NOOP, RSET, VRFY, EXPN, HELP or QUIT.
+    /// The reply to NOOP, RSET, VRFY, EXPN, HELP, ETRN, XCLIENT, QUIT or a command of the caller's own.
     Reply {
-        /// The command's name.
+        /// The command's name; `(extension)` for one of the caller's own.
         command: &'static str,
         /// The reply.
         reply: Reply,
@@ -53,6 +56,37 @@ impl TransactionId {
 pub struct TransactionOptions {
     /// Send the message only if the server takes every recipient. The default is to send it to those it takes.
     pub all_or_nothing: bool,
+    /// How the message travels.
+    pub transfer: Transfer,
+}
+
+/// How a message travels to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transfer {
+    /// Inside DATA, after its 354.
+    #[default]
+    Data,
+    /// In one chunk of so many octets (RFC 3030). With PIPELINING it leaves in the same flight as the envelope, unless it is
+    /// all or nothing. Several such transactions may be on their way, with a RSET between them.
+    Whole(u64),
+    /// In chunks (RFC 3030), which begin once the server has taken a recipient.
+    Chunks,
+}
+
+/// A part of what is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outgoing<'a> {
+    /// Command lines.
+    Commands(&'a [u8]),
+    /// The next octets of a message, in the form in which its chunks were counted.
+    Body {
+        /// The transaction whose message it is.
+        id: TransactionId,
+        /// How many octets of the message have gone out before.
+        offset: u64,
+        /// How many follow.
+        octets: u64,
+    },
 }
 
 /// How the client introduces itself.
@@ -86,6 +120,21 @@ pub enum NotNow {
     /// The server did not announce the extension.
     #[error("the server does not offer {0}")]
     NotOffered(&'static str),
+    /// The connection has no TLS, which the parameter needs. Whether the server's certificate was verified is the driver's to know.
+    #[error("{0} needs verified TLS, and the connection has none")]
+    NeedsTls(&'static str),
+    /// The message is larger than the SIZE that the server announced.
+    #[error("the server takes at most {0} octets")]
+    TooLarge(u64),
+    /// The value of the parameter is beyond what the server announced.
+    #[error("the value of {0} is beyond what the server announced")]
+    OutOfRange(&'static str),
+    /// The session has come to a limit of RFC 9422: none of it can be sent in this session, or not as one.
+    #[error("the server's limit {0} leaves no room for it in this session")]
+    Limit(&'static str),
+    /// DATA cannot carry BODY=BINARYMIME.
+    #[error("BODY=BINARYMIME needs BDAT")]
+    NeedsBdat,
     /// TLS is there already.
     #[error("the connection is secured by TLS already")]
     AlreadySecure,
@@ -101,6 +150,9 @@ pub enum NotNow {
     /// The server does not wait for the body of that transaction.
     #[error("the server does not wait for the message of that transaction")]
     NotSendingBody,
+    /// The verb is one that this machine sends by itself, or that would change what it relies on.
+    #[error("the command {0} is not sent this way")]
+    Reserved(&'static str),
     /// The argument cannot go on a command line.
     #[error("the argument {0}")]
     Argument(&'static str),

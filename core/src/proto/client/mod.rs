@@ -3,7 +3,7 @@
 //!
 //! The driver owns the socket and the clock. It lends what it read to [`receive`](Connection::receive), writes what there is to
 //! [`transmit`](Connection::transmit), and streams message bytes by itself between [`Event::SendBody`] and the end mark:
-//! they never pass through here. Replies are matched in order to what they answer, and every transaction keeps its own results.
+//! they never pass through here. Under BDAT, [`outgoing`](Connection::outgoing) tells it where between the commands they go. Replies are matched in order to what they answer, and every transaction keeps its own results.
 //!
 //! Files: `receive` takes bytes in, `command` is what a caller may ask for, `pipeline` decides when which command of a
 //! transaction goes out, `reply` says what each reply means, `transaction` keeps the results of one of them.
@@ -11,6 +11,7 @@
 mod authentication;
 mod command;
 mod event;
+mod offered;
 mod outbox;
 mod pipeline;
 mod receive;
@@ -19,7 +20,7 @@ mod reply;
 mod tests;
 mod transaction;
 
-pub use event::{Event, Hello, NotNow, TransactionId, TransactionOptions};
+pub use event::{Event, Hello, NotNow, Outgoing, TransactionId, TransactionOptions, Transfer};
 
 use std::collections::VecDeque;
 
@@ -52,8 +53,12 @@ pub struct Connection {
     /// Begun and not finished, oldest first. Replies to commands of a transaction always concern the first.
     transactions: VecDeque<Transaction>,
     next_transaction: u64,
-    /// Whether the server may hold a transaction that neither an end of data nor a RSET has closed.
+    /// Whether the server may hold a transaction, after all that is queued, that neither an end of data nor a RSET has closed.
     open: bool,
+    /// The domains of recipients so far, where the server limits their number.
+    domains: Vec<String>,
+    /// Octets of chunks that were queued and have no reply.
+    unanswered: u64,
     /// Replies taken so far.
     replies: u64,
     /// The phase of the last reply, and once the connection has ended the phase in which it did.
@@ -102,6 +107,11 @@ enum Answers {
     /// The RCPT with this index.
     Rcpt(usize),
     Data,
+    /// BDAT of so many octets. If it is the last, under LMTP, it is the reply for the first recipient.
+    Chunk {
+        octets: u64,
+        last: bool,
+    },
     EndOfData,
     /// LMTP: the end of data for the recipient with this index.
     Delivered(usize),
@@ -130,6 +140,8 @@ impl Connection {
             transactions: VecDeque::new(),
             next_transaction: 0,
             open: false,
+            domains: Vec::new(),
+            unanswered: 0,
             replies: 0,
             last_phase: None,
         }
@@ -176,6 +188,11 @@ impl Connection {
     /// How many transactions were begun and are not finished.
     pub fn in_flight(&self) -> usize {
         self.transactions.len()
+    }
+
+    /// Octets of chunks that were queued and have no reply yet: what a driver bounds when it sends ahead.
+    pub fn unanswered_octets(&self) -> u64 {
+        self.unanswered
     }
 
     /// The phase whose timer runs (RFC 5321 section 4.5.3.2): that of the oldest command without reply, [`Phase::Body`] while
@@ -229,6 +246,7 @@ impl Connection {
         self.stage = Stage::Closed;
         self.authentication = None;
         self.awaited.clear();
+        self.unanswered = 0;
         self.outbox.wipe();
     }
 }
@@ -245,7 +263,11 @@ impl Answers {
             Self::Mail => Phase::Mail,
             Self::Rcpt(_) => Phase::Rcpt,
             Self::Data => Phase::Data,
-            Self::EndOfData | Self::Delivered(_) | Self::Abandoned(_) => Phase::EndOfData,
+            Self::Chunk { last: false, .. } => Phase::Body,
+            Self::Chunk { last: true, .. }
+            | Self::EndOfData
+            | Self::Delivered(_)
+            | Self::Abandoned(_) => Phase::EndOfData,
         }
     }
 
@@ -263,6 +285,7 @@ impl Answers {
             Self::Mail => "MAIL",
             Self::Rcpt(_) => "RCPT",
             Self::Data => "DATA",
+            Self::Chunk { .. } => "BDAT",
             Self::EndOfData | Self::Delivered(_) => END_OF_DATA,
         }
     }

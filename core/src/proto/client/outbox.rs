@@ -1,34 +1,58 @@
-//! Commands on their way out: one buffer, which forgets what was sent, and overwrites it if it was secret.
+//! What is on its way out: one buffer of commands, which forgets what was sent, and overwrites it if it was secret; and where in
+//! between octets of messages go.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::{IoSlice, Write};
+use std::io::Write;
 
 use zeroize::{Zeroize, Zeroizing};
+
+use super::{Outgoing, TransactionId};
 
 /// What a buffer that has run empty may keep for the commands to come, in octets.
 const KEPT: usize = 4096;
 
-/// What is to be sent, in one piece, so that a group of commands goes out in one write.
+/// What is to be sent: commands in one piece, so that a group of them goes out in one write, and among them the places of message
+/// octets, which the driver has.
 #[derive(Default)]
 pub(super) struct Outbox {
     bytes: Zeroizing<Vec<u8>>,
     /// Octets at the start of `bytes` that were sent.
     sent: usize,
-    /// Octets sent before those in `bytes`.
-    before: u64,
+    /// Where octets of messages stand among `bytes`, in order.
+    bodies: VecDeque<Body>,
+    /// All octets that were ever sent, those of messages counted.
+    sent_in_all: u64,
+    /// All octets that were ever queued.
+    end: u64,
     /// Whether `bytes` holds a line of AUTH.
     secret: bool,
 }
 
+/// Octets of a message that are to be sent and were not.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    /// The index in `bytes` that they stand before.
+    at: usize,
+    id: TransactionId,
+    offset: u64,
+    octets: u64,
+}
+
 impl Outbox {
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.reclaim();
         self.bytes.extend_from_slice(bytes);
+        self.end += bytes.len() as u64;
     }
 
     /// Queues what is formatted, without a copy in between.
     pub(super) fn print(&mut self, text: fmt::Arguments<'_>) {
+        self.reclaim();
+        let before = self.bytes.len();
         // Writing to a vector cannot fail, and the types that are printed here do not fail of themselves.
         let _ = self.bytes.write_fmt(text);
+        self.end += (self.bytes.len() - before) as u64;
     }
 
     /// Queues a line that nobody else may read. Nothing else is in the buffer then, as AUTH is never part of a group; the
@@ -42,29 +66,77 @@ impl Outbox {
         }
     }
 
+    /// Queues `octets` octets of the message of `id`, `offset` of which go out before.
+    pub(super) fn push_body(&mut self, id: TransactionId, offset: u64, octets: u64) {
+        if octets > 0 {
+            self.bodies.push_back(Body {
+                at: self.bytes.len(),
+                id,
+                offset,
+                octets,
+            });
+            self.end = self.end.saturating_add(octets);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent == self.bytes.len() && self.bodies.is_empty()
+    }
+
+    /// All that is to be sent, in order.
+    pub(super) fn outgoing(&self) -> impl Iterator<Item = Outgoing<'_>> {
+        let mut from = self.sent;
+        let runs = self.bodies.iter().flat_map(move |body| {
+            let commands = &self.bytes[from..body.at];
+            from = body.at;
+            let body = Outgoing::Body {
+                id: body.id,
+                offset: body.offset,
+                octets: body.octets,
+            };
+            [Outgoing::Commands(commands), body]
+        });
+        let last = self.bodies.back().map_or(self.sent, |body| body.at);
+        runs.chain([Outgoing::Commands(&self.bytes[last..])])
+            .filter(|outgoing| !matches!(outgoing, Outgoing::Commands([])))
+    }
+
+    /// The commands up to the first octet of a message.
     pub(super) fn pending(&self) -> &[u8] {
-        &self.bytes[self.sent..]
+        let end = self.bodies.front().map_or(self.bytes.len(), |body| body.at);
+        &self.bytes[self.sent..end]
     }
 
-    pub(super) fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
-        Some(self.pending())
-            .filter(|pending| !pending.is_empty())
-            .map(IoSlice::new)
-            .into_iter()
-    }
-
-    /// Takes note that the first `n` pending octets were sent.
+    /// Takes note that the first `n` octets to be sent were sent.
     pub(super) fn sent(&mut self, n: usize) {
-        self.sent = self.bytes.len().min(self.sent.saturating_add(n));
-        if self.sent == self.bytes.len() {
+        let mut left = n;
+        loop {
+            let commands = left.min(self.pending().len());
+            self.sent += commands;
+            self.sent_in_all += commands as u64;
+            left -= commands;
+            let Some(body) = self.bodies.front_mut().filter(|_| left > 0) else {
+                break;
+            };
+            let octets = usize::try_from(body.octets).map_or(left, |octets| octets.min(left));
+            body.offset += octets as u64;
+            body.octets -= octets as u64;
+            self.sent_in_all += octets as u64;
+            left -= octets;
+            if body.octets == 0 {
+                self.bodies.pop_front();
+            }
+        }
+        if self.is_empty() {
             self.wipe();
         }
     }
 
     /// Forgets everything, sent or not.
     pub(super) fn wipe(&mut self) {
-        self.before += self.sent as u64;
+        self.end = self.sent_in_all;
         self.sent = 0;
+        self.bodies.clear();
         if std::mem::take(&mut self.secret) {
             self.bytes.zeroize();
         } else {
@@ -77,12 +149,23 @@ impl Outbox {
 
     /// All octets that were ever sent.
     pub(super) fn sent_in_all(&self) -> u64 {
-        self.before + self.sent as u64
+        self.sent_in_all
     }
 
     /// All octets that were ever queued.
     pub(super) fn end(&self) -> u64 {
-        self.before + self.bytes.len() as u64
+        self.end
+    }
+
+    /// Makes room where flight follows flight and the buffer never runs empty.
+    fn reclaim(&mut self) {
+        if self.sent >= KEPT {
+            self.bytes.drain(..self.sent);
+            for body in &mut self.bodies {
+                body.at -= self.sent;
+            }
+            self.sent = 0;
+        }
     }
 }
 
@@ -106,7 +189,7 @@ mod tests {
         assert_eq!(outbox.pending(), b"OP\r\nQUIT\r\n");
         assert_eq!((outbox.sent_in_all(), outbox.end()), (2, 12));
         outbox.sent(usize::MAX);
-        assert_eq!(outbox.slices().count(), 0);
+        assert_eq!(outbox.outgoing().count(), 0);
         assert_eq!((outbox.sent_in_all(), outbox.end()), (12, 12));
     }
 
@@ -129,5 +212,74 @@ mod tests {
         outbox.push(&vec![b'x'; 100 * KEPT]);
         outbox.sent(100 * KEPT);
         assert!(outbox.bytes.capacity() <= KEPT);
+    }
+
+    /// What is to be sent, as text: message octets as `<number+octets@offset>`.
+    fn shown(outbox: &Outbox) -> String {
+        outbox
+            .outgoing()
+            .map(|outgoing| match outgoing {
+                Outgoing::Commands(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+                Outgoing::Body { id, offset, octets } => {
+                    format!("<{}+{octets}@{offset}>", id.number())
+                }
+            })
+            .collect()
+    }
+
+    fn two_flights() -> Outbox {
+        let mut outbox = Outbox::default();
+        outbox.push(b"BDAT 5 LAST\r\n");
+        outbox.push_body(TransactionId(0), 0, 5);
+        outbox.push(b"RSET\r\n");
+        outbox.push_body(TransactionId(1), 7, 2);
+        outbox.push_body(TransactionId(1), 9, 0);
+        outbox
+    }
+
+    #[test]
+    fn octets_of_messages_stand_in_their_places_among_the_commands() {
+        let mut outbox = two_flights();
+        assert_eq!(shown(&outbox), "BDAT 5 LAST\r\n<0+5@0>RSET\r\n<1+2@7>");
+        assert_eq!(outbox.pending(), b"BDAT 5 LAST\r\n");
+        assert_eq!(outbox.end(), 13 + 5 + 6 + 2);
+        outbox.sent(15);
+        assert_eq!(shown(&outbox), "<0+3@2>RSET\r\n<1+2@7>");
+        assert_eq!(outbox.pending(), b"");
+        outbox.sent(3 + 6 + 1);
+        assert_eq!(shown(&outbox), "<1+1@8>");
+        assert!(!outbox.is_empty());
+        outbox.push(b"QUIT\r\n");
+        outbox.sent(2);
+        assert_eq!(shown(&outbox), "UIT\r\n");
+        outbox.sent(5);
+        assert!(outbox.is_empty());
+        assert_eq!((outbox.sent_in_all(), outbox.end()), (32, 32));
+    }
+
+    #[test]
+    fn octet_by_octet_is_the_same_as_all_at_once() {
+        let (mut slow, mut fast) = (two_flights(), two_flights());
+        for _ in 0..26 {
+            assert!(!slow.is_empty());
+            slow.sent(1);
+        }
+        fast.sent(26);
+        assert!(slow.is_empty() && fast.is_empty());
+        assert_eq!(slow.sent_in_all(), fast.sent_in_all());
+    }
+
+    #[test]
+    fn a_buffer_that_never_runs_empty_does_not_grow() {
+        let mut outbox = Outbox::default();
+        for _ in 0..10_000 {
+            outbox.push(b"MAIL FROM:<a@example.org>\r\n");
+            outbox.push_body(TransactionId(0), 0, 3);
+            outbox.sent(30);
+            outbox.push(b"x");
+            assert!(outbox.bytes.len() <= 2 * KEPT);
+            outbox.sent(1);
+        }
+        assert!(outbox.bytes.len() < 10_000 * 3);
     }
 }

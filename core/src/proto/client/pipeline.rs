@@ -1,15 +1,22 @@
 //! When which command of a transaction goes out: in groups if the server takes them (RFC 2920), and with the next transaction
 //! chained behind the end of data of the one before.
 
+use super::outbox::Outbox;
 use super::transaction::{Next, Transaction};
-use super::{Answers, Connection, NotNow, Stage, TransactionId, TransactionOptions};
-use crate::proto::{Capabilities, Envelope, MailParameters, Protocol};
+use super::{Answers, Connection, NotNow, Stage, TransactionId, TransactionOptions, Transfer};
+use crate::proto::{Envelope, Protocol, Recipient, limits};
 
 impl Connection {
     /// Begins a transaction, or puts it in the queue behind those that run. Its result comes as
     /// [`Event::Finished`](super::Event::Finished), or from [`lost`](Self::lost).
     ///
-    /// SIZE and BODY are sent if the server offers them (RFC 5321 section 4.1.1.11); other parameters are sent as given.
+    /// Parameters and addresses are held against what the server offers, and what it does not is an error. SIZE, BODY=7BIT and
+    /// AUTH= are left out instead. SMTPUTF8 is added where the addresses need it and the server offers it; else their domains
+    /// go out in A-labels. Parameters that this library does not know are sent as given.
+    ///
+    /// Recipients that cannot be named to this server do not sink the rest, unless it is all or nothing: one with a local part
+    /// outside ASCII, without SMTPUTF8, is [`Refused`](crate::Delivery::Refused) without a reply; those above its RCPTMAX and
+    /// RCPTDOMAINMAX (RFC 9422) are [`NotTried`](crate::Delivery::NotTried), to be sent to in another transaction or session.
     pub fn begin(
         &mut self,
         envelope: Envelope,
@@ -19,20 +26,25 @@ impl Connection {
         if self.owes_caller() {
             return Err(NotNow::Busy);
         }
-        let envelope = if envelope.is_ascii() {
-            envelope
-        } else {
-            envelope.to_ascii().ok_or(NotNow::NotOffered("SMTPUTF8"))?
-        };
+        if let Transfer::Whole(octets) = options.transfer {
+            check_chunk(octets)?;
+        }
+        if options.transfer != Transfer::Data && !self.capabilities.has("CHUNKING") {
+            return Err(NotNow::NotOffered("CHUNKING"));
+        }
+        if envelope.recipients().is_empty() {
+            return Err(NotNow::NoRecipients);
+        }
+        let fitted = self.fit(envelope, options)?;
         let id = TransactionId(self.next_transaction);
         self.transactions
-            .push_back(Transaction::new(id, envelope, options)?);
+            .push_back(Transaction::new(id, fitted, options));
         self.next_transaction += 1;
         self.pump();
         Ok(id)
     }
 
-    /// The body of the transaction was sent and its end mark is about to be.
+    /// The body of the transaction was sent inside DATA and its end mark is about to be.
     ///
     /// To be called right before the first octet of the end mark is handed to the transport: from here on the result may be
     /// unknown. If another transaction waits and the server takes groups, its commands are queued now, for the same vectored
@@ -42,7 +54,7 @@ impl Connection {
         let Some(transaction) = self
             .transactions
             .front_mut()
-            .filter(|t| t.id() == id && t.is_sending_body())
+            .filter(|t| t.id() == id && t.is_sending_body() && t.transfer() == Transfer::Data)
         else {
             return Err(NotNow::NotSendingBody);
         };
@@ -63,28 +75,78 @@ impl Connection {
         Ok(())
     }
 
+    /// Queues a chunk of a message (RFC 3030), after [`Event::SendBody`](super::Event::SendBody) for a transaction that is sent in
+    /// [`Transfer::Chunks`]. Where to put its octets is told by [`outgoing`](Self::outgoing).
+    ///
+    /// With PIPELINING one chunk may follow another before its reply; without it, and under LMTP, each waits for the next
+    /// `SendBody`. Behind the last chunk the commands of the next transaction are queued if the server takes groups. The result
+    /// may be unknown from the moment when the last octet of the last chunk was sent.
+    pub fn chunk(&mut self, id: TransactionId, octets: u64, last: bool) -> Result<(), NotNow> {
+        self.check_hello()?;
+        if !self.is_sending_chunks(id) {
+            return Err(NotNow::NotSendingBody);
+        }
+        if !self.takes_chunk(id) {
+            return Err(NotNow::Busy);
+        }
+        check_chunk(octets)?;
+        self.queue_chunk(0, octets, last);
+        self.pump();
+        Ok(())
+    }
+
+    /// Whether [`chunk`](Self::chunk) would be taken now.
+    pub fn takes_chunk(&self, id: TransactionId) -> bool {
+        // RFC 2033 has one reply for each recipient behind the last chunk. How many there are is certain only if no
+        // chunk before it can fail any more.
+        let in_groups = self.pipelining && self.protocol == Protocol::Smtp;
+        self.is_sending_chunks(id) && (in_groups || self.awaited.is_empty())
+    }
+
+    fn is_sending_chunks(&self, id: TransactionId) -> bool {
+        let fits = |t: &Transaction| {
+            t.id() == id && t.is_sending_body() && t.transfer() == Transfer::Chunks
+        };
+        self.stage == Stage::Ready && self.transactions.front().is_some_and(fits)
+    }
+
+    /// Queues BDAT, the place of its octets, and what they change.
+    fn queue_chunk(&mut self, index: usize, octets: u64, last: bool) {
+        let Some(transaction) = self.transactions.get_mut(index) else {
+            return;
+        };
+        let mark = if last { " LAST" } else { "" };
+        self.outbox.print(format_args!("BDAT {octets}{mark}\r\n"));
+        self.outbox
+            .push_body(transaction.id(), transaction.octets(), octets);
+        transaction.chunk(octets);
+        self.unanswered = self.unanswered.saturating_add(octets);
+        if last {
+            transaction.last_chunk(self.outbox.end());
+            // RFC 3030 section 2: what has failed must be reset. Nobody knows yet, so a RSET goes in front of what follows.
+            self.open = true;
+        }
+        self.expect(Answers::Chunk { octets, last });
+    }
+
     /// Queues all commands that may go out now.
     pub(super) fn pump(&mut self) {
         if self.stage != Stage::Ready {
             return;
         }
-        let Some(index) = self
-            .transactions
-            .iter()
-            .position(|t| t.next != Next::Nothing)
-        else {
-            return;
-        };
-        // RFC 2920 section 3.1: nothing follows DATA before its reply. Behind the end of data a new group may begin.
-        if !self
-            .transactions
-            .iter()
-            .take(index)
-            .all(Transaction::has_ended)
-        {
-            return;
+        let mut index = 0;
+        // Where one was queued whole, the next may follow at once.
+        while let Some(transaction) = self.transactions.get(index) {
+            if transaction.next != Next::Nothing {
+                while (self.pipelining || self.awaited.is_empty()) && self.queue_next(index) {}
+            }
+            // RFC 2920 section 3.1: nothing follows DATA before its reply. Behind the end of data a new group may begin.
+            let ended = |t: &Transaction| t.next == Next::Nothing && t.has_ended();
+            if !self.transactions.get(index).is_some_and(ended) {
+                return;
+            }
+            index += 1;
         }
-        while (self.pipelining || self.awaited.is_empty()) && self.queue_next(index) {}
     }
 
     /// Queues the next command of a transaction. Gives whether there was one that may go out.
@@ -101,34 +163,36 @@ impl Connection {
                 (Answers::Reset, Next::Mail)
             }
             Next::Mail => {
-                let parameters = offered(envelope.parameters(), &self.capabilities);
                 self.outbox.print(format_args!(
-                    "MAIL FROM:<{}>{parameters}",
-                    envelope.reverse_path()
+                    "MAIL FROM:<{}>{}",
+                    transaction.reverse_path(),
+                    envelope.parameters()
                 ));
-                (Answers::Mail, Next::Rcpt(0))
+                (Answers::Mail, transaction.rcpt_from(0))
             }
             Next::Rcpt(number) => {
                 let Some(recipient) = envelope.recipients().get(number) else {
                     return false;
                 };
-                self.outbox.print(format_args!(
-                    "RCPT TO:<{}>{}",
-                    recipient.path(),
-                    recipient.parameters()
-                ));
-                let last = number + 1 == envelope.recipients().len();
-                let next = if last {
-                    Next::Data
-                } else {
-                    Next::Rcpt(number + 1)
-                };
+                // RFC 6531 section 3.2: without SMTPUTF8 a domain goes out in A-labels.
+                match transaction.ascii_recipient(recipient) {
+                    None => print_rcpt(&mut self.outbox, recipient),
+                    Some(ascii) => print_rcpt(&mut self.outbox, &ascii),
+                }
+                let next = transaction.rcpt_from(number + 1);
                 (Answers::Rcpt(number), next)
             }
             // All or nothing: what can complete the message is not sent before every RCPT has been answered.
             Next::Data if transaction.is_all_or_nothing() && !self.awaited.is_empty() => {
                 return false;
             }
+            Next::Data if let Transfer::Whole(octets) = transaction.transfer() => {
+                transaction.next = Next::Nothing;
+                self.queue_chunk(index, octets, true);
+                return false;
+            }
+            // The recipients' replies have to come first.
+            Next::Data if transaction.transfer() == Transfer::Chunks => return false,
             Next::Data => {
                 self.outbox.push(b"DATA");
                 (Answers::Data, Next::Nothing)
@@ -142,10 +206,16 @@ impl Connection {
     }
 }
 
-/// The parameters without those of extensions that the server does not offer (RFC 5321 section 4.1.1.11).
-fn offered(parameters: &MailParameters, capabilities: &Capabilities) -> MailParameters {
-    let mut offered = parameters.clone();
-    offered.size = offered.size.filter(|_| capabilities.has("SIZE"));
-    offered.body = offered.body.filter(|_| capabilities.has("8BITMIME"));
-    offered
+fn check_chunk(octets: u64) -> Result<(), NotNow> {
+    let fits = octets < limits::CHUNK;
+    fits.then_some(())
+        .ok_or(NotNow::Argument("is too long for one chunk"))
+}
+
+fn print_rcpt(outbox: &mut Outbox, recipient: &Recipient) {
+    outbox.print(format_args!(
+        "RCPT TO:<{}>{}",
+        recipient.path(),
+        recipient.parameters()
+    ));
 }

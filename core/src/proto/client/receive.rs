@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use super::{Connection, Event, Stage, TransactionId};
+use super::{Connection, Event, Outgoing, Stage, TransactionId};
 use crate::outcome::Outcome;
 use crate::proto::{
     Capabilities, Found, LineFinder, Need, Progress, ReplyGatherer, TlsInfo, Violation, limits,
@@ -89,19 +89,30 @@ impl Connection {
         }
     }
 
-    /// What is to be sent now, as slices for a vectored write. Tell [`sent`](Self::sent) how much of it went out.
+    /// What is to be sent now, as slices for a vectored write, up to the first octet of a chunk. Tell [`sent`](Self::sent)
+    /// how much of it went out.
     pub fn transmit(&mut self) -> impl Iterator<Item = IoSlice<'_>> {
-        self.outbox.slices()
+        Some(self.outbox.pending())
+            .filter(|pending| !pending.is_empty())
+            .map(IoSlice::new)
+            .into_iter()
     }
 
-    /// Takes note that the first `n` octets of what [`transmit`](Self::transmit) gave were handed to the transport.
+    /// All that is to be sent now, with the places where octets of messages go: for a driver that uses BDAT. What it gives can
+    /// be written at once, from the front. Tell [`sent`](Self::sent) how much of it went out.
+    pub fn outgoing(&self) -> impl Iterator<Item = Outgoing<'_>> {
+        self.outbox.outgoing()
+    }
+
+    /// Takes note that the first `n` octets of what [`transmit`](Self::transmit) or [`outgoing`](Self::outgoing) gave were
+    /// handed to the transport.
     pub fn sent(&mut self, n: usize) {
         self.outbox.sent(n);
     }
 
     /// Whether there is something to send.
     pub fn has_output(&self) -> bool {
-        !self.outbox.pending().is_empty()
+        !self.outbox.is_empty()
     }
 
     /// The TLS handshake that [`Need::Tls`] asked for is done. Forgets all that was learnt in clear (RFC 3207 section 4.2):
@@ -125,14 +136,16 @@ impl Connection {
 
     /// The connection is gone, or is given up: what became of every transaction that was not finished.
     ///
-    /// Recipients that a reply had decided keep that. Of a transaction whose [`end_of_data`](Self::end_of_data) was called,
-    /// the others are [`Unknown`](crate::Delivery::Unknown); of any other, [`NotTried`](crate::Delivery::NotTried).
+    /// Recipients that a reply had decided keep that. Of a transaction whose [`end_of_data`](Self::end_of_data) was called, or
+    /// whose last chunk was sent to its last octet, the others are [`Unknown`](crate::Delivery::Unknown); of any other,
+    /// [`NotTried`](crate::Delivery::NotTried).
     pub fn lost(&mut self) -> Vec<(TransactionId, Outcome)> {
         self.close();
+        let sent = self.outbox.sent_in_all();
         self.transactions
             .drain(..)
             .map(|mut transaction| {
-                transaction.lose();
+                transaction.lose(sent);
                 (transaction.id(), transaction.into_outcome())
             })
             .collect()

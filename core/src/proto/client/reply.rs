@@ -1,6 +1,8 @@
 //! What each reply means for the command it answers.
 
-use super::{Answers, Connection, END_OF_DATA, Event, Hello, Stage};
+use super::command::XCLIENT;
+use super::transaction::Next;
+use super::{Answers, Awaited, Connection, END_OF_DATA, Event, Hello, Stage};
 use crate::error::Phase;
 use crate::proto::{Capabilities, Protocol, Reply, Violation};
 
@@ -39,6 +41,9 @@ impl Connection {
             Answers::StartTls => self.take_start_tls_reply(reply)?,
             Answers::Auth => self.take_auth_reply(reply)?,
             Answers::Command(command) => {
+                if command == XCLIENT && reply.is_positive() {
+                    self.begin_anew();
+                }
                 // RFC 5321 section 4.1.1.5: RSET ends a transaction.
                 self.open &= !(command == "RSET" && reply.is_positive());
                 Some(Event::Reply { command, reply })
@@ -50,16 +55,26 @@ impl Connection {
             }
             Answers::Reset => None,
             Answers::Mail => {
-                self.open = reply.is_positive();
+                if self.is_front_last() {
+                    self.open = reply.is_positive();
+                }
                 self.front(|transaction| transaction.mail(reply));
                 self.settle()
             }
             Answers::Rcpt(index) => {
-                self.open |= reply.is_positive();
+                self.open |= reply.is_positive() && self.is_front_last();
                 self.front(|transaction| transaction.rcpt(index, reply));
                 self.settle()
             }
             Answers::Data => self.take_data_reply(reply)?,
+            Answers::Chunk { octets, last } => {
+                self.unanswered = self.unanswered.saturating_sub(octets);
+                if last {
+                    self.take_last_chunk_reply(reply)?
+                } else {
+                    self.take_chunk_reply(reply)
+                }
+            }
             Answers::EndOfData => {
                 self.front(|transaction| transaction.decide_rest(reply, Phase::EndOfData));
                 self.finish()
@@ -90,6 +105,15 @@ impl Connection {
             self.open = false;
         }
         Event::Hello(reply)
+    }
+
+    /// After XCLIENT the server is where it was after its greeting, and what it said before may not hold for the other client.
+    fn begin_anew(&mut self) {
+        self.stage = Stage::Greeted;
+        self.capabilities = Capabilities::default();
+        self.pipelining = false;
+        self.authenticated = false;
+        self.open = false;
     }
 
     fn take_start_tls_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
@@ -131,6 +155,65 @@ impl Connection {
         Ok(None)
     }
 
+    /// A reply to a chunk that is not the last: the next may go out, or none will.
+    fn take_chunk_reply(&mut self, reply: Reply) -> Option<Event> {
+        let transaction = self.transactions.front_mut()?;
+        if transaction.chunk_reply(reply) {
+            return Some(Event::SendBody(transaction.id()));
+        }
+        if transaction.is_broken() && self.awaited.is_empty() {
+            self.open = true;
+            return self.finish();
+        }
+        None
+    }
+
+    fn take_last_chunk_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+        let what = Answers::Chunk {
+            octets: 0,
+            last: true,
+        };
+        let is_last = self.is_front_last();
+        let Some(transaction) = self.transactions.front_mut() else {
+            return Err(wrong(what, reply));
+        };
+        if reply.is_positive() && transaction.is_contradicted() {
+            transaction.doubt();
+            return Err(wrong(what, reply));
+        }
+        if is_last {
+            // RFC 3030 section 2: a transaction that failed has to be reset.
+            self.open = !reply.is_positive();
+        }
+        if self.protocol == Protocol::Smtp {
+            transaction.decide_rest(reply, Phase::EndOfData);
+            return Ok(self.finish());
+        }
+        // RFC 2033 section 4.2: one reply for each recipient that was accepted, in their order; one in all if none was.
+        let mut standing: Vec<usize> = transaction.standing().collect();
+        if !standing.is_empty() {
+            transaction.decide(standing.remove(0), reply);
+        }
+        if standing.is_empty() {
+            return Ok(self.finish());
+        }
+        for index in standing.into_iter().rev() {
+            self.awaited.push_front(Awaited {
+                what: Answers::Delivered(index),
+                end: 0,
+            });
+        }
+        Ok(None)
+    }
+
+    /// Whether nothing of a later transaction was queued, so that what the one at the front comes to is the state that the
+    /// server will be in.
+    fn is_front_last(&self) -> bool {
+        self.transactions
+            .get(1)
+            .is_none_or(|next| next.next == Next::Mail)
+    }
+
     /// After a reply to MAIL or RCPT: ends a transaction that need not go on. While DATA is under way it has to.
     fn settle(&mut self) -> Option<Event> {
         if !self.awaited.is_empty() {
@@ -139,6 +222,10 @@ impl Connection {
         let transaction = self.transactions.front_mut()?;
         if transaction.is_hopeless() {
             return self.finish();
+        }
+        if transaction.is_ready_for_chunks() && !transaction.is_spoilt() {
+            transaction.send_body();
+            return Some(Event::SendBody(transaction.id()));
         }
         if transaction.is_spoilt() {
             transaction.abandon();
@@ -151,12 +238,25 @@ impl Connection {
     /// The server closes the connection. The transaction whose command it answers has this as its reply.
     fn take_closing(&mut self, answered: Option<Answers>, reply: &Reply) {
         let nothing_owed = self.awaited.is_empty();
+        let protocol = self.protocol;
         self.front(|transaction| match answered {
             Some(
-                what @ (Answers::Mail | Answers::Rcpt(_) | Answers::Data | Answers::EndOfData),
+                what @ (Answers::Mail
+                | Answers::Rcpt(_)
+                | Answers::Data
+                | Answers::Chunk { last: false, .. }
+                | Answers::EndOfData),
             ) => transaction.decide_rest(reply.clone(), what.phase()),
             Some(Answers::Delivered(index)) => {
                 transaction.decide(index, reply.clone());
+            }
+            Some(what @ Answers::Chunk { last: true, .. }) => {
+                match (protocol, transaction.first_standing()) {
+                    (Protocol::Lmtp, Some(index)) => {
+                        transaction.decide(index, reply.clone());
+                    }
+                    _ => transaction.decide_rest(reply.clone(), what.phase()),
+                }
             }
             None if nothing_owed && transaction.is_sending_body() => {
                 transaction.decide_rest(reply.clone(), Phase::Body);

@@ -1,24 +1,33 @@
 //! One transaction: how far its commands have gone out, and what each recipient's result is.
 
-use super::{NotNow, TransactionId, TransactionOptions};
+use super::offered::Fitted;
+use super::{TransactionId, TransactionOptions, Transfer};
 use crate::error::Phase;
 use crate::outcome::{Delivery, Outcome, RecipientOutcome};
-use crate::proto::{Envelope, Reply};
+use crate::proto::{Envelope, Recipient, Reply, ReversePath};
 
 #[derive(Debug)]
 pub(super) struct Transaction {
     id: TransactionId,
     envelope: Envelope,
+    /// In the form in which it is sent.
+    reverse_path: ReversePath,
+    /// Whether addresses are sent as they are, and not in ASCII.
+    utf8: bool,
     all_or_nothing: bool,
+    transfer: Transfer,
     /// The command to send next.
     pub(super) next: Next,
     stage: Stage,
     verdicts: Vec<Verdict>,
     /// How many recipients the server has taken, up to now.
     standing: usize,
-    mail_refused: bool,
+    /// Where the transaction failed as a whole: at MAIL, or at a chunk before the last.
+    failed: Option<Phase>,
     /// Whether the server took a recipient after it had refused MAIL.
     contradicted: bool,
+    /// Octets of the message in the chunks queued so far.
+    octets: u64,
     /// The last reply about the message as a whole.
     reply: Option<Reply>,
 }
@@ -29,17 +38,20 @@ pub(super) enum Next {
     Mail,
     Rcpt(usize),
     Data,
-    /// All are queued, or will not be.
+    /// All are queued, or will not be: but for the chunks that [`Connection::chunk`](super::Connection::chunk) is given.
     Nothing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Up to the reply to DATA.
+    /// Up to the reply to DATA, or to the last of RCPT where chunks wait for it.
     Commands,
-    /// From 354 until the end mark is handed to the transport.
+    /// From 354 until the end mark is handed to the transport, or until the last chunk is queued.
     Body,
-    EndOfData,
+    /// All was queued. The server can have the whole message once so many octets were sent on the connection.
+    EndOfData { complete: u64 },
+    /// A chunk was refused before the last was queued: none follows.
+    Broken,
     /// The results are known; a RSET or a lone dot gets the server out of the transaction.
     Abandoned,
 }
@@ -55,27 +67,27 @@ enum Verdict {
 }
 
 impl Transaction {
-    pub(super) fn new(
-        id: TransactionId,
-        envelope: Envelope,
-        options: TransactionOptions,
-    ) -> Result<Self, NotNow> {
-        let count = envelope.recipients().len();
-        if count == 0 {
-            return Err(NotNow::NoRecipients);
-        }
-        Ok(Self {
+    pub(super) fn new(id: TransactionId, fitted: Fitted, options: TransactionOptions) -> Self {
+        let verdict = |barred: Option<Delivery>| match barred {
+            None => Verdict::Open,
+            Some(delivery) => Verdict::Decided(delivery, None, Some(Phase::Rcpt)),
+        };
+        Self {
             id,
-            envelope,
+            envelope: fitted.envelope,
+            reverse_path: fitted.reverse_path,
+            utf8: fitted.utf8,
             all_or_nothing: options.all_or_nothing,
+            transfer: options.transfer,
             next: Next::Mail,
             stage: Stage::Commands,
-            verdicts: (0..count).map(|_| Verdict::Open).collect(),
+            verdicts: fitted.barred.into_iter().map(verdict).collect(),
             standing: 0,
-            mail_refused: false,
+            failed: None,
             contradicted: false,
+            octets: 0,
             reply: None,
-        })
+        }
     }
 
     pub(super) fn id(&self) -> TransactionId {
@@ -86,8 +98,42 @@ impl Transaction {
         &self.envelope
     }
 
+    pub(super) fn reverse_path(&self) -> &ReversePath {
+        &self.reverse_path
+    }
+
+    /// The form in which a recipient is sent, if it is another than the one given.
+    pub(super) fn ascii_recipient(&self, recipient: &Recipient) -> Option<Recipient> {
+        if self.utf8 || recipient.is_ascii() {
+            None
+        } else {
+            recipient.to_ascii()
+        }
+    }
+
+    /// The RCPT that comes next, of the recipients from `index` on, or DATA.
+    pub(super) fn rcpt_from(&self, index: usize) -> Next {
+        let barred = |verdict: &&Verdict| matches!(verdict, Verdict::Decided(_, None, _));
+        let verdicts = self.verdicts.get(index..).unwrap_or_default();
+        let next = index + verdicts.iter().take_while(barred).count();
+        if next < self.verdicts.len() {
+            Next::Rcpt(next)
+        } else {
+            Next::Data
+        }
+    }
+
     pub(super) fn is_all_or_nothing(&self) -> bool {
         self.all_or_nothing
+    }
+
+    pub(super) fn transfer(&self) -> Transfer {
+        self.transfer
+    }
+
+    /// Octets of the message in the chunks queued so far.
+    pub(super) fn octets(&self) -> u64 {
+        self.octets
     }
 
     pub(super) fn is_sending_body(&self) -> bool {
@@ -96,7 +142,7 @@ impl Transaction {
 
     /// Whether all that this transaction sends was sent, so that commands may follow that belong to the next.
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.stage, Stage::EndOfData | Stage::Abandoned)
+        matches!(self.stage, Stage::EndOfData { .. } | Stage::Abandoned)
     }
 
     pub(super) fn has_standing(&self) -> bool {
@@ -105,12 +151,17 @@ impl Transaction {
 
     /// Whether the server said no and yes about the same transaction.
     pub(super) fn is_contradicted(&self) -> bool {
-        self.contradicted
+        self.contradicted || self.failed == Some(Phase::Body)
+    }
+
+    /// Whether the recipients are known to whom chunks may be sent, now that no reply is owed.
+    pub(super) fn is_ready_for_chunks(&self) -> bool {
+        self.transfer == Transfer::Chunks && self.next == Next::Data && self.standing > 0
     }
 
     /// Whether nothing further need be sent, as no recipient is or will be left.
     pub(super) fn is_hopeless(&self) -> bool {
-        self.standing == 0 && (self.mail_refused || self.next == Next::Data)
+        self.standing == 0 && (self.failed == Some(Phase::Mail) || self.next == Next::Data)
     }
 
     /// Whether one recipient failed who must not.
@@ -121,7 +172,7 @@ impl Transaction {
     /// The reply to MAIL.
     pub(super) fn mail(&mut self, reply: Reply) {
         if !reply.is_positive() {
-            self.mail_refused = true;
+            self.failed = Some(Phase::Mail);
             self.decide_rest(reply, Phase::Mail);
         }
     }
@@ -147,14 +198,54 @@ impl Transaction {
         *verdict = Verdict::Decided(delivery, Some(reply), Some(Phase::Rcpt));
     }
 
-    /// 354 came and the body is to be sent.
+    /// The body is to be sent: 354 came, or the recipients are known.
     pub(super) fn send_body(&mut self) {
         self.stage = Stage::Body;
+        self.next = Next::Nothing;
     }
 
     /// The end mark is about to be handed to the transport: from now on the result may be unknown.
     pub(super) fn end_of_data(&mut self) {
-        self.stage = Stage::EndOfData;
+        self.stage = Stage::EndOfData { complete: 0 };
+    }
+
+    /// A chunk of so many octets was queued.
+    pub(super) fn chunk(&mut self, octets: u64) {
+        self.octets = self.octets.saturating_add(octets);
+    }
+
+    /// The last chunk was queued. The result may be unknown as soon as `complete` octets were sent on the connection.
+    pub(super) fn last_chunk(&mut self, complete: u64) {
+        self.stage = Stage::EndOfData { complete };
+    }
+
+    /// A reply to a chunk that is not the last. Gives whether another may follow it.
+    pub(super) fn chunk_reply(&mut self, reply: Reply) -> bool {
+        if !reply.is_positive() {
+            // RFC 3030 section 2: the transaction has failed, and no chunk is sent any more.
+            self.failed = self.failed.or(Some(Phase::Body));
+            self.decide_rest(reply, Phase::Body);
+            if self.stage == Stage::Body {
+                self.stage = Stage::Broken;
+            }
+        }
+        self.stage == Stage::Body
+    }
+
+    /// The server took the end of a message of which it had refused a part: what it did with it is not known.
+    pub(super) fn doubt(&mut self) {
+        for verdict in &mut self.verdicts {
+            if !matches!(verdict, Verdict::Decided(_, _, Some(Phase::Rcpt))) {
+                *verdict = Verdict::Decided(Delivery::Unknown, None, Some(Phase::EndOfData));
+            }
+        }
+        self.standing = 0;
+        self.reply = None;
+    }
+
+    /// Whether nothing is left to be sent or answered once no reply is owed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.stage == Stage::Broken
     }
 
     /// The indices of the recipients whose result is open because the server took them.
@@ -164,6 +255,10 @@ impl Transaction {
             .enumerate()
             .filter(|(_, verdict)| matches!(verdict, Verdict::Standing))
             .map(|(index, _)| index)
+    }
+
+    pub(super) fn first_standing(&self) -> Option<usize> {
+        self.standing().next()
     }
 
     /// Decides all recipients that are not by a reply about the message as a whole. Changes nothing if all are.
@@ -200,9 +295,9 @@ impl Transaction {
         self.decide_without_reply(Delivery::NotTried, None);
     }
 
-    /// No further reply will come.
-    pub(super) fn lose(&mut self) {
-        if self.stage == Stage::EndOfData {
+    /// No further reply will come, and so many octets were sent on the connection.
+    pub(super) fn lose(&mut self, sent: u64) {
+        if matches!(self.stage, Stage::EndOfData { complete } if complete <= sent) {
             self.decide_without_reply(Delivery::Unknown, Some(Phase::EndOfData));
         } else {
             self.decide_without_reply(Delivery::NotTried, None);

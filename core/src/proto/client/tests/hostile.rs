@@ -136,8 +136,9 @@ enum Step {
     Auth,
     Noop,
     Quit,
-    Begin(usize, bool),
+    Begin(usize, bool, Transfer),
     EndOfData,
+    Chunk(u64, bool),
     Send(usize),
 }
 
@@ -151,18 +152,29 @@ fn step() -> impl Strategy<Value = Step> {
         1 => vec(any::<u8>(), 0..300).prop_map(Step::Says),
         1 => "[2-5][0-5][0-9][- ][ -~]{0,20}\r?\n?".prop_map(|text| Step::Says(text.into_bytes())),
         1 => prop_oneof![Just(Step::Hello), Just(Step::StartTls), Just(Step::Auth), Just(Step::Noop), Just(Step::Quit)],
-        2 => (1..4_usize, any::<bool>()).prop_map(|(n, all)| Step::Begin(n, all)),
+        3 => (1..4_usize, any::<bool>(), transfer()).prop_map(|(n, all, transfer)| Step::Begin(n, all, transfer)),
+        2 => (0..40_u64, any::<bool>()).prop_map(|(octets, last)| Step::Chunk(octets, last)),
         3 => Just(Step::EndOfData),
         6 => prop_oneof![Just(usize::MAX), 0..50_usize].prop_map(Step::Send),
     ]
 }
 
+fn transfer() -> impl Strategy<Value = Transfer> {
+    prop_oneof![
+        Just(Transfer::Data),
+        (0..40_u64).prop_map(Transfer::Whole),
+        Just(Transfer::Chunks),
+    ]
+}
+
 /// Where the steps start.
-const STARTS: [&str; 4] = [
+const STARTS: [&str; 6] = [
     "",
     "220 hi\r\n",
     "250-mx\r\n250-STARTTLS\r\n250-AUTH LOGIN PLAIN\r\n250 SIZE\r\n",
     "250-mx\r\n250-STARTTLS\r\n250-AUTH LOGIN PLAIN\r\n250 PIPELINING\r\n",
+    "250-mx\r\n250-CHUNKING\r\n250 PIPELINING\r\n",
+    "250-mx\r\n250 CHUNKING\r\n",
 ];
 
 fn start(protocol: Protocol, start: usize) -> Talk {
@@ -204,7 +216,7 @@ proptest! {
     ) {
         let mut talk = start(if lmtp { Protocol::Lmtp } else { Protocol::Smtp }, from);
         let (mut begun, mut ended, mut told) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let mut body = None;
+        let mut body: Option<TransactionId> = None;
         for step in steps {
             let connection = &mut talk.connection;
             match step {
@@ -219,13 +231,20 @@ proptest! {
                 Step::Auth => { let _ = connection.auth(login()); }
                 Step::Noop => { let _ = connection.noop(); }
                 Step::Quit => { let _ = connection.quit(); }
-                Step::Begin(count, all_or_nothing) => {
+                Step::Begin(count, all_or_nothing, transfer) => {
                     let envelope = envelope(&["a", "b", "c"][..count]);
-                    if let Ok(id) = connection.begin(envelope, TransactionOptions { all_or_nothing }) {
+                    let options = TransactionOptions { all_or_nothing, transfer };
+                    if let Ok(id) = connection.begin(envelope, options) {
                         prop_assert!(begun.insert(id));
+                        if matches!(transfer, Transfer::Whole(_)) {
+                            ended.insert(id);
+                        }
                     }
                 }
-                Step::EndOfData => if let Some(id) = body.take() && connection.end_of_data(id).is_ok() {
+                Step::EndOfData => if let Some(id) = body && connection.end_of_data(id).is_ok() {
+                    ended.insert(id);
+                },
+                Step::Chunk(octets, last) => if let Some(id) = body && connection.chunk(id, octets, last).is_ok() && last {
                     ended.insert(id);
                 },
                 Step::Send(most) => { drain(connection, most); }

@@ -5,12 +5,16 @@
 //! first; `E:` an event, as [`show`] writes it.
 
 mod chained;
+mod chunks;
 mod commands;
+mod flights;
 mod hostile;
 mod lmtp;
 mod lost;
+mod offered;
 mod sasl;
 mod transactions;
+mod verbs;
 
 use std::collections::VecDeque;
 use std::fmt::Write;
@@ -72,14 +76,60 @@ impl Talk {
     fn begin_with(&mut self, recipients: &[&str], all_or_nothing: bool) -> TransactionId {
         let envelope = envelope(recipients);
         self.connection
-            .begin(envelope, TransactionOptions { all_or_nothing })
+            .begin(
+                envelope,
+                TransactionOptions {
+                    all_or_nothing,
+                    ..TransactionOptions::default()
+                },
+            )
             .unwrap()
     }
 
-    /// Sends all there is to send.
+    /// Begins a transaction whose message goes by BDAT.
+    fn begin_chunks(&mut self, recipients: &[&str], transfer: Transfer) -> TransactionId {
+        let options = TransactionOptions {
+            transfer,
+            ..TransactionOptions::default()
+        };
+        self.connection
+            .begin(envelope(recipients), options)
+            .unwrap()
+    }
+
+    fn chunk(&mut self, number: u64, octets: u64, last: bool) {
+        self.connection
+            .chunk(TransactionId(number), octets, last)
+            .unwrap();
+    }
+
+    /// Sends all there is to send. Octets of a message are shown as a line of their own: `<number+octets@offset>`.
     fn flush(&mut self) {
-        let sent = drain(&mut self.connection, usize::MAX);
-        self.wire.extend(sent);
+        let mut octets = 0;
+        for outgoing in self.connection.outgoing() {
+            match outgoing {
+                Outgoing::Commands(bytes) => {
+                    octets += bytes.len();
+                    self.wire.extend(bytes);
+                }
+                Outgoing::Body {
+                    id,
+                    offset,
+                    octets: of_message,
+                } => {
+                    octets += usize::try_from(of_message).unwrap();
+                    let line = format!("<{}+{of_message}@{offset}>\r\n", id.number());
+                    self.wire.extend(line.as_bytes());
+                }
+            }
+        }
+        self.connection.sent(octets);
+    }
+
+    /// Sends all there is to send and looks at none of it.
+    fn skip(&mut self) {
+        self.flush();
+        self.wire.clear();
     }
 
     /// The driver's loop: lends what came until the connection wants more.
@@ -179,12 +229,17 @@ impl Talk {
     }
 }
 
-/// Takes up to `most` octets of what the connection has to send.
+/// Takes up to `most` octets of what the connection has to send. Those of messages are `x`.
 fn drain(connection: &mut Connection, most: usize) -> Vec<u8> {
-    let mut sent: Vec<u8> = connection
-        .transmit()
-        .flat_map(|slice| slice.to_vec())
-        .collect();
+    let mut sent = Vec::new();
+    for outgoing in connection.outgoing() {
+        match outgoing {
+            Outgoing::Commands(bytes) => sent.extend(bytes),
+            Outgoing::Body { octets, .. } => {
+                sent.resize(sent.len() + usize::try_from(octets).unwrap(), b'x');
+            }
+        }
+    }
     sent.truncate(most);
     connection.sent(sent.len());
     sent

@@ -1,7 +1,6 @@
 //! One transaction at a time: with and without PIPELINING, and every way in which a server may refuse.
 
 use super::*;
-use crate::proto::{BodyType, MailParameters, Notify, RcptParameters, Recipient, Ret, ReversePath};
 
 #[test]
 fn without_pipelining_commands_go_one_by_one() {
@@ -51,32 +50,6 @@ fn c071_with_pipelining_mail_rcpt_and_data_go_in_one_write() {
     );
     let slices = talk.connection.transmit().count();
     assert_eq!(slices, 0);
-}
-
-#[test]
-fn c063_parameters_go_only_where_the_extension_is_offered() {
-    let mut parameters = MailParameters::default();
-    parameters.size = Some(100);
-    parameters.body = Some(BodyType::EightBitMime);
-    parameters.ret = Some(Ret::Headers);
-    for (extensions, expected) in [
-        (&["SIZE 5000", "8BITMIME"][..], " SIZE=100 BODY=8BITMIME"),
-        (&["size"], " SIZE=100"),
-        (&["8BITMIME"], " BODY=8BITMIME"),
-        (&[], ""),
-    ] {
-        let mut talk = Talk::ready(Protocol::Smtp, extensions);
-        let mut envelope = Envelope::new(ReversePath::Null).with_parameters(parameters.clone());
-        let mut rcpt = RcptParameters::default();
-        rcpt.notify = Some(Notify::NEVER);
-        envelope.push(Recipient::new("Postmaster".parse().unwrap()).with_parameters(rcpt));
-        talk.connection
-            .begin(envelope, TransactionOptions::default())
-            .unwrap();
-        talk.script(&format!(
-            "C: MAIL FROM:<>{expected} RET=HDRS\nS: 250 ok\nC: RCPT TO:<Postmaster> NOTIFY=NEVER"
-        ));
-    }
 }
 
 #[test]
