@@ -96,6 +96,9 @@ class _ConnectionOptions(TypedDict, total=False):
     line_ends: Literal["normalise", "refuse"] | None
     on_refused: Literal["raise_if_all", "raise_if_any", "never"] | None
     all_or_nothing: bool | None
+    transfer: Literal["auto", "data", "bdat"] | None
+    max_in_flight: int | None
+    max_octets_in_flight: int | None
 
 class _ClientOptions(_ConnectionOptions, total=False):
     max_connections: int | None

@@ -6,10 +6,10 @@ from . import _native
 from ._message import addresses, source_of, text, texts
 
 # How the options of a connection become the engine's text.
-_TEXTS = ("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused")
+_TEXTS = ("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused", "transfer")
 _SWITCHES = ("verify", "allow_plaintext_auth", "all_or_nothing")
 _SECONDS = ("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age")
-_NUMBERS = ("max_connections", "max_messages")
+_NUMBERS = ("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight")
 
 # What `send_many` reads ahead, so that one message's envelope can leave with the end of the one before.
 _AHEAD = 64

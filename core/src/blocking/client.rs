@@ -10,6 +10,7 @@ use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
 use crate::proto::Envelope;
+use crate::proto::client::NotNow;
 
 /// A client that keeps its connections. Share it between threads; each call borrows a connection and drives it on its own
 /// thread. No thread runs behind it, but for a short one while a host name is looked up.
@@ -70,6 +71,7 @@ impl Client {
             };
             match result {
                 Err(error) if reused && content.is_untouched() && was_stale(&error) => {}
+                Err(error) if reused && is_full(&error) => borrowed.retire(),
                 result => return result,
             }
         }
@@ -101,15 +103,24 @@ impl Client {
                 None => behind + index - first.len(),
             };
             let (mut tried, mut alive, mut stale) = (0, false, false);
+            let mut told = Vec::new();
             let mut report = |index: usize, result: Result<Outcome, Error>| {
                 tried = tried.max(index + 1);
                 match result {
-                    // It goes out again, and so do those that were begun behind it.
-                    Err(error) if stale || (reused && !alive && was_stale(&error)) => stale = true,
+                    // It goes out again, and so do those that were begun behind it and have not left whole.
+                    Err(error)
+                        if (stale && !may_be_out(&error))
+                            || (reused && !alive && was_stale(&error)) =>
+                    {
+                        stale = true;
+                    }
                     result => {
                         alive |= result
                             .as_ref()
                             .map_or_else(|e| e.outcome().is_some(), |_| true);
+                        if stale {
+                            told.push(number(index));
+                        }
                         each(number(index), result);
                     }
                 }
@@ -139,7 +150,8 @@ impl Client {
             };
             borrowed.count(u32::try_from(tried).unwrap_or(u32::MAX));
             if stale {
-                for message in lost.into_iter().rev().filter_map(Kept::again) {
+                let untold = lost.into_iter().filter(|kept| !told.contains(&kept.number));
+                for message in untold.rev().filter_map(Kept::again) {
                     again.push_front(message);
                 }
             }
@@ -164,6 +176,13 @@ impl Client {
     }
 }
 
+/// Whether the message may have been accepted, so that it must not go out again by itself.
+fn may_be_out(error: &Error) -> bool {
+    error
+        .outcome()
+        .is_some_and(|outcome| outcome.delivery() == Delivery::Unknown)
+}
+
 /// A message of many, and what is needed to send it over another connection. One that is lost at the first command of a kept
 /// connection has not been read from.
 struct Kept<'a> {
@@ -182,6 +201,10 @@ impl<'a> Kept<'a> {
 impl<'a> ContentSlot<'a> for Kept<'a> {
     fn get(&mut self) -> &mut Content<'a> {
         &mut self.content
+    }
+
+    fn view(&self) -> &Content<'a> {
+        &self.content
     }
 }
 
@@ -210,6 +233,13 @@ fn report_cut_short(
 
 fn no_connection() -> Error {
     Error::new(Status::Internal, "a message was neither sent nor refused")
+}
+
+/// Whether the session on a kept connection has come to a limit that the server set (RFC 9422). A new one has not.
+fn is_full(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let reason = source.and_then(|source| source.downcast_ref());
+    matches!(reason, Some(NotNow::Limit("MAILMAX" | "RCPTDOMAINMAX")))
 }
 
 /// Whether a kept connection failed at the first command that was sent over it: MAIL, or the RSET before it. What is lost

@@ -182,6 +182,12 @@ impl Pooled {
         })
     }
 
+    /// How many more messages the server takes over this connection.
+    fn messages_left(&self) -> u32 {
+        let left = self.connection.as_ref().and_then(Connection::messages_left);
+        left.map_or(u32::MAX, |left| u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
     fn quit(mut self, limit: Duration) {
         // Inside another runtime nothing can be waited for: the connection is just closed.
         if tokio::runtime::Handle::try_current().is_ok() || self.guard.is_child() {
@@ -256,11 +262,13 @@ impl Borrowed<'_> {
 
     /// How many more messages this connection may carry.
     pub(super) fn room(&self) -> u32 {
-        self.pool
+        let of_options = self
+            .pool
             .options
             .pool
             .max_messages
-            .saturating_sub(self.pooled.as_ref().map_or(0, |pooled| pooled.messages))
+            .saturating_sub(self.pooled.as_ref().map_or(0, |pooled| pooled.messages));
+        of_options.min(self.pooled.as_ref().map_or(0, Pooled::messages_left))
     }
 
     /// Whether an idle connection can take another message: not too old, not idle for too long, and not closed by the server.
@@ -280,6 +288,13 @@ impl Borrowed<'_> {
     fn discard(mut self) {
         self.pooled = None;
     }
+
+    /// Says goodbye, as this session has no room for what is to be sent.
+    pub(super) fn retire(mut self) {
+        if let Some(pooled) = self.pooled.take() {
+            pooled.quit(GOODBYE);
+        }
+    }
 }
 
 impl Drop for Borrowed<'_> {
@@ -297,7 +312,7 @@ impl Drop for Borrowed<'_> {
             .connection
             .as_ref()
             .is_some_and(Connection::is_usable);
-        if good && pooled.messages < limits.max_messages {
+        if good && pooled.messages < limits.max_messages && pooled.messages_left() > 0 {
             let mut state = self.pool.lock();
             if !state.closed {
                 pooled.used = Instant::now();

@@ -15,7 +15,7 @@ use super::Options;
 use super::limits::longest_wait;
 use crate::error::{Error, Phase, Status};
 use crate::net::{self, Deadline, Stream};
-use crate::proto::client::{Connection as Machine, Event, TransactionId};
+use crate::proto::client::{Connection as Machine, Event, Outgoing, TransactionId, Transfer};
 use crate::proto::{Capabilities, Need, Progress, TlsInfo, Violation};
 
 /// A connection to a server, greeted, secured and authenticated as its options say.
@@ -33,12 +33,29 @@ pub struct Connection {
     /// The server as `host:port`, for errors.
     pub(super) peer: String,
     pub(super) deadline: Deadline,
-    /// Messages that were begun and have no result yet, oldest first, and their indices in the caller's order.
-    pub(super) under_way: VecDeque<(TransactionId, usize)>,
+    /// Messages that were begun and have no result yet, oldest first.
+    pub(super) under_way: VecDeque<UnderWay>,
     /// Something is under way, or went wrong: only a call that ended well clears it.
     pub(super) busy: bool,
     /// How many replies had come when the wait for the next one began, and when that was.
     wait: (u64, Instant),
+}
+
+/// A message that was begun and has no result yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnderWay {
+    pub(super) id: TransactionId,
+    /// Its index in the caller's order.
+    pub(super) index: usize,
+    pub(super) transfer: Transfer,
+}
+
+/// The octets of a message that the machine may ask to be sent, from some octet on.
+pub(super) struct Window<'w> {
+    pub(super) id: TransactionId,
+    /// Octets of the message before them.
+    pub(super) offset: u64,
+    pub(super) parts: [&'w [u8]; 2],
 }
 
 /// What comes next in a session.
@@ -48,6 +65,13 @@ pub(super) enum Step {
     Tls,
     /// The machine is done with the connection.
     Close,
+}
+
+impl Step {
+    /// Whether the server said that it closes.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self, Self::Event(Event::Closing(_)))
+    }
 }
 
 impl Connection {
@@ -87,6 +111,11 @@ impl Connection {
         !self.busy && self.machine.is_idle()
     }
 
+    /// How many more messages the server takes in this session (RFC 9422). `None` if it told no limit.
+    pub fn messages_left(&self) -> Option<u64> {
+        self.machine.transactions_left()
+    }
+
     /// Whether the server has closed, or said something unasked, since the last call. Waits for nothing.
     pub(crate) async fn is_stale(&mut self) -> bool {
         // The runtime looks at its sockets when a task yields.
@@ -122,32 +151,57 @@ impl Connection {
     /// Sends what is due and waits for the next thing to happen.
     pub(super) async fn step(&mut self) -> Result<Step, Error> {
         loop {
-            let progress = self
-                .machine
-                .receive(self.input.unused())
-                .map_err(|v| self.violation(&v))?;
-            match progress {
-                Progress::Event { used, event } => {
-                    self.input.consume(used);
-                    return Ok(Step::Event(event));
-                }
-                Progress::Need { used, need } => {
-                    self.input.consume(used);
-                    self.flush().await?;
-                    match need {
-                        Need::More => self.read().await?,
-                        Need::Tls => return Ok(Step::Tls),
-                        Need::Close => return Ok(Step::Close),
-                        // A client's machine asks nothing.
-                        Need::Answer => {
-                            return Err(self.fail(Error::new(
-                                Status::Internal,
-                                "the machine waits for an answer",
-                            )));
-                        }
-                    }
-                }
+            let step = self.take_step()?;
+            if let Some(step @ Step::Event(_)) = step {
+                return Ok(step);
             }
+            self.write(&[], &[]).await?;
+            match step {
+                Some(step) => return Ok(step),
+                None => self.read().await?,
+            }
+        }
+    }
+
+    /// What comes next of what was received. `None`: nothing more before there is more to read.
+    pub(super) fn take_step(&mut self) -> Result<Option<Step>, Error> {
+        let progress = self
+            .machine
+            .receive(self.input.unused())
+            .map_err(|v| self.violation(&v))?;
+        let (used, step) = match progress {
+            Progress::Event { used, event } => (used, Some(Step::Event(event))),
+            Progress::Need { used, need } => match need {
+                Need::More => (used, None),
+                Need::Tls => (used, Some(Step::Tls)),
+                Need::Close => (used, Some(Step::Close)),
+                // A client's machine asks nothing.
+                Need::Answer => {
+                    return Err(self.fail(Error::new(
+                        Status::Internal,
+                        "the machine waits for an answer",
+                    )));
+                }
+            },
+        };
+        self.input.consume(used);
+        Ok(step)
+    }
+
+    /// Takes what has come, without waiting. Gives whether anything has.
+    pub(super) async fn listen(&mut self) -> Result<bool, Error> {
+        if self.input.len() >= READ_AHEAD {
+            return Ok(true);
+        }
+        // The runtime looks at its sockets when a task yields, and writes that never have to wait do not.
+        tokio::task::yield_now().await;
+        match poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.stream, cx))).await {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(0)) => {
+                Err(self.fault(Phase::Body, Fault::Io(io::ErrorKind::UnexpectedEof.into())))
+            }
+            Poll::Ready(Ok(_)) => Ok(true),
+            Poll::Ready(Err(error)) => Err(self.fault(Phase::Body, Fault::Io(error))),
         }
     }
 
@@ -179,13 +233,13 @@ impl Connection {
         self.input.unused()
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        self.write(&[]).await
-    }
-
-    /// Writes `body` and behind it what the machine has to transmit, in as few writes as the transport allows. Reads
-    /// meanwhile, so that two full directions cannot hold each other up.
-    pub(super) async fn write(&mut self, body: &[&[u8]]) -> Result<(), Error> {
+    /// Writes `body`, and behind it what the machine has to send, with octets of messages out of `windows`, in as few writes as
+    /// the transport allows. Reads meanwhile, so that two full directions cannot hold each other up.
+    pub(super) async fn write(
+        &mut self,
+        body: &[&[u8]],
+        windows: &[Window<'_>],
+    ) -> Result<(), Error> {
         let phase = if body.is_empty() {
             self.machine.waiting_for().unwrap_or(Phase::Command)
         } else {
@@ -201,12 +255,38 @@ impl Connection {
             if let Some(first) = slices.first_mut() {
                 first.advance(offset);
             }
-            slices.extend(self.machine.transmit());
+            for outgoing in self.machine.outgoing() {
+                match outgoing {
+                    Outgoing::Commands(bytes) => slices.push(IoSlice::new(bytes)),
+                    Outgoing::Body { id, offset, octets } => {
+                        let window = windows.iter().find(|window| window.id == id);
+                        let Some(parts) = window.and_then(|window| window.cut(offset, octets))
+                        else {
+                            return Err(self.fail(Error::new(
+                                Status::Internal,
+                                "octets of a message are due that the driver does not have",
+                            )));
+                        };
+                        let parts = parts.into_iter().filter(|part| !part.is_empty());
+                        slices.extend(parts.map(IoSlice::new));
+                    }
+                }
+            }
             let (stream, input) = (&mut self.stream, &mut self.input);
             let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
             let written = within(since, phase, limit, self.deadline, writing).await;
+            let in_all: usize = slices.iter().map(|slice| slice.len()).sum();
             drop(slices);
-            let mut left = written.map_err(|fault| self.fault(phase, fault))?;
+            let mut left = match written {
+                Ok(written) => written,
+                Err(fault) => {
+                    // TLS may have sent a part of what it failed with; a socket has not.
+                    if matches!(fault, Fault::Io(_)) && self.machine.tls().is_some() {
+                        self.machine.sent(in_all);
+                    }
+                    return Err(self.fault(phase, fault));
+                }
+            };
             since = later_by(since, left);
             while let Some(first) = body.first().map(|slice| slice.len() - offset) {
                 if left < first {
@@ -226,7 +306,7 @@ impl Connection {
             .map_err(|fault| self.fault(phase, fault))
     }
 
-    async fn read(&mut self) -> Result<(), Error> {
+    pub(super) async fn read(&mut self) -> Result<(), Error> {
         let phase = self.phase();
         let limit = longest_wait(phase, self.options.timeout);
         // The limit is for a whole reply: a server that sends an octet now and then does not stretch it.
@@ -296,6 +376,19 @@ fn later_by(since: Instant, octets: usize) -> Instant {
     since
         .checked_add(Duration::from_millis(millis))
         .map_or(now, |later| later.min(now))
+}
+
+impl<'w> Window<'w> {
+    /// So many octets from the octet `offset` of the message on, if they are here.
+    fn cut(&self, offset: u64, octets: u64) -> Option<[&'w [u8]; 2]> {
+        let skip = usize::try_from(offset.checked_sub(self.offset)?).ok()?;
+        let [first, tail] = self.parts;
+        let of_tail = skip.saturating_sub(first.len());
+        let (first, tail) = (first.get(skip.min(first.len())..)?, tail.get(of_tail..)?);
+        let octets = usize::try_from(octets).ok()?;
+        let of_first = octets.min(first.len());
+        Some([&first[..of_first], tail.get(..octets - of_first)?])
+    }
 }
 
 /// Why a read or a write did not happen.
@@ -428,7 +521,7 @@ mod tests {
             }
         });
         let message = vec![b'x'; 128 * 1024];
-        let written = connection.write(&[&message]).await;
+        let written = connection.write(&[&message], &[]).await;
         reading.abort();
         (written, begun.elapsed().as_secs())
     }

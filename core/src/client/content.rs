@@ -3,20 +3,32 @@
 use std::fmt;
 use std::io::{self, Read};
 
+use super::chunk::Chunk;
+
 /// A message's header and body. Line ends are made canonical, or refused, as it is sent.
 pub struct Content<'a> {
-    source: Source<'a>,
+    pub(super) source: Source<'a>,
     length: Option<u64>,
+    pub(super) chunk: Chunk,
 }
 
-enum Source<'a> {
+pub(super) enum Source<'a> {
     Bytes(&'a [u8]),
-    Reader {
-        reader: Box<dyn Read + Send + 'a>,
-        /// Filled from the reader; empty until the first octet was asked for.
-        buffer: Vec<u8>,
-        started: bool,
-    },
+    Reader(Pieces<'a>),
+}
+
+/// A reader, and the piece of it that was read last.
+pub(super) struct Pieces<'a> {
+    reader: Box<dyn Read + Send + 'a>,
+    buffer: Vec<u8>,
+    /// Octets of the buffer that belong to the piece.
+    filled: usize,
+    /// Whether that piece is the last.
+    at_end: bool,
+    /// Pieces read so far.
+    read: u64,
+    /// Whether the piece in the buffer is still to be handed out.
+    waits: bool,
 }
 
 /// What is read at a time from a reader, in octets.
@@ -28,6 +40,7 @@ impl<'a> Content<'a> {
         Self {
             source: Source::Bytes(message),
             length: u64::try_from(message.len()).ok(),
+            chunk: Chunk::default(),
         }
     }
 
@@ -38,12 +51,16 @@ impl<'a> Content<'a> {
     /// be; an async program lends bytes, or reads on a thread of its own.
     pub fn reader(reader: impl Read + Send + 'a, length: Option<u64>) -> Self {
         Self {
-            source: Source::Reader {
+            source: Source::Reader(Pieces {
                 reader: Box::new(reader),
                 buffer: Vec::new(),
-                started: false,
-            },
+                filled: 0,
+                at_end: false,
+                read: 0,
+                waits: false,
+            }),
             length,
+            chunk: Chunk::default(),
         }
     }
 
@@ -56,15 +73,38 @@ impl<'a> Content<'a> {
     pub(crate) fn as_bytes(&self) -> Option<&'a [u8]> {
         match &self.source {
             Source::Bytes(message) => Some(message),
-            Source::Reader { .. } => None,
+            Source::Reader(_) => None,
         }
     }
 
-    /// Whether nothing was read yet, so that it can still be sent whole.
+    /// Whether all that was read is still held, so that it can still be sent whole.
     pub(crate) fn is_untouched(&self) -> bool {
         match &self.source {
             Source::Bytes(_) => true,
-            Source::Reader { started, .. } => !started,
+            Source::Reader(pieces) => pieces.read <= 1,
+        }
+    }
+
+    /// Back to the first octet, if it is still held.
+    pub(super) fn rewind(&mut self) {
+        if let Source::Reader(pieces) = &mut self.source
+            && pieces.read == 1
+        {
+            pieces.waits = true;
+        }
+    }
+
+    /// Reads the first piece ahead. If it is all of the message, gives the message.
+    pub(super) fn peek(&mut self) -> io::Result<Option<&[u8]>> {
+        match &mut self.source {
+            Source::Bytes(message) => Ok(Some(message)),
+            Source::Reader(pieces) => {
+                if pieces.read == 0 {
+                    pieces.fill()?;
+                    pieces.waits = true;
+                }
+                Ok(Some(pieces.piece()).filter(|_| pieces.at_end && pieces.read == 1))
+            }
         }
     }
 
@@ -72,25 +112,35 @@ impl<'a> Content<'a> {
     pub(crate) fn next_piece(&mut self) -> io::Result<(&[u8], bool)> {
         match &mut self.source {
             Source::Bytes(message) => Ok((message, true)),
-            Source::Reader {
-                reader,
-                buffer,
-                started,
-            } => {
-                *started = true;
-                buffer.resize(PIECE, 0);
-                let mut filled = 0;
-                while filled < PIECE {
-                    match reader.read(&mut buffer[filled..]) {
-                        Ok(0) => return Ok((&buffer[..filled], true)),
-                        Ok(n) => filled += n,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
+            Source::Reader(pieces) => {
+                if !std::mem::take(&mut pieces.waits) {
+                    pieces.fill()?;
                 }
-                Ok((buffer.as_slice(), false))
+                Ok((pieces.piece(), pieces.at_end))
             }
         }
+    }
+}
+
+impl Pieces<'_> {
+    /// The piece that was read last.
+    pub(super) fn piece(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.resize(PIECE, 0);
+        self.filled = 0;
+        self.read += 1;
+        while self.filled < PIECE && !self.at_end {
+            match self.reader.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => self.at_end = true,
+                Ok(n) => self.filled += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -16,12 +16,14 @@
 //! ```
 
 mod authenticate;
+mod chunk;
 mod connection;
 mod content;
 mod handshake;
 mod limits;
 mod login;
 mod options;
+mod prepare;
 mod setting;
 mod transact;
 mod verdict;
@@ -29,5 +31,5 @@ mod verdict;
 pub use connection::Connection;
 pub use content::Content;
 pub use login::TokenRequest;
-pub use options::{OnRefused, Options};
+pub use options::{OnRefused, Options, TransferChoice};
 pub(crate) use transact::ContentSlot;

@@ -28,6 +28,9 @@ pub struct Options {
     pub(super) line_ends: LineEnds,
     pub(super) on_refused: OnRefused,
     pub(super) all_or_nothing: bool,
+    pub(super) transfer: TransferChoice,
+    pub(super) max_in_flight: usize,
+    pub(super) max_octets_in_flight: u64,
     pub(crate) pool: PoolLimits,
 }
 
@@ -61,6 +64,19 @@ pub enum OnRefused {
     Never,
 }
 
+/// How messages travel to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum TransferChoice {
+    /// By BDAT where the server offers CHUNKING (RFC 3030): a short message then leaves together with its envelope, and several
+    /// may be on their way at a time. Else inside DATA.
+    #[default]
+    Auto,
+    /// Inside DATA.
+    Data,
+    /// By BDAT. A message fails if the server does not offer CHUNKING.
+    Bdat,
+}
+
 impl Options {
     /// The defaults, with no server yet: opening a connection fails until one is set.
     pub fn new() -> Self {
@@ -79,6 +95,9 @@ impl Options {
             line_ends: LineEnds::Normalise,
             on_refused: OnRefused::default(),
             all_or_nothing: false,
+            transfer: TransferChoice::default(),
+            max_in_flight: 8,
+            max_octets_in_flight: 1024 * 1024,
             pool: PoolLimits {
                 max_connections: 8,
                 idle_timeout: Duration::from_secs(60),
@@ -202,6 +221,32 @@ impl Options {
     /// Send to all recipients or to none: nothing that can complete the message leaves before every one was accepted.
     pub fn set_all_or_nothing(&mut self, all_or_nothing: bool) {
         self.all_or_nothing = all_or_nothing;
+    }
+
+    /// How messages travel to the server. By default by BDAT where it offers CHUNKING.
+    pub fn set_transfer(&mut self, transfer: TransferChoice) {
+        self.transfer = transfer;
+    }
+
+    /// How many messages of one call may be on their way on a connection before the first is answered. 8 by default; more than
+    /// two only where they travel by BDAT.
+    pub fn set_max_in_flight(&mut self, messages: usize) -> Result<(), Error> {
+        if messages == 0 {
+            return Err(Error::invalid("max_in_flight: at least one is needed"));
+        }
+        self.max_in_flight = messages;
+        Ok(())
+    }
+
+    /// No further message is begun while so many octets of messages were sent and not answered. 1 MiB by default.
+    pub fn set_max_octets_in_flight(&mut self, octets: u64) -> Result<(), Error> {
+        if octets == 0 {
+            return Err(Error::invalid(
+                "max_octets_in_flight: at least one is needed",
+            ));
+        }
+        self.max_octets_in_flight = octets;
+        Ok(())
     }
 
     /// The most connections that a pooled client has open at a time. 8 by default.

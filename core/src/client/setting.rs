@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{OnRefused, Options};
+use super::{OnRefused, Options, TransferChoice};
 use crate::error::Error;
 use crate::proto::Protocol;
 use crate::proto::data::LineEnds;
@@ -29,6 +29,9 @@ const NAMES: &[&str] = &[
     "line_ends",
     "on_refused",
     "all_or_nothing",
+    "transfer",
+    "max_in_flight",
+    "max_octets_in_flight",
     "max_connections",
     "idle_timeout",
     "max_age",
@@ -175,6 +178,17 @@ impl Options {
                 ],
             )?),
             "all_or_nothing" => self.set_all_or_nothing(switch(name, value)?),
+            "transfer" => self.set_transfer(choice(
+                name,
+                value,
+                &[
+                    ("auto", TransferChoice::Auto),
+                    ("data", TransferChoice::Data),
+                    ("bdat", TransferChoice::Bdat),
+                ],
+            )?),
+            "max_in_flight" => self.set_max_in_flight(number(name, value)?)?,
+            "max_octets_in_flight" => self.set_max_octets_in_flight(number(name, value)?)?,
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "idle_timeout" => self.set_idle_timeout(seconds(name, value)?),
             "max_age" => self.set_max_age(seconds(name, value)?),
@@ -324,6 +338,9 @@ mod tests {
             ("smtp://h?timeout=0", "timeout"),
             ("smtp://h?verify=maybe", "verify"),
             ("smtp://h?max_connections=0", "max_connections"),
+            ("smtp://h?max_in_flight=0", "max_in_flight"),
+            ("smtp://h?max_octets_in_flight=0", "max_octets_in_flight"),
+            ("smtp://h?transfer=chunks", "transfer"),
             ("smtp://h?local_hostname=a%0d%0aRSET", "local_hostname"),
             ("smtp://h?auth=KERBEROS", "auth"),
             ("smtp://h?ca=/no/such/file", "/no/such/file"),

@@ -2,23 +2,24 @@
 
 use std::collections::VecDeque;
 
-use super::connection::Step;
+use super::chunk::ChunkError;
+use super::connection::{Step, UnderWay, Window};
 use super::{Connection, Content, verdict};
 use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
-use crate::proto::client::{Event, TransactionId, TransactionOptions};
-use crate::proto::data::{Encoder, LineEnds};
-use crate::proto::{BodyType, Envelope};
+use crate::proto::Envelope;
+use crate::proto::client::{Event, NotNow, TransactionId, TransactionOptions, Transfer};
+use crate::proto::data::{BareLineEnd, Encoder};
 
-/// Transactions begun at a time: the one whose body is sent, and the one whose envelope rides behind it.
+/// Transactions begun at a time with DATA: the one whose body is sent, and the one whose envelope rides behind it.
 const CHAIN: usize = 2;
 
 /// Slices of a body that go out in one write.
 const SLICES: usize = 64;
 
-/// Octets of a message in memory that go out in one write. The end mark leaves with the last of them, so this is also how
-/// much of a message can be lost with the result unknown although its end mark was never sent.
+/// Octets of a message in memory that go out in one write inside DATA. The end mark leaves with the last of them, so this is also
+/// how much of a message can be lost with the result unknown although its end mark was never sent. (With BDAT it is known.)
 const PORTION: usize = 256 * 1024;
 
 impl Connection {
@@ -99,88 +100,160 @@ impl Connection {
         contents: &mut VecDeque<C>,
         each: &mut Report<'_>,
     ) -> Result<(), Error> {
-        let ahead = if self.machine.pipelining() { CHAIN } else { 1 };
-        let options = TransactionOptions {
-            all_or_nothing: self.options.all_or_nothing,
-        };
         let mut messages = messages.enumerate().fuse();
+        // The message of which another chunk may be sent.
+        let mut in_chunks: Option<TransactionId> = None;
+        // Why nothing can be written any more, while what the server said before is still read.
+        let mut broken: Option<Error> = None;
         loop {
-            while self.under_way.len() < ahead
-                && let Some((index, (envelope, mut content))) = messages.next()
-            {
-                let prepared = self.prepare(envelope, content.get()).and_then(|envelope| {
-                    self.machine
-                        .begin(envelope, options)
-                        .map_err(|e| self.fail(Error::invalid(e.to_string())))
-                });
-                match prepared {
-                    Ok(id) => {
-                        self.under_way.push_back((id, index));
-                        contents.push_back(content);
-                    }
-                    Err(error) => each(index, Err(error)),
-                }
+            if broken.is_none() {
+                self.begin_ahead(&mut messages, contents, each);
             }
             if self.under_way.is_empty() {
-                return Ok(());
+                return broken.map_or(Ok(()), Err);
             }
-            let step = self.step().await?;
-            let place =
-                |id: TransactionId| self.under_way.iter().position(|(other, _)| *other == id);
-            match step {
-                Step::Event(Event::SendBody(id)) => {
-                    if let Some(content) = place(id).and_then(|at| contents.get_mut(at)) {
+            match self.take_step()? {
+                Some(Step::Event(Event::SendBody(id))) if broken.is_none() => {
+                    let Some(at) = self.place(id) else { continue };
+                    if self.under_way[at].transfer == Transfer::Chunks {
+                        in_chunks = Some(id);
+                    } else if let Some(content) = contents.get_mut(at) {
                         self.send_body(id, content.get()).await?;
                     }
                 }
-                Step::Event(Event::Finished { id, outcome }) => {
-                    if let Some(at) = place(id)
-                        && let Some((_, index)) = self.under_way.remove(at)
+                Some(Step::Event(Event::Finished { id, outcome })) => {
+                    if let Some(at) = self.place(id)
+                        && let Some(UnderWay { index, .. }) = self.under_way.remove(at)
                     {
                         contents.remove(at);
                         let outcome = outcome.with_tls(self.tls.clone());
-                        each(
-                            index,
-                            verdict::judge(outcome, self.options.on_refused)
-                                .map_err(|e| self.fail(e)),
-                        );
+                        let result = verdict::judge(outcome, self.options.on_refused);
+                        each(index, result.map_err(|e| self.fail(e)));
                     }
                 }
-                step => return Err(self.out_of_order(self.phase(), &step)),
+                Some(step) => {
+                    let out_of_order = self.out_of_order(self.phase(), &step);
+                    return Err(broken
+                        .filter(|_| !step.is_closing())
+                        .unwrap_or(out_of_order));
+                }
+                None => {
+                    if let Some(error) = broken {
+                        return Err(error);
+                    }
+                    if let Some(id) = in_chunks {
+                        // A chunk may have been refused while the last one was written.
+                        if self.listen().await? {
+                            continue;
+                        }
+                        let content = self.place(id).and_then(|at| contents.get_mut(at));
+                        if !self.queue_chunk(id, content.map(C::get))? {
+                            in_chunks = None;
+                        }
+                    }
+                    if !self.machine.has_output() {
+                        self.read().await?;
+                    } else if let Err(error) = self.write_flights(contents).await {
+                        if error.status() != Status::ConnectionLost {
+                            return Err(error);
+                        }
+                        // The server may have said why it closed, or have answered what came before.
+                        while self.listen().await.unwrap_or(false) {}
+                        broken = Some(error);
+                    }
+                }
             }
         }
     }
 
-    /// Checks a message against what the server offers, and declares its size and kind (RFC 1870, RFC 6152).
-    fn prepare(&self, envelope: Envelope, content: &Content<'_>) -> Result<Envelope, Error> {
-        let mut parameters = envelope.parameters().clone();
-        let eight_bit_offered = self.capabilities().has("8BITMIME");
-        let length = if let Some(message) = content.as_bytes() {
-            if self.options.line_ends == LineEnds::Refuse {
-                check_line_ends(message)?;
-            }
-            if !message.is_ascii() {
-                parameters.body = Some(BodyType::EightBitMime);
-            }
-            Some(length_on_the_wire(message))
-        } else {
-            if eight_bit_offered && parameters.body.is_none() {
-                parameters.body = Some(BodyType::EightBitMime);
-            }
-            content.length()
+    fn place(&self, id: TransactionId) -> Option<usize> {
+        self.under_way.iter().position(|other| other.id == id)
+    }
+
+    /// Begins as many transactions as may be on their way.
+    fn begin_ahead<'a, C: ContentSlot<'a>>(
+        &mut self,
+        messages: &mut dyn Iterator<Item = (usize, (Envelope, C))>,
+        contents: &mut VecDeque<C>,
+        each: &mut Report<'_>,
+    ) {
+        let ahead = match (self.machine.pipelining(), self.uses_chunks()) {
+            (false, _) => 1,
+            (true, false) => CHAIN.min(self.options.max_in_flight),
+            (true, true) => self.options.max_in_flight,
         };
-        if parameters.body == Some(BodyType::EightBitMime) && !eight_bit_offered {
-            return Err(self.fail(needs_eight_bit().at(Phase::Mail)));
-        }
-        if let (Some(length), Some(limit)) = (length, self.capabilities().size_limit())
-            && length > limit
+        while self.under_way.len() < ahead
+            && self.machine.unanswered_octets() < self.options.max_octets_in_flight
+            && let Some((index, (envelope, mut content))) = messages.next()
         {
-            let text =
-                format!("the message has {length} octets and the server takes at most {limit}");
-            return Err(self.fail(Error::new(Status::TooLarge, text).at(Phase::Mail)));
+            let begun = self
+                .prepare(envelope, content.get())
+                .and_then(|(envelope, transfer)| {
+                    let options = TransactionOptions {
+                        all_or_nothing: self.options.all_or_nothing,
+                        transfer,
+                    };
+                    let begun = self.machine.begin(envelope, options);
+                    begun
+                        .map(|id| UnderWay {
+                            id,
+                            index,
+                            transfer,
+                        })
+                        .map_err(|e| self.fail(not_now(e)))
+                });
+            match begun {
+                Ok(begun) => {
+                    self.under_way.push_back(begun);
+                    contents.push_back(content);
+                }
+                Err(error) => each(index, Err(error)),
+            }
         }
-        parameters.size = parameters.size.or(length);
-        Ok(envelope.with_parameters(parameters))
+    }
+
+    /// Writes all that the machine has to send, with the octets of the messages that it stands among.
+    async fn write_flights<'a, C: ContentSlot<'a>>(
+        &mut self,
+        contents: &VecDeque<C>,
+    ) -> Result<(), Error> {
+        let windows: Vec<Window<'_>> = self
+            .under_way
+            .iter()
+            .zip(contents)
+            .filter(|(message, _)| message.transfer != Transfer::Data)
+            .map(|(message, content)| {
+                let (offset, parts) = content.view().chunk();
+                Window {
+                    id: message.id,
+                    offset,
+                    parts,
+                }
+            })
+            .collect();
+        self.write(&[], &windows).await
+    }
+
+    /// Queues the next chunk of a message. Gives whether another may follow it at once.
+    fn queue_chunk(
+        &mut self,
+        id: TransactionId,
+        content: Option<&mut Content<'_>>,
+    ) -> Result<bool, Error> {
+        let Some(content) = content.filter(|_| self.machine.takes_chunk(id)) else {
+            return Ok(false);
+        };
+        let (octets, last) = content
+            .next_chunk(false)
+            .map_err(|e| self.fail(chunk_error(e)))?;
+        let ascii_only = !self.capabilities().has("8BITMIME");
+        if ascii_only && !content.chunk().1.iter().all(|part| part.is_ascii()) {
+            return Err(self.fail(needs_eight_bit().at(Phase::Body)));
+        }
+        self.machine
+            .chunk(id, octets, last)
+            .map_err(|e| self.misuse(e))?;
+        Ok(!last)
     }
 
     /// Streams a message behind its 354. The end mark leaves together with the last bytes, and with whatever the machine has
@@ -195,14 +268,7 @@ impl Connection {
         loop {
             let (piece, last) = match content.next_piece() {
                 Ok(next) => next,
-                Err(error) => {
-                    let text = format!("reading the message failed, so it was broken off: {error}");
-                    return Err(self.fail(
-                        Error::new(Status::Io, text)
-                            .at(Phase::Body)
-                            .with_source(error),
-                    ));
-                }
+                Err(error) => return Err(self.fail(chunk_error(ChunkError::Read(error)))),
             };
             // RFC 6152 section 3. A message in memory was looked at before its MAIL.
             if ascii_only && !piece.is_ascii() {
@@ -230,7 +296,7 @@ impl Connection {
                 slices.push(encoder.finish().map_err(|e| self.fail(bare_line_end(e)))?);
                 self.interruption().await?;
                 self.machine.end_of_data(id).map_err(|e| self.misuse(e))?;
-                return self.write(&slices).await;
+                return self.write(&slices, &[]).await;
             }
             if !slices.is_empty() {
                 self.write_body(&slices).await?;
@@ -241,7 +307,7 @@ impl Connection {
     /// Writes a part of a message that is not its end. If the server has closed it may have said why: that is the error then.
     async fn write_body(&mut self, slices: &[&[u8]]) -> Result<(), Error> {
         self.interruption().await?;
-        match self.write(slices).await {
+        match self.write(slices, &[]).await {
             Err(error) if error.status() == Status::ConnectionLost => {
                 self.interruption().await.and(Err(error))
             }
@@ -260,7 +326,7 @@ impl Connection {
         };
         let mut cause = Some(error);
         let outcomes = self.machine.lost();
-        for (id, index) in std::mem::take(&mut self.under_way) {
+        for UnderWay { id, index, .. } in std::mem::take(&mut self.under_way) {
             let outcome = outcomes
                 .iter()
                 .find(|(other, _)| *other == id)
@@ -315,10 +381,15 @@ type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + 'r;
 /// A message's content, owned by the call or lent to it.
 pub(crate) trait ContentSlot<'a>: Send {
     fn get(&mut self) -> &mut Content<'a>;
+    fn view(&self) -> &Content<'a>;
 }
 
 impl<'a> ContentSlot<'a> for Content<'a> {
     fn get(&mut self) -> &mut Content<'a> {
+        self
+    }
+
+    fn view(&self) -> &Content<'a> {
         self
     }
 }
@@ -327,63 +398,50 @@ impl<'a> ContentSlot<'a> for &mut Content<'a> {
     fn get(&mut self) -> &mut Content<'a> {
         self
     }
+
+    fn view(&self) -> &Content<'a> {
+        self
+    }
 }
 
-/// The octets of a message with every line end a CRLF, one at its end too, without the dots that transparency adds (RFC 1870
-/// section 2).
-fn length_on_the_wire(message: &[u8]) -> u64 {
-    let bare_lf = memchr::memchr_iter(b'\n', message)
-        .filter(|&at| at == 0 || message[at - 1] != b'\r')
-        .count();
-    let bare_cr = memchr::memchr_iter(b'\r', message)
-        .filter(|&at| message.get(at + 1) != Some(&b'\n'))
-        .count();
-    let last = match message.last() {
-        None | Some(b'\r' | b'\n') => 0,
-        Some(_) => 2,
+/// Why a transaction was not begun. Nothing of it was sent.
+pub(super) fn not_now(error: NotNow) -> Error {
+    let status = match error {
+        NotNow::NotOffered(_)
+        | NotNow::NeedsTls(_)
+        | NotNow::NeedsBdat
+        | NotNow::OutOfRange(_)
+        | NotNow::Limit("RCPTMAX") => Status::NotSupported,
+        NotNow::TooLarge(_) => Status::TooLarge,
+        // Another session has room for it.
+        NotNow::Limit(_) => Status::Transient,
+        NotNow::NoRecipients | NotNow::Argument(_) => Status::InvalidArgument,
+        _ => Status::Misuse,
     };
-    u64::try_from(message.len() + bare_lf + bare_cr + last).unwrap_or(u64::MAX)
+    Error::new(status, error.to_string())
+        .at(Phase::Mail)
+        .with_source(error)
 }
 
-fn needs_eight_bit() -> Error {
+pub(super) fn needs_eight_bit() -> Error {
     Error::new(
         Status::NotSupported,
         "the message has bytes outside ASCII and the server does not offer 8BITMIME: encode it as quoted-printable or base64",
     )
 }
 
-fn check_line_ends(message: &[u8]) -> Result<(), Error> {
-    let mut encoder = Encoder::new(LineEnds::Refuse);
-    let mut rest = message;
-    while encoder.encode(&mut rest).map_err(bare_line_end)?.is_some() {}
-    encoder.finish().map(|_| ()).map_err(bare_line_end)
-}
-
-fn bare_line_end(error: crate::proto::data::BareLineEnd) -> Error {
-    Error::invalid(format!("{error}, and line_ends is set to refuse it")).with_source(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_declared_size_counts_every_line_end_as_crlf() {
-        assert_eq!(length_on_the_wire(b"a\r\nb\nc\n\n"), 11);
-        assert_eq!(length_on_the_wire(b"\n"), 2);
-        assert_eq!(length_on_the_wire(b"a\rb\r\r\n"), 8);
-        assert_eq!(length_on_the_wire(b"a\r\nb"), 6);
-        assert_eq!(length_on_the_wire(b""), 0);
-    }
-
-    #[test]
-    fn bare_line_ends_are_found_before_anything_is_sent() {
-        assert!(check_line_ends(b"a\r\nb\r\n").is_ok());
-        for message in [b"a\nb".as_slice(), b"a\rb", b"a\r"] {
-            assert_eq!(
-                check_line_ends(message).unwrap_err().status(),
-                Status::InvalidArgument
-            );
+pub(super) fn chunk_error(error: ChunkError) -> Error {
+    match error {
+        ChunkError::BareLineEnd(error) => bare_line_end(error),
+        ChunkError::Read(error) => {
+            let text = format!("reading the message failed, so it was broken off: {error}");
+            Error::new(Status::Io, text)
+                .at(Phase::Body)
+                .with_source(error)
         }
     }
+}
+
+pub(super) fn bare_line_end(error: BareLineEnd) -> Error {
+    Error::invalid(format!("{error}, and line_ends is set to refuse it")).with_source(error)
 }

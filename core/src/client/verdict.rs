@@ -24,6 +24,7 @@ pub(super) fn judge(outcome: Outcome, on_refused: OnRefused) -> Result<Outcome, 
         .recipients()
         .iter()
         .position(|r| failed(&r) && tried(&r))
+        .or_else(|| outcome.recipients().iter().position(|r| failed(&r)))
         .unwrap_or(0);
     let error = match outcome.recipients().get(index) {
         Some(first) => {
@@ -39,7 +40,13 @@ pub(super) fn judge(outcome: Outcome, on_refused: OnRefused) -> Result<Outcome, 
 fn describe(outcome: &Outcome, first: &RecipientOutcome, bad: usize, all: usize) -> Error {
     let phase = first.phase().unwrap_or(Phase::Rcpt);
     let verb = verb(outcome);
+    let mixed = outcome
+        .recipients()
+        .iter()
+        .any(|r| r.delivery() == Delivery::Accepted);
     let who = match (phase, bad, all) {
+        // What was decided without asking the server.
+        (Phase::Rcpt, ..) if first.reply().is_none() => return unasked(outcome, first, mixed),
         (Phase::Mail, ..) => format!("the sender was {verb}"),
         (Phase::Rcpt, 1, 1) => format!("the recipient {} was {verb}", first.recipient()),
         (Phase::Rcpt, bad, all) if bad == all => format!(
@@ -61,10 +68,6 @@ fn describe(outcome: &Outcome, first: &RecipientOutcome, bad: usize, all: usize)
         ),
         _ => format!("the message was {verb}"),
     };
-    let mixed = outcome
-        .recipients()
-        .iter()
-        .any(|r| r.delivery() == Delivery::Accepted);
     let all_permanent = outcome.recipients().iter().all(|r| {
         r.delivery() == Delivery::Refused
             || (r.delivery() == Delivery::NotTried && first.delivery() == Delivery::Refused)
@@ -99,6 +102,28 @@ fn verb(outcome: &Outcome) -> &'static str {
         (false, true) => "deferred",
         _ => "refused",
     }
+}
+
+/// A recipient who could not be named to this server.
+fn unasked(outcome: &Outcome, first: &RecipientOutcome, mixed: bool) -> Error {
+    let (status, text) = if first.delivery() == Delivery::Refused {
+        let text = format!(
+            "the recipient {} is outside ASCII and the server does not offer SMTPUTF8",
+            first.recipient()
+        );
+        (Status::NotSupported, text)
+    } else {
+        let not_tried = |r: &&RecipientOutcome| r.delivery() == Delivery::NotTried;
+        let all = outcome.recipients();
+        let text = format!(
+            "{} of {} recipients were not tried, as the server takes no more of them at a time: send to them again",
+            all.iter().filter(not_tried).count(),
+            all.len()
+        );
+        (Status::Transient, text)
+    };
+    let status = if mixed { Status::Partial } else { status };
+    Error::new(status, text).at(Phase::Rcpt)
 }
 
 /// The status that a refusing reply stands for.

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod calls;
+mod flights;
 mod hostile;
+mod link;
 mod outcomes;
 mod script;
 mod tls;

@@ -147,6 +147,13 @@ impl Session {
         self.body();
     }
 
+    /// Leaves the system little room for what was said and not heard, in either direction.
+    pub(crate) fn shrink_buffers(&mut self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_recv_buffer_size(16 * 1024).unwrap();
+        socket.set_send_buffer_size(16 * 1024).unwrap();
+    }
+
     /// Reads so many octets, or up to the end, and forgets them.
     pub(crate) fn skip(&mut self, octets: usize) {
         let reader = (&mut self.reader).take(octets as u64);
