@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use mailwire::proto::client::{Connection, Event, Hello, TransactionId, TransactionOptions};
+use mailwire::proto::client::{
+    Connection, Event, Hello, Outgoing, TransactionId, TransactionOptions, Transfer,
+};
 use mailwire::proto::{Domain, Envelope, Need, Progress, Protocol, Reply, Violation, limits};
 use mailwire::sasl::{ChannelBinding, ClientContext, Mechanism, Nonce};
 use mailwire::{Delivery, Outcome};
@@ -57,6 +59,9 @@ struct Client<'a> {
 /// How far a transaction came, as the driver knows it.
 struct Told {
     recipients: usize,
+    transfer: Transfer,
+    /// Chunks sent so far.
+    chunks: u8,
     body_asked: bool,
     body_ended: bool,
     over: bool,
@@ -94,12 +99,21 @@ impl<'a> Client<'a> {
             5 => self.connection.noop().is_ok(),
             6 => self.connection.reset().is_ok(),
             7 => self.connection.verify("somebody").is_ok(),
-            8 => self.connection.help("").is_ok(),
+            8 => self.begin(&["c@d.example", "e@f.example"], false, Transfer::Chunks),
             9 => self.connection.quit().is_ok(),
-            10 => self.begin(&["c@d.example"], false),
-            11 => self.begin(&["c@d.example", "e@f.example", "postmaster"], false),
-            12 => self.begin(&["c@d.example", "e@f.example"], true),
-            13 => self.begin(&[], false),
+            10 => self.begin(&["c@d.example"], false, Transfer::Data),
+            11 => {
+                let three = ["c@d.example", "e@f.example", "postmaster"];
+                self.begin(&three, false, Transfer::Data)
+            }
+            12 => self.begin(&["c@d.example", "e@f.example"], true, Transfer::Data),
+            13 => {
+                assert!(
+                    !self.begin(&[], false, Transfer::Data),
+                    "somebody has to get it"
+                );
+                self.begin(&["c@d.example", "e@f.example"], false, Transfer::Whole(5))
+            }
             14 => self.end_body(),
             _ => {
                 self.lose();
@@ -118,19 +132,24 @@ impl<'a> Client<'a> {
         exchange.is_some_and(|exchange| self.connection.auth(exchange).is_ok())
     }
 
-    fn begin(&mut self, recipients: &[&str], all_or_nothing: bool) -> bool {
+    fn begin(&mut self, recipients: &[&str], all_or_nothing: bool, transfer: Transfer) -> bool {
         let Ok(envelope) = Envelope::parse("a@b.example", recipients) else {
             return false;
         };
-        let options = TransactionOptions { all_or_nothing };
+        let options = TransactionOptions {
+            all_or_nothing,
+            transfer,
+        };
         let Ok(id) = self.connection.begin(envelope, options) else {
             return false;
         };
-        assert!(!recipients.is_empty(), "somebody has to get it");
         let told = Told {
             recipients: recipients.len(),
+            transfer,
+            chunks: 0,
             body_asked: false,
-            body_ended: false,
+            // A whole message is on its way from the first.
+            body_ended: matches!(transfer, Transfer::Whole(_)),
             over: false,
         };
         assert!(
@@ -148,6 +167,15 @@ impl<'a> Client<'a> {
                 continue;
             };
             let may = told.body_asked && !told.body_ended && !told.over;
+            if told.transfer == Transfer::Chunks {
+                let last = told.chunks > 0;
+                let sent = self.connection.chunk(id, 3, last).is_ok();
+                assert!(may || !sent, "no chunk before the recipients are known");
+                told.chunks += u8::from(sent);
+                told.body_ended |= sent && last;
+                taken |= sent;
+                continue;
+            }
             let ended = self.connection.end_of_data(id).is_ok();
             assert!(may || !ended, "no end without 354");
             told.body_ended |= ended;
@@ -238,15 +266,21 @@ impl<'a> Client<'a> {
     fn told(&mut self, event: &Event) {
         match event {
             Event::SendBody(id) => {
-                assert!(
-                    self.wire.windows(6).any(|window| window == b"DATA\r\n"),
-                    "asked for by DATA"
-                );
-                self.asked.push(*id);
                 let Some(told) = self.transactions.get_mut(&id.number()) else {
                     panic!("a transaction that was never begun");
                 };
-                assert!(!told.body_asked && !told.over, "asked once");
+                assert!(!told.over && !told.body_ended, "asked while it goes on");
+                match told.transfer {
+                    Transfer::Data => {
+                        let data = self.wire.windows(6).any(|window| window == b"DATA\r\n");
+                        assert!(data && !told.body_asked, "asked for by DATA, and once");
+                    }
+                    Transfer::Chunks => {}
+                    Transfer::Whole(_) => panic!("a whole message is not asked for"),
+                }
+                if !told.body_asked {
+                    self.asked.push(*id);
+                }
                 told.body_asked = true;
             }
             Event::Finished { id, outcome } => self.finished(*id, outcome, false),
@@ -301,11 +335,21 @@ impl<'a> Client<'a> {
 
     fn transmit(&mut self) {
         let before = self.wire.len();
-        for slice in self.connection.transmit() {
-            self.wire.extend_from_slice(&slice);
+        let mut octets = 0;
+        for outgoing in self.connection.outgoing() {
+            match outgoing {
+                Outgoing::Commands(bytes) => {
+                    octets += bytes.len();
+                    self.wire.extend_from_slice(bytes);
+                }
+                // The message itself is not of interest.
+                Outgoing::Body { octets: more, .. } => {
+                    octets += usize::try_from(more).unwrap_or(usize::MAX);
+                }
+            }
         }
+        self.connection.sent(octets);
         let new = &self.wire[before..];
-        self.connection.sent(new.len());
         assert!(new.is_empty() || new.ends_with(b"\r\n"), "whole lines");
         for line in new.split_inclusive(|octet| *octet == b'\n') {
             let text = line.strip_suffix(b"\r\n").unwrap_or(b"\n");
