@@ -12,7 +12,7 @@
 //! A line of `---` begins another conversation of the same case. In front of its steps a conversation may say what it needs:
 //!
 //! - `with: words` how the server is to be set, see [`server::Setting`](crate::server::Setting)
-//! - `needs: KEYWORDS` what the server has to offer, `without: KEYWORDS` what it must not
+//! - `needs: KEYWORDS` what the server has to offer, `without: KEYWORDS` what it must not; a server of ours is set so
 //! - `only: memory`, `only: socket` or `only: own` where it makes sense: `own` is a server whose application is known
 //! - `for name: texts` it is run once for each of the texts, which `{name}` then stands for
 //!

@@ -99,6 +99,16 @@ impl Application {
         }
     }
 
+    /// Starting a queue: there is one for `client.example`.
+    pub(crate) fn etrn(&self, node: &str) -> Answer {
+        self.journal.told(format!("etrn {node}"));
+        if node == "client.example" {
+            Answer::Accept
+        } else {
+            refusal(459, Some((4, 7, 1)), "Node not allowed")
+        }
+    }
+
     /// The verdict on credentials.
     pub(crate) fn judge(&self, credentials: &Credentials) -> Answer {
         let user = credentials.username();

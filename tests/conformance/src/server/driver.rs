@@ -167,7 +167,7 @@ impl<'a> Play<'a> {
         each: Option<(&str, &str)>,
         target: &'a dyn Target,
     ) -> Result<Self, Verdict> {
-        let setting = Setting::read(&script.with).map_err(Verdict::Not)?;
+        let setting = Setting::of(script).map_err(Verdict::Not)?;
         let mut names = target.names(&setting);
         if let Some((name, text)) = each {
             let octets = expand(text, &names).map_err(|failure| unknown(&failure))?;

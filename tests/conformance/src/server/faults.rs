@@ -159,6 +159,37 @@ pub const FAULTS: &[Fault] = &[
         "421 4.7.0 Too many commands without mail",
         "250 2.0.0 OK",
     ),
+    to_client("sasl", "lets everybody in", "535 5.7.8", "235 2.7.0"),
+    to_server(
+        "sasl",
+        "does not look at what was bound",
+        "AUTH SCRAM-SHA-256 eSws",
+        "AUTH SCRAM-SHA-256 biws",
+    ),
+    to_server(
+        "bdat",
+        "takes every chunk for the last",
+        "BDAT 3\r\n",
+        "BDAT 3 LAST\r\n",
+    ),
+    to_client(
+        "bdat",
+        "goes on behind a size that is none",
+        "501 5.5.4 the form is BDAT",
+        "250 2.0.0 the form is BDAT",
+    ),
+    to_server(
+        "utf8",
+        "takes an address outside ASCII for another one",
+        "\u{e9}",
+        "e",
+    ),
+    to_server(
+        "dsn",
+        "does not look at NOTIFY",
+        " NOTIFY=NEVER,SUCCESS",
+        "",
+    ),
 ];
 
 /// A server with a fault in front of it.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mailwire::proto::server::{Answer, Config, Connection, Event, Hooks};
 use mailwire::proto::{Need, Progress, Protocol, Recipient, TlsInfo, TlsVersion};
@@ -41,8 +41,12 @@ impl Target for Memory {
         }
         let journal = Journal::default();
         let tls = setting.implicit_tls.then(tls);
+        let mut connection = Connection::new(Arc::new(config(setting)), tls);
+        connection.set_trusted(setting.trusted);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        connection.set_time(now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(0)));
         let mut wire = MemoryWire {
-            connection: Connection::new(Arc::new(config(setting)), tls),
+            connection,
             application: Application::new(setting, journal),
             pieces: self.pieces,
             sent: 0,
@@ -102,6 +106,9 @@ fn config(setting: &Setting) -> Config {
     Config::new(host(), protocol)
         .with_size_limit(Some(setting.size))
         .with_max_recipients(setting.recipients)
+        .with_max_recipient_domains(setting.domains)
+        .with_max_transactions(setting.transactions)
+        .with_extensions(setting.extensions)
         .with_starttls(!setting.no_tls && !setting.implicit_tls)
         .with_required_tls(setting.require_tls)
         .with_mechanisms(setting.mechanisms().iter().copied())
@@ -268,6 +275,11 @@ fn answer(
             application.journal.told("quit");
             Vec::new()
         }
+        Event::Abandoned => {
+            body.clear();
+            Vec::new()
+        }
+        Event::Etrn(node) => vec![application.etrn(node)],
         Event::Unknown { .. } => vec![application::unknown()],
         Event::Expand(_) | Event::Verify(_) | Event::Help(_) | Event::Data => vec![Answer::Accept],
         _ => Vec::new(),

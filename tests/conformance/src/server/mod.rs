@@ -53,11 +53,15 @@ const GROUPS: &[(&str, &str)] = &[
     ("session", include_str!("../../cases/server/session.case")),
     ("tls", include_str!("../../cases/server/tls.case")),
     ("auth", include_str!("../../cases/server/auth.case")),
+    ("sasl", include_str!("../../cases/server/sasl.case")),
     ("size", include_str!("../../cases/server/size.case")),
     (
         "pipelining",
         include_str!("../../cases/server/pipelining.case"),
     ),
+    ("bdat", include_str!("../../cases/server/bdat.case")),
+    ("utf8", include_str!("../../cases/server/utf8.case")),
+    ("dsn", include_str!("../../cases/server/dsn.case")),
     (
         "extensions",
         include_str!("../../cases/server/extensions.case"),

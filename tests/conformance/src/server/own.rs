@@ -56,6 +56,12 @@ impl Own {
         })
     }
 
+    /// Where a server that is set so listens, and how to do TLS with it.
+    pub fn listen(&self, setting: &Setting) -> Result<(SocketAddr, TlsSetting), String> {
+        let address = self.with_server(setting, |running| running.address)?;
+        Ok((address, self.certificate.client.clone()))
+    }
+
     fn with_server<T>(
         &self,
         setting: &Setting,
@@ -273,6 +279,16 @@ fn options(setting: &Setting, certificate: &Certificate) -> Result<Options, mail
     options.set_allow_plaintext_auth(setting.auth_in_clear);
     options.set_max_message_size(setting.size)?;
     options.set_max_recipients(setting.recipients)?;
+    if let Some(domains) = setting.domains {
+        options.set_max_recipient_domains(domains)?;
+    }
+    if let Some(transactions) = setting.transactions {
+        options.set_max_transactions(transactions)?;
+    }
+    options.set_extensions(setting.extensions);
+    if setting.trusted {
+        options.set("xclient", "127.0.0.0/8")?;
+    }
     options.set_max_connections(setting.connections)?;
     options.set_connections_per_address(1000)?;
     options.set_grace(Duration::ZERO);
@@ -358,6 +374,10 @@ impl Session for Application {
 
     async fn reset(&mut self, _: &SessionInfo) {
         self.journal.told("reset");
+    }
+
+    async fn etrn(&mut self, _: &SessionInfo, node: &str) -> Answer {
+        Application::etrn(self, node)
     }
 
     async fn unknown(&mut self, _: &SessionInfo, _: &str, _: &str) -> Answer {

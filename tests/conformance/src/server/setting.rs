@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use mailwire::proto::server::Extensions;
 use mailwire::sasl::Mechanism;
+
+use crate::case::Script;
 
 /// How a server of ours is set. Without words it offers STARTTLS, and behind it AUTH, takes mail for one domain up to 100 000
 /// octets, and asks its application what it asks by default.
@@ -34,6 +37,14 @@ pub struct Setting {
     pub size: u64,
     /// `recipients=N`: the most recipients of a message.
     pub recipients: usize,
+    /// The extensions offered: the usual ones, with those that are needed and without those that must not be there.
+    pub extensions: Extensions,
+    /// `domains=N`: the most domains that the recipients of a message may have.
+    pub domains: Option<usize>,
+    /// `transactions=N`: the most of a session.
+    pub transactions: Option<u32>,
+    /// `trusted`: clients may say XCLIENT.
+    pub trusted: bool,
     /// `greeting=CODE`: the application turns each client away.
     pub greeting: Option<u16>,
     /// `connections=N`: the most at a time.
@@ -58,6 +69,10 @@ impl Default for Setting {
             hooks: false,
             size: 100_000,
             recipients: 1000,
+            extensions: Extensions::USUAL,
+            domains: None,
+            transactions: None,
+            trusted: false,
             greeting: None,
             connections: 1000,
             idle: None,
@@ -85,7 +100,27 @@ impl Setting {
     /// Words that change what all of a conversation looks like: on a server that was set so, others make no sense.
     pub const MODES: [&str; 4] = ["lmtp", "implicit-tls", "require-tls", "require-auth"];
 
-    /// Reads the words of `with:`. The error names the one that is not known.
+    /// The setting that a conversation wants: by its words, and by what it needs to be offered or not. The error names the word that
+    /// is not known.
+    pub fn of(script: &Script) -> Result<Self, String> {
+        let mut setting = Self::read(&script.with)?;
+        for keyword in &script.needs {
+            match (keyword.as_str(), Extensions::from_keyword(keyword)) {
+                (_, Some(one)) => setting.extensions = setting.extensions.with(one),
+                ("ETRN" | "EXPN", None) => setting.hooks = true,
+                ("XCLIENT", None) => setting.trusted = true,
+                _ => {}
+            }
+        }
+        for keyword in &script.without {
+            if let Some(one) = Extensions::from_keyword(keyword) {
+                setting.extensions = setting.extensions.without(one);
+            }
+        }
+        Ok(setting)
+    }
+
+    /// Reads words. The error names the one that is not known.
     pub fn read(words: &[String]) -> Result<Self, String> {
         let mut setting = Self::default();
         for word in words {
@@ -95,6 +130,7 @@ impl Setting {
                     .parse::<u64>()
                     .map_err(|_| format!("with: {word:?} has no number"))
             };
+            let count = || number().map(|number| usize::try_from(number).unwrap_or(usize::MAX));
             let time = || number().map(Duration::from_millis).map(Some);
             match name {
                 "no-tls" => setting.no_tls = true,
@@ -110,12 +146,11 @@ impl Setting {
                 "lmtp" => setting.lmtp = true,
                 "hooks" => setting.hooks = true,
                 "size" => setting.size = number()?,
-                "recipients" => {
-                    setting.recipients = usize::try_from(number()?).unwrap_or(usize::MAX);
-                }
-                "connections" => {
-                    setting.connections = usize::try_from(number()?).unwrap_or(usize::MAX);
-                }
+                "recipients" => setting.recipients = count()?,
+                "connections" => setting.connections = count()?,
+                "domains" => setting.domains = Some(count()?),
+                "transactions" => setting.transactions = u32::try_from(number()?).ok(),
+                "trusted" => setting.trusted = true,
                 "greeting" => setting.greeting = u16::try_from(number()?).ok(),
                 "idle" => setting.idle = time()?,
                 "handshake" => setting.handshake = time()?,
