@@ -270,7 +270,7 @@ impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,
-            message: message.into(),
+            message: one_line(message.into()),
             phase: None,
             peer: None,
             tls: None,
@@ -287,7 +287,7 @@ impl Error {
 
     /// More about what happened, behind what is said already.
     pub(crate) fn with_more(mut self, text: &str) -> Self {
-        self.0.message.push_str(text);
+        self.0.message.push_str(&one_line(text.to_owned()));
         self
     }
 
@@ -297,7 +297,7 @@ impl Error {
     }
 
     pub(crate) fn with_peer(mut self, peer: impl Into<String>) -> Self {
-        self.0.peer = Some(peer.into());
+        self.0.peer = Some(one_line(peer.into()));
         self
     }
 
@@ -328,6 +328,23 @@ impl Error {
         self.0.source = Some(source.into());
         self
     }
+}
+
+/// An error is one line, also where it repeats what was given: the name of a file may well have a line end.
+#[cfg(feature = "io")]
+pub(crate) fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 impl fmt::Display for Error {

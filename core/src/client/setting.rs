@@ -43,6 +43,12 @@ impl Options {
     /// `lmtp+unix:///path`. User and password are percent-encoded; every other option may stand in the query, by the names of
     /// [`Options::set`]. The password is never repeated in an error.
     pub fn from_url(url: &str) -> Result<Self, Error> {
+        // The URL standard passes over tab, CR and LF wherever they stand. Here they are a mistake, or worse.
+        if url.contains(char::is_control) {
+            return Err(Error::invalid(
+                "url: it has a control character, which is written %0A and the like",
+            ));
+        }
         let parsed = Url::parse(url).map_err(|e| {
             Error::invalid(format!(
                 "url: {e}; the form is smtp://user:password@host:port"
@@ -140,7 +146,9 @@ impl Options {
                 self.client_tls = self.client_tls.clone().with_certificate(&both, &both)?;
             }
             "auth" => {
-                let named = value.split(',').map(str::trim).map(Mechanism::from_name);
+                let named = value
+                    .split(',')
+                    .map(|word| Mechanism::from_name(word.trim_matches(' ')));
                 let mechanisms = named.collect::<Option<Vec<_>>>().ok_or_else(|| {
                     let known = Mechanism::ALL.map(Mechanism::name).join(", ");
                     Error::invalid(format!(

@@ -70,7 +70,10 @@ impl Options {
             }),
             "tls" => {
                 let (certificate, key) = value.split_once(',').unwrap_or((value, value));
-                self.set_tls(ServerTls::from_pem_files(certificate.trim(), key.trim())?);
+                self.set_tls(ServerTls::from_pem_files(
+                    certificate.trim_matches(' '),
+                    key.trim_matches(' '),
+                )?);
             }
             "implicit_tls" => self.set_implicit_tls(switch(name, value)?),
             "require_tls" => self.set_require_tls(switch(name, value)?),
@@ -151,10 +154,11 @@ impl Options {
     }
 }
 
+/// Only spaces around a word are overlooked: a line end in a value is a mistake, or worse.
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value
         .split(',')
-        .map(str::trim)
+        .map(|word| word.trim_matches(' '))
         .filter(|word| !word.is_empty())
 }
 

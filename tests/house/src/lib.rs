@@ -8,4 +8,5 @@ pub mod collect;
 pub mod files;
 pub mod licences;
 pub mod resolve;
+pub mod surface;
 pub mod tidy;

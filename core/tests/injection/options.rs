@@ -1,0 +1,531 @@
+//! The rows of the client's and the server's options, of TLS, and of building a mail.
+
+use mailwire::client;
+use mailwire::message::Mail;
+use mailwire::sasl::{ScramHash, ScramKeys, Secret};
+use mailwire::server;
+use mailwire::tls::{Pem, ServerTls, TlsPolicy};
+
+use crate::row::{Call, Row, Rule, contained, refused, told};
+
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = of_client();
+    rows.extend(of_server());
+    rows.extend(of_tls());
+    rows.extend(of_mail());
+    rows
+}
+
+fn client(
+    set: impl FnOnce(&mut client::Options) -> Result<(), mailwire::Error>,
+) -> Result<String, String> {
+    told(set(&mut client::Options::new()))
+}
+
+fn server(
+    set: impl FnOnce(&mut server::Options) -> Result<(), mailwire::Error>,
+) -> Result<String, String> {
+    told(set(&mut server::Options::new()))
+}
+
+/// A good value for each option that is set by its name. Those that name a file have none that can be read.
+pub(crate) const CLIENT_SETTINGS: [(&str, &str, Call); 21] = [
+    ("tls", "requi{}red", |text| client(|o| o.set("tls", text))),
+    ("ca", "", |text| client(|o| o.set("ca", text))),
+    ("verify", "tr{}ue", |text| client(|o| o.set("verify", text))),
+    ("client_cert", "", |text| {
+        client(|o| o.set("client_cert", text))
+    }),
+    ("auth", "PLA{}IN", |text| client(|o| o.set("auth", text))),
+    ("allow_plaintext_auth", "tr{}ue", |text| {
+        client(|o| o.set("allow_plaintext_auth", text))
+    }),
+    ("local_hostname", "a{}b.example", |text| {
+        client(|o| o.set("local_hostname", text))
+    }),
+    ("source_address", "127.0{}.0.1", |text| {
+        client(|o| o.set("source_address", text))
+    }),
+    ("connect_timeout", "1{}0", |text| {
+        client(|o| o.set("connect_timeout", text))
+    }),
+    ("timeout", "1{}0", |text| client(|o| o.set("timeout", text))),
+    ("deadline", "1{}0", |text| {
+        client(|o| o.set("deadline", text))
+    }),
+    ("line_ends", "ref{}use", |text| {
+        client(|o| o.set("line_ends", text))
+    }),
+    ("on_refused", "nev{}er", |text| {
+        client(|o| o.set("on_refused", text))
+    }),
+    ("all_or_nothing", "tr{}ue", |text| {
+        client(|o| o.set("all_or_nothing", text))
+    }),
+    ("transfer", "da{}ta", |text| {
+        client(|o| o.set("transfer", text))
+    }),
+    ("max_in_flight", "1{}0", |text| {
+        client(|o| o.set("max_in_flight", text))
+    }),
+    ("max_octets_in_flight", "1{}0", |text| {
+        client(|o| o.set("max_octets_in_flight", text))
+    }),
+    ("max_connections", "1{}0", |text| {
+        client(|o| o.set("max_connections", text))
+    }),
+    ("idle_timeout", "1{}0", |text| {
+        client(|o| o.set("idle_timeout", text))
+    }),
+    ("max_age", "1{}0", |text| client(|o| o.set("max_age", text))),
+    ("max_messages", "1{}0", |text| {
+        client(|o| o.set("max_messages", text))
+    }),
+];
+
+pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 34] = [
+    ("listen", "127.0{}.0.1:0", |text| {
+        server(|o| o.set("listen", text))
+    }),
+    ("hostname", "a{}b.example", |text| {
+        server(|o| o.set("hostname", text))
+    }),
+    ("protocol", "lm{}tp", |text| {
+        server(|o| o.set("protocol", text))
+    }),
+    ("tls", "", |text| server(|o| o.set("tls", text))),
+    ("implicit_tls", "tr{}ue", |text| {
+        server(|o| o.set("implicit_tls", text))
+    }),
+    ("require_tls", "tr{}ue", |text| {
+        server(|o| o.set("require_tls", text))
+    }),
+    ("user", "tim{}:secret", |text| {
+        server(|o| o.set("user", text))
+    }),
+    ("auth_required", "tr{}ue", |text| {
+        server(|o| o.set("auth_required", text))
+    }),
+    ("mechanisms", "PLA{}IN", |text| {
+        server(|o| o.set("mechanisms", text))
+    }),
+    ("allow_plaintext_auth", "tr{}ue", |text| {
+        server(|o| o.set("allow_plaintext_auth", text))
+    }),
+    ("domains", "a{}b.example", |text| {
+        server(|o| o.set("domains", text))
+    }),
+    ("stream", "tr{}ue", |text| server(|o| o.set("stream", text))),
+    ("workers", "{}2", |text| server(|o| o.set("workers", text))),
+    ("max_message_size", "1{}0", |text| {
+        server(|o| o.set("max_message_size", text))
+    }),
+    ("max_recipients", "1{}0", |text| {
+        server(|o| o.set("max_recipients", text))
+    }),
+    ("max_recipient_domains", "1{}0", |text| {
+        server(|o| o.set("max_recipient_domains", text))
+    }),
+    ("max_transactions", "1{}0", |text| {
+        server(|o| o.set("max_transactions", text))
+    }),
+    ("extensions", "DSN{},SIZE", |text| {
+        server(|o| o.set("extensions", text))
+    }),
+    ("deliver_by_minimum", "1{}0", |text| {
+        server(|o| o.set("deliver_by_minimum", text))
+    }),
+    ("longest_hold", "1{}0", |text| {
+        server(|o| o.set("longest_hold", text))
+    }),
+    ("keyword", "X-A{} b", |text| {
+        server(|o| o.set("keyword", text))
+    }),
+    ("mail_parameter", "X-{}A", |text| {
+        server(|o| o.set("mail_parameter", text))
+    }),
+    ("rcpt_parameter", "X-{}A", |text| {
+        server(|o| o.set("rcpt_parameter", text))
+    }),
+    ("verb", "XV{}ERB", |text| server(|o| o.set("verb", text))),
+    ("xclient", "127.0{}.0.1", |text| {
+        server(|o| o.set("xclient", text))
+    }),
+    ("max_connections", "1{}0", |text| {
+        server(|o| o.set("max_connections", text))
+    }),
+    ("connections_per_address", "1{}0", |text| {
+        server(|o| o.set("connections_per_address", text))
+    }),
+    ("body_memory", "1{}0", |text| {
+        server(|o| o.set("body_memory", text))
+    }),
+    ("answer_timeout", "1{}0", |text| {
+        server(|o| o.set("answer_timeout", text))
+    }),
+    ("idle_timeout", "1{}0", |text| {
+        server(|o| o.set("idle_timeout", text))
+    }),
+    ("handshake_timeout", "1{}0", |text| {
+        server(|o| o.set("handshake_timeout", text))
+    }),
+    ("session_timeout", "1{}0", |text| {
+        server(|o| o.set("session_timeout", text))
+    }),
+    ("least_rate", "1{}0", |text| {
+        server(|o| o.set("least_rate", text))
+    }),
+    ("grace", "1{}0", |text| server(|o| o.set("grace", text))),
+];
+
+fn settings(entry: &'static str, all: &[(&'static str, &'static str, Call)]) -> Vec<Row> {
+    all.iter()
+        .map(|&(word, text, call)| Row {
+            entry,
+            parameter: "value",
+            text: if text.is_empty() {
+                "/no/such{}/file"
+            } else {
+                text
+            },
+            rule: if text.is_empty() {
+                Rule::Never
+            } else {
+                Rule::Refused(word)
+            },
+            call,
+        })
+        .collect()
+}
+
+#[test]
+fn every_setting_has_a_row() {
+    let of = |all: &[(&'static str, &str, Call)]| all.iter().map(|row| row.0).collect::<Vec<_>>();
+    assert_eq!(of(&CLIENT_SETTINGS), client::Options::names());
+    assert_eq!(of(&SERVER_SETTINGS), server::Options::names());
+}
+
+fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|octet| match octet {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'.' | b'_' => char::from(octet).to_string(),
+            _ => format!("%{octet:02X}"),
+        })
+        .collect()
+}
+
+fn url(form: &str, text: &str) -> Result<String, String> {
+    told(client::Options::from_url(
+        &form.replace("[]", &percent(text)),
+    ))
+}
+
+fn of_client() -> Vec<Row> {
+    let mut rows = settings("client Options::set", &CLIENT_SETTINGS);
+    rows.extend([
+        refused("client Options::set", "name", "t{}ls", "option", |text| {
+            client(|o| o.set(text, "none"))
+        }),
+        refused(
+            "client Options::add_mechanism",
+            "name",
+            "X-{}A",
+            "mechanism",
+            |text| client(|o| o.add_mechanism(text, || unreachable!("it is never begun"))),
+        ),
+        refused(
+            "client Options::set_local_hostname",
+            "name",
+            "a{}b.example",
+            "local_hostname",
+            |text| client(|o| o.set_local_hostname(text)),
+        ),
+        refused(
+            "client Options::set_server",
+            "host",
+            "a{}b.example",
+            "host",
+            |text| client(|o| o.set_server(text, None)),
+        ),
+        refused(
+            "client Options::set_token_source",
+            "username",
+            "a{}b",
+            "user",
+            |text| {
+                client(|o| o.set_token_source(text, |_| std::future::ready(Ok(Secret::new("t")))))
+            },
+        ),
+        contained(
+            "client Options::set_unix_socket",
+            "path",
+            "a path is never sent, and may have line ends",
+            |text| client(|o| o.set_unix_socket(text)),
+        ),
+    ]);
+    // A URL as it is, and the parts of one, percent-encoded.
+    let parts: [(&'static str, &'static str, Call); 7] = [
+        ("smtp://h{}.example?tls=none", "url", |text| {
+            told(client::Options::from_url(text))
+        }),
+        ("us{}er", "user name", |text| {
+            url("smtp://[]:secret@h.example", text)
+        }),
+        ("sec{}ret", "password", |text| {
+            url("smtp://user:[]@h.example", text)
+        }),
+        ("h{}.example", "host", |text| url("smtp://[]", text)),
+        ("a{}b.example", "local_hostname", |text| {
+            url("smtp://h?local_hostname=[]", text)
+        }),
+        ("tl{}s", "option", |text| url("smtp://h?[]=none", text)),
+        ("requi{}red", "tls", |text| url("smtp://h?tls=[]", text)),
+    ];
+    rows.extend(
+        parts
+            .map(|(text, word, call)| refused("client Options::from_url", "url", text, word, call)),
+    );
+    rows
+}
+
+fn of_server() -> Vec<Row> {
+    let mut rows = settings("server Options::set", &SERVER_SETTINGS);
+    rows.extend([
+        refused(
+            "server Options::set",
+            "name",
+            "str{}eam",
+            "option",
+            |text| server(|o| o.set(text, "true")),
+        ),
+        refused(
+            "server Options::add_mechanism",
+            "name",
+            "X-{}A",
+            "mechanism",
+            |text| server(|o| o.add_mechanism(text, |_| unreachable!("it is never begun"))),
+        ),
+        refused("server Options::add_user", "name", "a{}b", "user", |text| {
+            server(|o| o.add_user(text, Secret::new("secret")))
+        }),
+        refused(
+            "server Options::add_user",
+            "password",
+            "a{}b",
+            "password",
+            |text| server(|o| o.add_user("user", Secret::new(text))),
+        ),
+        refused(
+            "server Options::add_user_keys",
+            "name",
+            "a{}b",
+            "user",
+            |text| {
+                let salt = b"0123456789abcdef";
+                let keys =
+                    ScramKeys::from_password(ScramHash::Sha256, &Secret::new("secret"), salt, 1);
+                server(|o| o.add_user_keys(text, keys.unwrap()))
+            },
+        ),
+        refused(
+            "server Options::add_keyword",
+            "line",
+            "X-A{} b",
+            "keyword",
+            |text| server(|o| o.add_keyword(text)),
+        ),
+        refused(
+            "server Options::add_mail_parameter",
+            "keyword",
+            "X-{}A",
+            "mail_parameter",
+            |text| server(|o| o.add_mail_parameter(text)),
+        ),
+        refused(
+            "server Options::add_rcpt_parameter",
+            "keyword",
+            "X-{}A",
+            "rcpt_parameter",
+            |text| server(|o| o.add_rcpt_parameter(text)),
+        ),
+        refused(
+            "server Options::add_verb",
+            "verb",
+            "XV{}ERB",
+            "verb",
+            |text| server(|o| o.add_verb(text)),
+        ),
+        refused("server Network::FromStr", "", "127.0{}.0.1/8", "", |text| {
+            told(text.parse::<server::Network>())
+        }),
+        refused(
+            "server Options::listen",
+            "address",
+            "127.0{}.0.1:0",
+            "listen",
+            |text| server(|o| o.listen(text)),
+        ),
+        refused(
+            "server Options::set_hostname",
+            "name",
+            "a{}b.example",
+            "hostname",
+            |text| server(|o| o.set_hostname(text)),
+        ),
+    ]);
+    rows
+}
+
+fn of_tls() -> Vec<Row> {
+    let file = "a path is never sent, and its error shows it escaped";
+    vec![
+        contained("tls Pem::file", "path", file, |text| {
+            Ok(format!("{:?}", Pem::file(text)))
+        }),
+        contained(
+            "tls ServerTls::from_pem_files",
+            "certificate",
+            file,
+            |text| {
+                Ok(ServerTls::from_pem_files(text, "/no/such/file")
+                    .unwrap_err()
+                    .to_string())
+            },
+        ),
+        contained("tls ServerTls::from_pem_files", "key", file, |text| {
+            Ok(ServerTls::from_pem_files("/no/such/file", text)
+                .unwrap_err()
+                .to_string())
+        }),
+        contained(
+            "tls ServerTls::reload_pem_files",
+            "certificate",
+            file,
+            |text| {
+                Ok(tls()
+                    .reload_pem_files(text, "/no/such/file")
+                    .unwrap_err()
+                    .to_string())
+            },
+        ),
+        contained("tls ServerTls::reload_pem_files", "key", file, |text| {
+            Ok(tls()
+                .reload_pem_files("/no/such/file", text)
+                .unwrap_err()
+                .to_string())
+        }),
+        refused("tls TlsPolicy::FromStr", "", "requi{}red", "tls", |text| {
+            told(text.parse::<TlsPolicy>())
+        }),
+    ]
+}
+
+fn tls() -> ServerTls {
+    let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    ServerTls::from_pem(
+        issued.cert.pem().as_bytes(),
+        issued.signing_key.serialize_pem().as_bytes(),
+    )
+    .unwrap()
+}
+
+fn mail(
+    set: impl FnOnce(&mut Mail<'static>) -> Result<(), mailwire::Error>,
+) -> Result<String, String> {
+    told(set(&mut Mail::new()))
+}
+
+/// Everything in front of the text of a mail that is good but for what `set` gives it, without line ends between fields.
+fn header_of(set: impl FnOnce(&mut Mail<'static>)) -> String {
+    let mut mail = Mail::new();
+    mail.from("a@b.example").unwrap().to("c@d.example").unwrap();
+    set(&mut mail);
+    let built = mail.build().unwrap();
+    let content = String::from_utf8(built.content().to_vec()).unwrap();
+    let (header, _) = content.split_once("\r\n\r\n").unwrap();
+    header.replace("\r\n", "|")
+}
+
+/// A mail's setter and a good text for it.
+macro_rules! setter {
+    ($name:ident, $parameter:literal, $text:literal) => {
+        refused(
+            concat!("message Mail::", stringify!($name)),
+            $parameter,
+            $text,
+            stringify!($name),
+            |text| mail(|m| m.$name(text).map(drop)),
+        )
+    };
+}
+
+fn of_mail() -> Vec<Row> {
+    let text = "line ends are what a text has; they are made canonical behind the header";
+    vec![
+        setter!(from, "address", "A{}B <a@b.example>"),
+        setter!(from, "address", "a{}b@c.example"),
+        setter!(sender, "reverse_path", "a{}b@c.example"),
+        setter!(to, "addresses", "A <a@b.example>, b{}c@d.example"),
+        setter!(cc, "addresses", "A <a@b{}.example>"),
+        setter!(bcc, "addresses", "a@b{}.example"),
+        setter!(reply_to, "addresses", "A{}B <a@b.example>"),
+        setter!(subject, "subject", "a{}b"),
+        contained("message Mail::text", "text", text, |text| {
+            let text = text.to_owned();
+            Ok(header_of(|m| drop(m.text(text).map(drop))))
+        }),
+        contained("message Mail::html", "html", text, |text| {
+            let text = text.to_owned();
+            Ok(header_of(|m| drop(m.html(text).map(drop))))
+        }),
+        refused(
+            "message Mail::attach",
+            "file_name",
+            "a{}b.txt",
+            "attach",
+            |text| mail(|m| m.attach(text, None, &b"x"[..]).map(drop)),
+        ),
+        refused(
+            "message Mail::attach",
+            "content_type",
+            "text/{}plain",
+            "attach",
+            |text| mail(|m| m.attach("a.txt", Some(text), &b"x"[..]).map(drop)),
+        ),
+        refused(
+            "message Mail::inline",
+            "content_id",
+            "a{}b",
+            "inline",
+            |text| mail(|m| m.inline(text, "image/png", &b"x"[..]).map(drop)),
+        ),
+        refused(
+            "message Mail::inline",
+            "content_type",
+            "image/{}png",
+            "inline",
+            |text| mail(|m| m.inline("a", text, &b"x"[..]).map(drop)),
+        ),
+        refused(
+            "message Mail::header",
+            "name",
+            "X-{}A",
+            "header name",
+            |text| mail(|m| m.header(text, "a").map(drop)),
+        ),
+        refused(
+            "message Mail::header",
+            "value",
+            "a{}b",
+            "header X-A",
+            |text| mail(|m| m.header("X-A", text).map(drop)),
+        ),
+        refused(
+            "message Mail::header",
+            "value",
+            "<a{}b@c.example>",
+            "header Message-ID",
+            |text| mail(|m| m.header("Message-ID", text).map(drop)),
+        ),
+    ]
+}
