@@ -1,5 +1,7 @@
 //! In steady state a command allocates nothing: all that is allocated is what is handed over to be kept, such as an address.
 //!
+//! And whatever a peer says, a machine keeps little of it.
+//!
 //! Steady state is what a session reaches once it has seen each kind of command. Counted are the allocations of this thread.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -10,6 +12,7 @@ use allocation_counter::measure;
 use mailwire::proto::client::{self, Hello};
 use mailwire::proto::server::{Answer, Config, Connection, Hooks};
 use mailwire::proto::{Progress, Protocol};
+use mailwire::sasl::Mechanism;
 
 /// How often a session does all before it is in steady state.
 const WARM_UP: usize = 3;
@@ -135,4 +138,99 @@ fn a_client_allocates_the_reply_that_it_hands_over() {
         noop();
     }
     assert_eq!(noop(), (0, 1));
+}
+
+/// What a machine may keep at most, whoever is at the other end: 64 KiB of replies that wait, an envelope of a hundred recipients,
+/// one reply of 64 KiB or one line, and what vectors have in reserve.
+const KEPT: u64 = 256 * 1024;
+
+/// Octets that a hostile peer sends.
+const FLOOD: usize = 1024 * 1024;
+
+#[test]
+fn a_server_keeps_little_of_what_a_client_sends_that_reads_nothing() {
+    let start = "EHLO a\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
+    let long = "x".repeat(4000);
+    let floods = [
+        ("", "NOOP\r\n".to_owned()),
+        ("", "HELP\r\n".to_owned()),
+        ("", "EHLO a.example\r\n".to_owned()),
+        ("", "x".to_owned()),
+        ("", format!("{long}\r\n")),
+        ("", format!("VRFY {long}\r\n")),
+        ("EHLO a\r\n", format!("AUTH PLAIN {long}\r\n")),
+        ("EHLO a\r\nAUTH LOGIN\r\n", "QUFB".to_owned()),
+        (start, format!("RCPT TO:<{}@d.example>\r\n", &long[..120])),
+        (start, "RSET\r\nMAIL FROM:<a@b> AUTH=<>\r\n".to_owned()),
+        (&format!("{start}DATA\r\n"), "\r\n..\n\r".to_owned()),
+        (&format!("{start}BDAT 999999999\r\n"), "x\r\n".to_owned()),
+        (start, "BDAT 1\r\nx".to_owned()),
+    ];
+    for (start, flood) in floods {
+        let stream = [start, &flood.repeat(FLOOD / flood.len())].concat();
+        let kept = measure(|| {
+            let config = config()
+                .with_max_recipients(100)
+                .with_max_bad_commands(u32::MAX)
+                .with_mechanisms(Mechanism::ALL)
+                .with_auth_in_clear(true);
+            let mut connection = Connection::new(Arc::new(config), None);
+            let (mut used, mut idle) = (0, 0);
+            // Replies are not taken, so that the machine has to stop by itself.
+            while idle < 3 && !connection.is_closing() {
+                let end = stream.len().min(used + 64 * 1024);
+                let before = used;
+                used += match connection.receive(&stream.as_bytes()[used..end]) {
+                    Ok(Progress::Event { used, .. } | Progress::Need { used, .. }) => used,
+                    Err(_) => break,
+                };
+                while connection.owed() > 0 {
+                    connection.answer(Answer::Accept).unwrap();
+                }
+                idle = if used > before { 0 } else { idle + 1 };
+            }
+        });
+        let shown = &flood[..flood.len().min(20)];
+        assert!(
+            kept.bytes_max < KEPT,
+            "{} octets for {start:?} {shown:?}",
+            kept.bytes_max
+        );
+        assert_eq!(kept.bytes_current, 0, "nothing stays behind");
+    }
+}
+
+#[test]
+fn a_client_keeps_little_of_what_a_server_sends() {
+    let long = "x".repeat(8000);
+    for flood in [
+        "x",
+        "250-x\r\n",
+        &format!("250-{long}\r\n"),
+        "250 x\r\n",
+        "250-\u{1b}\r\n",
+        "2",
+        "334 QUFB\r\n",
+    ] {
+        let stream = flood.repeat(FLOOD / flood.len());
+        let kept = measure(|| {
+            let mut connection = client::Connection::new(Protocol::Smtp, None);
+            let mut used = 0;
+            while let Ok(Progress::Event { used: more, .. } | Progress::Need { used: more, .. }) =
+                connection.receive(&stream.as_bytes()[used..])
+            {
+                used += more;
+                if more == 0 {
+                    break;
+                }
+            }
+        });
+        let shown = &flood[..flood.len().min(20)];
+        assert!(
+            kept.bytes_max < KEPT,
+            "{} octets for {shown:?}",
+            kept.bytes_max
+        );
+        assert_eq!(kept.bytes_current, 0, "nothing stays behind");
+    }
 }
