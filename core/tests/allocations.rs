@@ -9,9 +9,9 @@
 use std::sync::Arc;
 
 use allocation_counter::measure;
-use mailwire::proto::client::{self, Hello};
+use mailwire::proto::client::{self, Hello, TransactionOptions};
 use mailwire::proto::server::{Answer, Config, Connection, Hooks};
-use mailwire::proto::{Progress, Protocol};
+use mailwire::proto::{Envelope, Progress, Protocol};
 use mailwire::sasl::Mechanism;
 
 /// How often a session does all before it is in steady state.
@@ -138,6 +138,40 @@ fn a_client_allocates_the_reply_that_it_hands_over() {
         noop();
     }
     assert_eq!(noop(), (0, 1));
+}
+
+#[test]
+fn a_client_allocates_for_a_transaction_what_its_envelope_and_outcome_hold() {
+    let mut connection = greeted();
+    let recipients = ["a@server.example", "b@server.example", "c@server.example"];
+    let mut transaction = || {
+        let envelope = Envelope::parse("me@client.example", recipients).unwrap();
+        let (mut envelope, mut id) = (Some(envelope), None);
+        let mut counts = Vec::new();
+        let mut count = |step: &mut dyn FnMut()| counts.push(measure(step).count_total);
+        count(&mut || {
+            let options = TransactionOptions::default();
+            id = Some(connection.begin(envelope.take().unwrap(), options).unwrap());
+            answer(&mut connection, b"");
+        });
+        count(&mut || answer(&mut connection, b"250 2.1.0 Sender is welcome\r\n"));
+        for _ in recipients {
+            count(&mut || answer(&mut connection, b"250 2.1.5 Recipient is welcome\r\n"));
+        }
+        count(&mut || answer(&mut connection, b"354 Go ahead\r\n"));
+        count(&mut || connection.end_of_data(id.unwrap()).unwrap());
+        answer(&mut connection, b"250 2.0.0 Queued\r\n");
+        counts
+    };
+    for _ in 0..WARM_UP {
+        transaction();
+    }
+    let counted = transaction();
+    // The sender as this server is told it; and for all recipients together who is barred, and the verdicts.
+    assert_eq!(counted[0], 3);
+    // The room for the texts of replies went with the last one that was kept, and is made anew with the first.
+    assert_eq!(counted[1], 1, "MAIL");
+    assert_eq!(counted[2..], [0; 5], "three RCPT, DATA and the end mark");
 }
 
 /// What a machine may keep at most, whoever is at the other end: 64 KiB of replies that wait, an envelope of a hundred recipients,

@@ -272,6 +272,9 @@ impl fmt::Display for EnhancedStatus {
     }
 }
 
+/// Octets that the text of a reply usually has at most.
+const USUAL: usize = 64;
+
 /// Gathers a peer's reply line by line, within [`limits`].
 #[derive(Debug, Default)]
 pub struct ReplyGatherer {
@@ -306,6 +309,10 @@ impl ReplyGatherer {
         } else {
             self.text.push('\n');
         }
+        if self.text.capacity() == 0 {
+            // Enough for most replies, so that one that is longer than the one before need not grow.
+            self.text.reserve(text.len().max(USUAL));
+        }
         push_readable(&mut self.text, if enhanced.is_some() { rest } else { text });
         self.code = Some(code);
         self.lines += 1;
@@ -321,6 +328,24 @@ impl ReplyGatherer {
             enhanced: done.enhanced,
             text: Cow::Owned(done.text),
         }))
+    }
+}
+
+impl ReplyGatherer {
+    /// Takes the room of a text that nobody will ask for, for the reply that comes next. What is left are the codes.
+    pub(super) fn reuse(&mut self, reply: Reply) -> Reply {
+        if let Cow::Owned(mut text) = reply.text
+            && self.lines == 0
+            && text.capacity() <= limits::REPLY_LINE
+        {
+            text.clear();
+            self.text = text;
+        }
+        Reply {
+            code: reply.code,
+            enhanced: reply.enhanced,
+            text: Cow::Borrowed(""),
+        }
     }
 }
 

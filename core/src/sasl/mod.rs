@@ -59,7 +59,7 @@ pub use names::Identity;
 #[cfg(feature = "io")]
 pub(crate) use prepare::Use;
 pub use prepare::saslprep;
-#[cfg(test)]
+#[cfg(all(test, feature = "io"))]
 pub(crate) use scram::derivations;
 pub use scram::{Decoy, InvalidScramKeys, LEAST_ITERATIONS, MOST_ITERATIONS, ScramHash, ScramKeys};
 pub use secret::Secret;

@@ -83,16 +83,17 @@ impl Connection {
         let most = limits.recipients.unwrap_or(u32::MAX);
         let (mut named, mut reason) = (0, None);
         let barred = envelope.recipients().iter().map(|recipient| {
-            let (why, delivery) = if !utf8 && recipient.path().to_ascii().is_none() {
-                (NotNow::NotOffered("SMTPUTF8"), Delivery::Refused)
-            } else if named >= most {
-                (NotNow::Limit("RCPTMAX"), Delivery::NotTried)
-            } else if domains.as_mut().is_some_and(|all| !all.take(recipient)) {
-                (NotNow::Limit("RCPTDOMAINMAX"), Delivery::NotTried)
-            } else {
-                named += 1;
-                return None;
-            };
+            let (why, delivery) =
+                if !utf8 && !recipient.path().is_ascii() && recipient.path().to_ascii().is_none() {
+                    (NotNow::NotOffered("SMTPUTF8"), Delivery::Refused)
+                } else if named >= most {
+                    (NotNow::Limit("RCPTMAX"), Delivery::NotTried)
+                } else if domains.as_mut().is_some_and(|all| !all.take(recipient)) {
+                    (NotNow::Limit("RCPTDOMAINMAX"), Delivery::NotTried)
+                } else {
+                    named += 1;
+                    return None;
+                };
             reason = reason.or(Some(why));
             Some(delivery)
         });

@@ -12,7 +12,7 @@ use crate::proto::{
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     lines: LineFinder,
-    gatherer: ReplyGatherer,
+    pub(super) gatherer: ReplyGatherer,
     /// Whether the gatherer holds the first lines of a reply.
     in_reply: bool,
     /// Whether bytes were seen that came while no reply was owed: the next reply cannot answer a command queued since.

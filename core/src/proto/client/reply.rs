@@ -28,6 +28,13 @@ impl Connection {
         }
         self.awaited.pop_front();
         self.last_phase = Some(what.phase());
+        // Who said yes to these says no more than that, and many of them come.
+        let plain = matches!(what, Answers::Mail | Answers::Rcpt(_) | Answers::Reset);
+        let reply = if plain && reply.is_positive() {
+            self.inbox.gatherer.reuse(reply)
+        } else {
+            reply
+        };
         let event = match what {
             Answers::Greeting => {
                 self.stage = if reply.is_positive() {
@@ -142,6 +149,7 @@ impl Connection {
         }
         if transaction.has_standing() {
             transaction.send_body();
+            self.inbox.gatherer.reuse(reply);
             return Ok(Some(Event::SendBody(transaction.id())));
         }
         // RFC 2920 section 3.1: with no recipient, a lone dot gets out of it. If the server did take one although it had refused

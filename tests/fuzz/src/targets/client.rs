@@ -15,6 +15,9 @@ use mailwire::{Delivery, Outcome};
 use crate::serve::tls;
 use crate::users;
 
+/// Octets of a chunk.
+const OCTETS: u64 = 7;
+
 pub(crate) fn client(input: &[u8]) {
     let Some((choice, rest)) = input.split_first() else {
         return;
@@ -42,6 +45,8 @@ struct Client<'a> {
     connection: Connection,
     /// One that is not PLAIN.
     mechanism: Mechanism,
+    /// How a message travels that is all or nothing.
+    transfer: Transfer,
     /// What the server has not sent yet.
     server: &'a [u8],
     octet_by_octet: bool,
@@ -60,8 +65,8 @@ struct Client<'a> {
 struct Told {
     recipients: usize,
     transfer: Transfer,
-    /// Chunks sent so far.
-    chunks: u8,
+    /// Octets of its message that went out in chunks.
+    octets: u64,
     body_asked: bool,
     body_ended: bool,
     over: bool,
@@ -77,6 +82,11 @@ impl<'a> Client<'a> {
         Self {
             connection: Connection::new(protocol, (choice & 2 != 0).then(tls)),
             mechanism: Mechanism::ALL[usize::from(choice >> 2) % Mechanism::ALL.len()],
+            transfer: match choice >> 6 {
+                0 | 1 => Transfer::Data,
+                2 => Transfer::Whole(OCTETS),
+                _ => Transfer::Chunks,
+            },
             server,
             octet_by_octet,
             input: Vec::new(),
@@ -102,17 +112,17 @@ impl<'a> Client<'a> {
             8 => self.begin(&["c@d.example", "e@f.example"], false, Transfer::Chunks),
             9 => self.connection.quit().is_ok(),
             10 => self.begin(&["c@d.example"], false, Transfer::Data),
-            11 => {
-                let three = ["c@d.example", "e@f.example", "postmaster"];
-                self.begin(&three, false, Transfer::Data)
-            }
-            12 => self.begin(&["c@d.example", "e@f.example"], true, Transfer::Data),
+            11 => self.begin(
+                &["c@d.example", "e@f.example", "postmaster"],
+                false,
+                Transfer::Data,
+            ),
+            12 => self.begin(&["c@d.example", "e@f.example"], true, self.transfer),
             13 => {
-                assert!(
-                    !self.begin(&[], false, Transfer::Data),
-                    "somebody has to get it"
-                );
-                self.begin(&["c@d.example", "e@f.example"], false, Transfer::Whole(5))
+                let nobody = self.begin(&[], false, Transfer::Data);
+                assert!(!nobody, "somebody has to get it");
+                let two = ["c@d.example", "e@f.example"];
+                self.begin(&two, false, Transfer::Whole(OCTETS))
             }
             14 => self.end_body(),
             _ => {
@@ -146,20 +156,17 @@ impl<'a> Client<'a> {
         let told = Told {
             recipients: recipients.len(),
             transfer,
-            chunks: 0,
+            octets: 0,
             body_asked: false,
-            // A whole message is on its way from the first.
-            body_ended: matches!(transfer, Transfer::Whole(_)),
+            body_ended: false,
             over: false,
         };
-        assert!(
-            self.transactions.insert(id.number(), told).is_none(),
-            "a new number"
-        );
+        let before = self.transactions.insert(id.number(), told);
+        assert!(before.is_none(), "a new number");
         true
     }
 
-    /// Ends the body that the server waits for, if it waits for one; else tries to end one that it does not.
+    /// Ends the bodies that the server waits for, or sends a chunk; and tries to end those that it does not wait for.
     fn end_body(&mut self) -> bool {
         let mut taken = false;
         for &id in &self.asked {
@@ -167,19 +174,22 @@ impl<'a> Client<'a> {
                 continue;
             };
             let may = told.body_asked && !told.body_ended && !told.over;
+            // The second chunk is the last, and it is empty.
+            let last = told.octets > 0;
+            let done = match told.transfer {
+                Transfer::Chunks => {
+                    let octets = if last { 0 } else { OCTETS };
+                    self.connection.chunk(id, octets, last).is_ok()
+                }
+                _ => self.connection.end_of_data(id).is_ok(),
+            };
+            assert!(may || !done, "no message that was not asked for");
+            told.body_ended |= done && (last || told.transfer == Transfer::Data);
+            taken |= done;
+            // A chunk is on its way before the next is thought of.
             if told.transfer == Transfer::Chunks {
-                let last = told.chunks > 0;
-                let sent = self.connection.chunk(id, 3, last).is_ok();
-                assert!(may || !sent, "no chunk before the recipients are known");
-                told.chunks += u8::from(sent);
-                told.body_ended |= sent && last;
-                taken |= sent;
-                continue;
+                break;
             }
-            let ended = self.connection.end_of_data(id).is_ok();
-            assert!(may || !ended, "no end without 354");
-            told.body_ended |= ended;
-            taken |= ended;
         }
         taken
     }
@@ -266,21 +276,22 @@ impl<'a> Client<'a> {
     fn told(&mut self, event: &Event) {
         match event {
             Event::SendBody(id) => {
+                self.asked.retain(|asked| asked != id);
+                self.asked.push(*id);
                 let Some(told) = self.transactions.get_mut(&id.number()) else {
                     panic!("a transaction that was never begun");
                 };
-                assert!(!told.over && !told.body_ended, "asked while it goes on");
-                match told.transfer {
-                    Transfer::Data => {
-                        let data = self.wire.windows(6).any(|window| window == b"DATA\r\n");
-                        assert!(data && !told.body_asked, "asked for by DATA, and once");
-                    }
-                    Transfer::Chunks => {}
-                    Transfer::Whole(_) => panic!("a whole message is not asked for"),
-                }
-                if !told.body_asked {
-                    self.asked.push(*id);
-                }
+                assert!(!told.over && !told.body_ended, "of a message that goes on");
+                let by = match told.transfer {
+                    Transfer::Data => &b"DATA\r\n"[..],
+                    Transfer::Chunks => b"RCPT TO:",
+                    Transfer::Whole(_) => panic!("it was sent without being asked for"),
+                };
+                assert!(self.wire.windows(by.len()).any(|window| window == by));
+                assert!(
+                    told.transfer == Transfer::Chunks || !told.body_asked,
+                    "once"
+                );
                 told.body_asked = true;
             }
             Event::Finished { id, outcome } => self.finished(*id, outcome, false),
@@ -334,32 +345,29 @@ impl<'a> Client<'a> {
     }
 
     fn transmit(&mut self) {
-        let before = self.wire.len();
-        let mut octets = 0;
+        let mut sent = 0;
         for outgoing in self.connection.outgoing() {
             match outgoing {
-                Outgoing::Commands(bytes) => {
-                    octets += bytes.len();
-                    self.wire.extend_from_slice(bytes);
+                Outgoing::Commands(lines) => {
+                    sent += lines.len() as u64;
+                    check_lines(lines);
+                    self.wire.extend_from_slice(lines);
                 }
-                // The message itself is not of interest.
-                Outgoing::Body { octets: more, .. } => {
-                    octets += usize::try_from(more).unwrap_or(usize::MAX);
+                Outgoing::Body { id, offset, octets } => {
+                    sent += octets;
+                    let Some(told) = self.transactions.get_mut(&id.number()) else {
+                        panic!("a transaction that was never begun");
+                    };
+                    assert_eq!(offset, told.octets, "the next octets");
+                    assert_ne!(told.transfer, Transfer::Data, "never inside DATA");
+                    told.octets += octets;
+                    told.body_ended |= told.transfer == Transfer::Whole(told.octets);
                 }
             }
         }
-        self.connection.sent(octets);
-        let new = &self.wire[before..];
-        assert!(new.is_empty() || new.ends_with(b"\r\n"), "whole lines");
-        for line in new.split_inclusive(|octet| *octet == b'\n') {
-            let text = line.strip_suffix(b"\r\n").unwrap_or(b"\n");
-            assert!(
-                text.iter().all(|octet| (b' '..=b'~').contains(octet)),
-                "{}",
-                line.escape_ascii()
-            );
-            assert!(line.len() <= limits::AUTH_LINE);
-        }
+        self.connection
+            .sent(usize::try_from(sent).unwrap_or(usize::MAX));
+        assert!(!self.connection.has_output(), "all was sent");
     }
 
     /// Whatever was begun and not finished is told now, and then nothing is left.
@@ -371,6 +379,17 @@ impl<'a> Client<'a> {
         );
         assert!(!self.connection.has_output() && self.connection.in_flight() == 0);
         (self.shown, self.wire)
+    }
+}
+
+/// Holds that commands are whole lines of printable ASCII.
+fn check_lines(lines: &[u8]) {
+    assert!(lines.ends_with(b"\r\n"), "whole lines");
+    for line in lines.split_inclusive(|octet| *octet == b'\n') {
+        let text = line.strip_suffix(b"\r\n").unwrap_or(b"\n");
+        let printable = text.iter().all(|octet| (b' '..=b'~').contains(octet));
+        assert!(printable, "{}", line.escape_ascii());
+        assert!(line.len() <= limits::AUTH_LINE);
     }
 }
 
