@@ -118,7 +118,8 @@ impl Options {
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value
         .split(',')
-        .map(str::trim)
+        // Blanks alone: a line end in it is the mistake of whoever made it.
+        .map(|word| word.trim_matches(' '))
         .filter(|word| !word.is_empty())
 }
 
@@ -219,6 +220,8 @@ mod tests {
             ("listen", "localhost:25"),
             ("listen", "unix:"),
             ("mechanisms", ""),
+            ("mechanisms", "PLAIN\r\n"),
+            ("domains", "example.org,\r\n"),
         ] {
             let error = Options::new().set(name, value).unwrap_err();
             assert_eq!(error.status(), Status::InvalidArgument, "{name}={value}");
