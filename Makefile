@@ -32,7 +32,7 @@ endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
 .PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules conformance \
-	conformance-peers conformance-selfcheck docs audit format clean need need-python $(CHECKS) $(TESTS) \
+	conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -42,10 +42,10 @@ help: ## list the targets
 
 # What people come for
 
-demo: examples $(STAMPS)/package ## send one message from every language to a C listener, and show failures
+demo: need need-python need-cpp examples $(STAMPS)/package ## send one message from every language to a C listener, and show failures
 	$(VENV)/python examples/demo.py
 
-test: need need-python ## all checks and tests, from a clean clone
+test: need need-python need-cpp ## all checks and tests, from a clean clone
 	@set -e; for part in check $(TESTS); do \
 		printf '\n== make %s\n' "$$part"; \
 		$(MAKE) --no-print-directory "$$part"; \
@@ -57,7 +57,7 @@ check: need need-python $(CHECKS) ## format, lints, arrows, licences, tidiness
 lib: need ## libmailwire.so and libmailwire.a in build/lib
 	ffi/build-lib.sh
 
-examples: lib ## the example programs in C, C++ and Rust, in build/examples
+examples: need-cpp lib ## the example programs in C, C++ and Rust, in build/examples
 	mkdir -p build/examples
 	for program in send listen; do \
 		$(CC) -std=c11 -Wall -Wextra -Werror -Iinclude -o build/examples/$$program-c examples/c/$$program.c \
@@ -172,6 +172,9 @@ need:
 
 need-python:
 	@$(NEED) python3
+
+need-cpp:
+	@CXX='$(CXX)' $(NEED) c++
 
 $(VENV)/python: | need-python
 	$(PYTHON) -m venv .venv

@@ -3,13 +3,32 @@
 import os
 
 from . import _native
-from ._message import addresses, source_of, text, texts
+from ._message import (
+    addresses,
+    is_email,
+    iterates,
+    octets,
+    path,
+    seconds,
+    several,
+    source_of,
+    switch,
+    text,
+    texts,
+    whole,
+    wrong,
+)
 
-# How the options of a connection become the engine's text.
-_TEXTS = ("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused", "transfer")
-_SWITCHES = ("verify", "allow_plaintext_auth", "all_or_nothing")
-_SECONDS = ("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age")
-_NUMBERS = ("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight")
+# The options of a connection, and what their values become on the way to the engine's text.
+_OPTIONS = {
+    **dict.fromkeys(("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text),
+    **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),
+    **dict.fromkeys(("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age"), seconds),
+    **dict.fromkeys(("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight"), whole),
+}
+
+# What an item of `send_many` may say besides its message.
+_ENVELOPE = ("sender", "recipients", "mail_options", "rcpt_options")
 
 # What `send_many` reads ahead, so that one message's envelope can leave with the end of the one before.
 _AHEAD = 64
@@ -55,22 +74,20 @@ def send_mail(
     (file name, bytes), or (file name, bytes, content type). `inline` maps a content id, which the HTML names as
     "cid:…", to a path or to (bytes, content type).
     """
-    built = _native.build_mail(
-        {
-            "subject": subject,
-            "text": text,
-            "html": html,
-            "sender": sender,
-            "to": addresses(to, "to"),
-            "cc": addresses(cc, "cc"),
-            "bcc": addresses(bcc, "bcc"),
-            "reply_to": addresses(reply_to, "reply_to") or [],
-            "attachments": [_attachment(one) for one in attachments],
-            "inline": [_inline(*item) for item in (inline or {}).items()],
-            "headers": list((headers or {}).items()),
-        }
-    )
-    reverse_path, recipients, message = built
+    parts = {
+        "subject": subject,
+        "text": text,
+        "html": html,
+        "sender": sender,
+        "to": to,
+        "cc": cc,
+        "bcc": bcc,
+        "reply_to": reply_to,
+        "attachments": attachments,
+        "inline": inline,
+        "headers": headers,
+    }
+    reverse_path, recipients, message = _native.build_mail(_checked(parts))
     return send(message, server, sender=reverse_path, recipients=recipients, **send_options)
 
 
@@ -106,6 +123,8 @@ class Client:
         `rcpt_options`. Yields a `SendResult` or the exception, in order, each with its `index`. Reads up to 64 items
         ahead.
         """
+        if isinstance(items, dict) or is_email(items) or not iterates(items):
+            raise wrong("items", "an iterable of messages", items)
         index = 0
         end = None
         items = iter(items)
@@ -169,43 +188,67 @@ def _settings(options):
     certificate, ca = options.pop("client_cert", None), options.pop("ca", None)
     settings = []
     for name, value in options.items():
-        converted = _converted(name, value)
+        convert = _OPTIONS.get(name)
+        if convert is None:
+            raise TypeError(f"there is no option {name!r}")
         if value is not None:
-            settings.append((name, converted))
+            settings.append((name, str(convert(value, name))))
     if ca is not None:
-        settings.append(("ca", os.fspath(ca)))
+        settings.append(("ca", path(ca, "ca")))
     if (username is None) != (password is None):
         raise TypeError("username and password belong together")
     credentials = None if username is None else (text(username, "username"), text(password, "password"))
     if certificate is not None:
         # One file may hold both.
         pair = certificate if isinstance(certificate, tuple) else (certificate, certificate)
-        certificate = tuple(os.fspath(one) for one in pair)
+        if len(pair) != 2:
+            raise TypeError("client_cert: one path, or a tuple of certificate and key, is needed")
+        certificate = tuple(path(one, "client_cert") for one in pair)
     return settings, credentials, certificate
-
-
-def _converted(name, value):
-    if name in _TEXTS:
-        return None if value is None else text(value, name)
-    if name in _SWITCHES:
-        return "true" if value else "false"
-    if name in _SECONDS:
-        return None if value is None else repr(float(value))
-    if name in _NUMBERS:
-        return None if value is None else str(value)
-    raise TypeError(f"there is no option {name!r}")
 
 
 def _item(opened, message, sender=None, recipients=None, mail_options=(), rcpt_options=()):
     """A message as the engine takes it."""
     source, length = source_of(message, opened)
     sender = None if sender is None else text(sender, "sender")
-    recipients = addresses(recipients, "recipients")
+    recipients = None if recipients is None else addresses(recipients, "recipients")
     return source, length, sender, recipients, texts(mail_options, "mail_options"), texts(rcpt_options, "rcpt_options")
 
 
 def _item_of(item, opened):
-    return _item(opened, **item) if isinstance(item, dict) else _item(opened, item)
+    if not isinstance(item, dict):
+        return _item(opened, item)
+    if "message" not in item:
+        raise TypeError("items: a dict has a 'message'")
+    unknown = [name for name in item if name != "message" and name not in _ENVELOPE]
+    if unknown:
+        raise TypeError(f"items: a dict has no {unknown[0]!r}, only 'message', {', '.join(map(repr, _ENVELOPE))}")
+    return _item(opened, **item)
+
+
+def _checked(parts):
+    """The parts of a mail as the engine takes them."""
+    checked = {name: text(parts[name], name) for name in ("subject", "sender")}
+    for name in ("text", "html"):
+        checked[name] = None if parts[name] is None else text(parts[name], name)
+    for name in ("to", "cc", "bcc"):
+        checked[name] = addresses(parts[name], name)
+    checked["reply_to"] = [] if parts["reply_to"] is None else addresses(parts["reply_to"], "reply_to")
+    attachments = several(parts["attachments"], "attachments", "a sequence of attachments")
+    checked["attachments"] = [_attachment(one) for one in attachments]
+    checked["inline"] = [_inline(*item) for item in _pairs(parts["inline"], "inline")]
+    headers = _pairs(parts["headers"], "headers")
+    checked["headers"] = [(text(name, "headers"), text(value, f"headers: {name}")) for name, value in headers]
+    return checked
+
+
+def _pairs(value, argument):
+    """What a dict holds; None is an empty one."""
+    if value is None:
+        return []
+    if not hasattr(value, "items"):
+        raise wrong(argument, "a dict", value)
+    return list(value.items())
 
 
 def _attachment(item):
@@ -213,16 +256,22 @@ def _attachment(item):
     if isinstance(item, (str, os.PathLike)):
         with open(item, "rb") as file:
             return os.path.basename(os.fspath(item)), None, file.read()
-    name, octets, *content_type = item
-    return name, content_type[0] if content_type else None, bytes(octets)
+    if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
+        raise wrong("attachments", "a path, (file name, bytes) or (file name, bytes, content type)", item)
+    name, content, content_type = (*item, None)[:3]
+    content_type = None if content_type is None else text(content_type, "attachments: the content type")
+    return text(name, "attachments: the file name"), content_type, octets(content, "attachments: the content")
 
 
 def _inline(content_id, item):
     """Content id, content type, octets."""
+    text(content_id, "inline: the content id")
     if isinstance(item, (str, os.PathLike)):
         from mimetypes import guess_type
 
         with open(item, "rb") as file:
             return content_id, guess_type(os.fspath(item))[0] or "application/octet-stream", file.read()
-    octets, content_type = item
-    return content_id, content_type, bytes(octets)
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        raise wrong("inline", "a path or (bytes, content type)", item)
+    content, content_type = item
+    return content_id, text(content_type, "inline: the content type"), octets(content, "inline: the content")

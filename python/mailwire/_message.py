@@ -12,9 +12,7 @@ def source_of(message, opened):
         return message.encode(), None
     if isinstance(message, (bytearray, memoryview)):
         return bytes(message), None
-    # Whoever has a message object has imported its module already.
-    email_message = sys.modules.get("email.message")
-    if email_message is not None and isinstance(message, email_message.Message):
+    if is_email(message):
         return _flattened(message), None
     if isinstance(message, os.PathLike):
         # Closed by the caller when the message is sent.
@@ -25,36 +23,90 @@ def source_of(message, opened):
         return message, _rest_of(message)
     if hasattr(message, "__iter__"):
         return iter(message), None
-    raise TypeError(
-        "message: an email message, bytes, str, a path, a binary file or an iterable of bytes is needed, "
-        f"not {type(message).__name__}"
-    )
+    raise wrong("message", "an email message, bytes, str, a path, a binary file or an iterable of bytes", message)
+
+
+def is_email(value):
+    """Whether it is a message object. Whoever has one has imported its module already."""
+    email_message = sys.modules.get("email.message")
+    return email_message is not None and isinstance(value, email_message.Message)
 
 
 def addresses(value, argument):
-    """A list of addresses, where one alone may stand for itself; None stays None."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return [value]
-    return texts(value, argument)
+    """A list of addresses, where one alone may stand for itself."""
+    return [value] if isinstance(value, str) else texts(value, argument)
 
 
 def texts(value, argument):
     """A list of texts. One text alone is not taken for a list of letters."""
-    if isinstance(value, (str, bytes)):
-        raise TypeError(f"{argument}: a sequence of str is needed, not {type(value).__name__}")
-    value = list(value)
+    value = several(value, argument, "a sequence of str")
     for one in value:
         text(one, argument)
     return value
 
 
+def several(value, argument, wanted):
+    """A list of what can be iterated over."""
+    if not iterates(value):
+        raise wrong(argument, wanted, value)
+    return list(value)
+
+
+def iterates(value):
+    """Whether it holds several values, and is not one that only can be taken to pieces."""
+    one = isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike))
+    return not one and hasattr(value, "__iter__")
+
+
 def text(value, argument):
     """A text."""
     if not isinstance(value, str):
-        raise TypeError(f"{argument}: str is needed, not {type(value).__name__}")
+        raise wrong(argument, "str", value)
     return value
+
+
+def octets(value, argument):
+    """Octets."""
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise wrong(argument, "bytes", value)
+    return bytes(value)
+
+
+def path(value, argument):
+    """The path of a file, as text."""
+    try:
+        return os.fsdecode(value)
+    except TypeError:
+        raise wrong(argument, "a path", value) from None
+
+
+def switch(value, argument):
+    """The engine's word for True or False. A word such as "no" is neither, and would count as True."""
+    if not isinstance(value, bool):
+        raise wrong(argument, "True or False", value)
+    return "true" if value else "false"
+
+
+def seconds(value, argument):
+    """A number of seconds."""
+    if not isinstance(value, (str, bytes, bytearray, bool)):
+        try:
+            return float(value)
+        except TypeError:
+            pass
+    raise wrong(argument, "a number of seconds", value)
+
+
+def whole(value, argument):
+    """A whole number."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise wrong(argument, "int", value)
+    return value.__index__()
+
+
+def wrong(argument, wanted, value):
+    """The exception for an argument of a wrong type."""
+    return TypeError(f"{argument}: {wanted} is needed, not {type(value).__name__}")
 
 
 def _flattened(message):

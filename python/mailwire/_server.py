@@ -7,9 +7,9 @@ import time
 import weakref
 
 from . import _native
-from ._errors import Misuse
+from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, envelope_of
-from ._message import text, texts
+from ._message import path, seconds, switch, text, texts, whole, wrong
 from ._session import Session
 from ._settings import TLS, Limits
 
@@ -63,29 +63,32 @@ class Server:
         self._dispatcher = None if handler is None else Dispatcher(handler, check)
         if handler is None and check is not None:
             raise TypeError("auth: a callable needs a handler beside it; a dict does not")
-        if tls is not None and not isinstance(tls, TLS):
-            raise TypeError(f"tls: a mailwire.TLS is needed, not {type(tls).__name__}")
-        if threads < 1:
+        if auth is not None and check is None and not hasattr(auth, "items"):
+            raise wrong("auth", "a dict of names and passwords, or a callable,", auth)
+        if limits is not None and not isinstance(limits, Limits):
+            raise wrong("limits", "a mailwire.Limits", limits)
+        if whole(threads, "threads") < 1:
             raise ValueError("threads: at least one is needed")
+        users = [] if auth is None or check else auth.items()
         settings = {
-            "listen": _address(text(host, "host"), port) if unix is None else f"unix:{os.fspath(unix)}",
+            "listen": _address(text(host, "host"), port) if unix is None else f"unix:{path(unix, 'unix')}",
             "protocol": text(protocol, "protocol"),
-            "implicit_tls": _switch(implicit_tls),
-            "require_tls": _switch(require_tls),
-            "auth_required": _switch(auth_required),
-            "allow_plaintext_auth": _switch(allow_plaintext_auth),
-            "workers": str(workers),
+            "implicit_tls": switch(implicit_tls, "implicit_tls"),
+            "require_tls": switch(require_tls, "require_tls"),
+            "auth_required": switch(auth_required, "auth_required"),
+            "allow_plaintext_auth": switch(allow_plaintext_auth, "allow_plaintext_auth"),
+            "workers": str(whole(workers, "workers")),
         }
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
         self._options = _native.ServerOptions(
             [*settings.items(), *(limits or Limits())._settings()],
             None if domains is None else texts(domains, "domains"),
-            [] if auth is None or check else list(auth.items()),
-            None if tls is None else tls._native,
+            [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
+            None if tls is None else _certificate(tls),
             sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
         )
-        self._unix = None if unix is None else os.fspath(unix)
+        self._unix = None if unix is None else path(unix, "unix")
         self._thread_count = threads
         self._threads = []
         self._native = None
@@ -116,22 +119,34 @@ class Server:
     def stop(self, grace=5.0):
         """Stops listening, lets transactions finish for `grace` seconds, and ends every connection.
 
-        Called from a hook it returns at once, and the rest happens behind it.
+        Called from a hook it returns at once, and the rest happens behind it; so it does after Ctrl-C.
         """
+        grace = seconds(grace, "grace")
+        if not 0 <= grace <= threading.TIMEOUT_MAX:
+            raise InvalidArgument(f"grace: {grace} is no number of seconds")
+        taken = self._taken()
+        if taken is None:
+            return
+        in_hook = threading.current_thread() in taken[1]
+        # The wait for a thread of its own is one that a signal ends.
+        ending = threading.Thread(target=self._end, args=(*taken, grace), name="mailwire-stop", daemon=not in_hook)
+        ending.start()
+        if not in_hook:
+            ending.join()
+
+    def _taken(self):
+        """The running listener and its threads, for the one who stops it; None if it does not run."""
         with self._lock:
             if not self._runs():
-                return
-            native, threads = self._native, self._threads
+                return None
+            taken = self._native, self._threads
             self._native, self._threads = None, []
             _running.discard(self)
-        if threading.current_thread() in threads:
-            threading.Thread(target=self._finish, args=(native, threads, grace), name="mailwire-stop").start()
-        else:
-            self._finish(native, threads, grace)
+        return taken
 
-    def _finish(self, native, threads, grace):
-        native.shutdown(float(grace))
-        # The client of a hook that does not end was told 451; its thread must not hold up the program.
+    def _end(self, native, threads, grace):
+        native.shutdown(grace)
+        # The thread of a hook that does not end must not hold up the program.
         until = time.monotonic() + _LAST_GRACE
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
@@ -153,11 +168,11 @@ class Server:
         """
         if self._dispatcher is not None:
             raise Misuse("messages: this server has a handler, which gets them")
-        return _messages(self._live(), None if timeout is None else float(timeout))
+        return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):
         """Takes another certificate for all handshakes from now on."""
-        self._live().reload_tls(tls._native)
+        self._live().reload_tls(_certificate(tls))
 
     @property
     def address(self):
@@ -221,11 +236,15 @@ def _messages(native, timeout):
         yield envelope
 
 
-def _switch(value):
-    return "true" if value else "false"
+def _certificate(tls):
+    if not isinstance(tls, TLS):
+        raise wrong("tls", "a mailwire.TLS", tls)
+    return tls._native
 
 
 def _address(host, port):
+    if not 0 <= whole(port, "port") <= 65535:
+        raise InvalidArgument(f"port: {port} is not between 0 and 65535")
     if host == "localhost":
         host = "127.0.0.1"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -235,4 +254,7 @@ def _address(host, port):
 def _stop_all():
     """Before the interpreter goes, nothing of ours may need it any more."""
     for server in list(_running):
-        server.stop(_LAST_GRACE)
+        # No thread can be made so late.
+        taken = server._taken()
+        if taken is not None:
+            server._end(*taken, _LAST_GRACE)

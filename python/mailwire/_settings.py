@@ -1,8 +1,7 @@
 """What a `Server` is set up with: its limits and its certificate."""
 
-import os
-
 from . import _native
+from ._message import octets, path
 
 # What the engine calls them, where Python is shorter.
 _NAMES = {
@@ -93,15 +92,16 @@ class TLS:
 
         With `client_ca`, clients are asked for a certificate; one that they show must lead to these roots.
         """
-        return cls._of(os.fspath(cert), os.fspath(key), None if client_ca is None else os.fspath(client_ca))
+        return cls._of(path, cert, key, client_ca)
 
     @classmethod
     def from_pem(cls, cert, key, client_ca=None):
         """The same from the text itself, as bytes."""
-        return cls._of(bytes(cert), bytes(key), None if client_ca is None else bytes(client_ca))
+        return cls._of(octets, cert, key, client_ca)
 
     @classmethod
-    def _of(cls, cert, key, client_ca):
+    def _of(cls, convert, cert, key, client_ca):
         self = object.__new__(cls)
-        self._native = _native.ServerTls(cert, key, client_ca)
+        roots = None if client_ca is None else convert(client_ca, "client_ca")
+        self._native = _native.ServerTls(convert(cert, "cert"), convert(key, "key"), roots)
         return self

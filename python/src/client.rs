@@ -131,12 +131,30 @@ impl Client {
     }
 
     /// Says goodbye on idle connections. Later calls fail.
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // In a child of a fork the connections are the parent's.
         let client = (current.0 == std::process::id()).then(|| Arc::clone(&current.1));
         drop(current);
-        py.detach(|| client.inspect(|client| client.close()));
+        let closing = released(py, |call| {
+            client.inspect(|client| client.close_by(call));
+            Ok(())
+        })?;
+        closing.map_err(|e| error::to_python(py, &e, None))
+    }
+}
+
+impl Drop for Client {
+    /// The goodbyes of a client that nobody closed wait for its server, and no other thread of Python's should.
+    fn drop(&mut self) {
+        let current = self
+            .current
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        if current.0 == std::process::id() {
+            let client = Arc::clone(&current.1);
+            Python::try_attach(|py| py.detach(|| client.close()));
+        }
     }
 }
 

@@ -16,9 +16,9 @@ from conftest import ROOT, Certificates
 URL = "smtp://me:secret@mail.example.org"
 
 
-def programs(language: str) -> list[str]:
-    """The README's blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+def programs(language: str, readme: str = "README.md") -> list[str]:
+    """A README's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / readme).read_text(), re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -67,6 +67,27 @@ def test_python_receives(tmp_path: Path) -> None:
     result = subprocess.run([sys.executable, program], capture_output=True, timeout=60, check=False, text=True)
     assert result.returncode == 0, result.stderr
     assert "a@b.example" in result.stdout and "c@d.example" in result.stdout and "seen" in result.stdout
+
+
+def test_the_python_packages_own_readme(tmp_path: Path) -> None:
+    """Its sender sends to its listener, which refuses all recipients but its own."""
+    sends, receives = programs("python", "python/README.md")
+    url, recipient = "smtp://ada:secret@mail.example.org", "charles@example.net"
+    assert url in sends and recipient in sends and "port=2525" in receives
+    assert "    server.serve_forever()" in receives
+    (tmp_path / "engine.pdf").write_bytes(b"%PDF")
+    for name, wanted in (("support@example.net", "It works."), (recipient, "No such mailbox")):
+        local = sends.replace(f'"{url}"', 'f"smtp://127.0.0.1:{server.port}"').replace(recipient, name)
+        code = f"import mailwire\n\n\n{receives}".replace("port=2525", "port=0")
+        code = code.replace("    server.serve_forever()", textwrap.indent(local, "    "))
+        program = tmp_path / "both.py"
+        program.write_text(code.replace('envelope.as_message()["Subject"])', "envelope.as_message())"))
+        result = subprocess.run(
+            [sys.executable, program], cwd=tmp_path, capture_output=True, timeout=60, check=False, text=True
+        )
+        accepted = name != recipient
+        assert (result.returncode == 0) == accepted, result.stderr
+        assert wanted in (result.stdout if accepted else result.stderr.splitlines()[-1])
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says in words what a build of mailwire lacks: need.sh TOOL..., where TOOL is cargo, cc, python3 or pkg-config.
+# Says in words what a build of mailwire lacks: need.sh TOOL..., where TOOL is cargo, cc, c++, python3 or pkg-config.
 set -eu
 
 oldest_cargo=1.88.0
@@ -24,6 +24,9 @@ for tool in "$@"; do
         ;;
     cc)
         command -v "${CC:-cc}" >/dev/null || fail "cc is missing: a C compiler is needed to link, and for the crypto library."
+        ;;
+    c++)
+        command -v "${CXX:-c++}" >/dev/null || fail "${CXX:-c++} is missing: a C++ compiler is needed for the examples and tests in C++."
         ;;
     python3)
         python=${PYTHON:-python3}

@@ -66,7 +66,7 @@ def test_arguments_of_a_client(script, argument, bad):
     assert script.received == []
 
 
-@pytest.mark.parametrize("bad", ["%0D", "%0A", "%0D%0A", "%00"])
+@pytest.mark.parametrize("bad", ["%0D", "%0A", "%0D%0A", "%00", *BAD])
 @pytest.mark.parametrize(
     "url",
     [

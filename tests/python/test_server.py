@@ -297,7 +297,7 @@ def test_bad_arguments_are_named():
         ({"tls": "cert.pem"}, "tls"),
         ({"auth": lambda session, credentials: True}, "auth"),
         ({"host": "no such host"}, "listen"),
-        ({"port": 70000}, "listen"),
+        ({"port": 70000}, "port"),
         ({"protocol": "http"}, "protocol"),
         ({"threads": 0}, "threads"),
     ):

@@ -1,5 +1,6 @@
 """Ctrl-C and other signals end a blocking call within 100 ms; other threads run meanwhile."""
 
+import itertools
 import os
 import signal
 import socket
@@ -60,6 +61,68 @@ def test_ctrl_c_ends_the_wait_for_a_connection_of_the_pool(silent, message):
     time.sleep(0.1)
     assert interrupted(lambda: client.send(message)) < PROMISE + ROOM
     busy.join(10)
+
+
+ACCEPTS = ("220 hi", "250 hi", "250 ok", "250 ok", "354 go", "250 ok")
+
+
+def test_ctrl_c_ends_a_goodbye(script, message):
+    """Of a server that answers everything but QUIT."""
+    url = script(*ACCEPTS)
+    assert interrupted(lambda: mailwire.send(message, url)) < PROMISE + ROOM
+    client = mailwire.Client(url)
+    client.send(message)
+    assert interrupted(client.close) < PROMISE + ROOM
+    client = mailwire.Client(url, max_messages=1)
+    assert interrupted(lambda: client.send(message)) < PROMISE + ROOM
+
+
+def test_ctrl_c_ends_the_wait_for_a_server_to_stop(message):
+    """One has a client in the midst of a message, the other a hook that does not end."""
+    called, waiting = threading.Event(), threading.Event()
+
+    def handler(_):
+        called.set()
+        waiting.wait(20)
+
+    servers = [mailwire.Server(handler).start() for _ in range(2)]
+    try:
+        with socket.create_connection(("127.0.0.1", servers[0].port)) as peer:
+            for line in (b"EHLO a", b"MAIL FROM:<a@example.org>", b"RCPT TO:<b@example.org>", b"DATA"):
+                peer.recv(1000)
+                peer.sendall(line + b"\r\n")
+            assert peer.recv(1000).startswith(b"354")
+            assert interrupted(lambda: servers[0].stop(grace=3)) < PROMISE + ROOM
+        url = f"smtp://127.0.0.1:{servers[1].port}"
+        sending = threading.Thread(target=mailwire.send, args=(message, url))
+        sending.start()
+        assert called.wait(10)
+        assert interrupted(lambda: servers[1].stop(grace=3)) < PROMISE + ROOM
+    finally:
+        waiting.set()
+    sending.join(10)
+
+
+def test_a_client_that_is_let_go_of_holds_up_no_other_thread(script, message):
+    """Its server leaves the goodbye without an answer."""
+    client = mailwire.Client(script(*ACCEPTS))
+    client.send(message)
+    ticks = []
+    running = threading.Event()
+    running.set()
+
+    def tick():
+        while running.is_set():
+            ticks.append(time.monotonic())
+            time.sleep(0.01)
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    time.sleep(0.1)
+    del client
+    running.clear()
+    ticking.join(10)
+    assert max(later - earlier for earlier, later in itertools.pairwise(ticks)) < 0.5
 
 
 def test_a_signal_whose_handler_returns_does_not_end_a_send(silent, message):

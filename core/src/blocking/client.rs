@@ -161,7 +161,12 @@ impl Client {
 
     /// Says goodbye on idle connections. Calls under way end as they would; later ones fail with [`Status::Closed`].
     pub fn close(&self) {
-        self.pool.close();
+        self.close_by(Call::default());
+    }
+
+    /// The same, for as long as `call` lets it; what could not say goodbye by then is closed without.
+    pub fn close_by(&self, call: Call<'_>) {
+        self.pool.close(&call);
     }
 
     /// What every call begins with: may it run here, and when must it end?

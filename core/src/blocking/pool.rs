@@ -44,6 +44,8 @@ pub(super) struct Pooled {
 /// A borrowed connection. It goes back to the pool when dropped, if it is still good for another message.
 pub(super) struct Borrowed<'p> {
     pool: &'p Pool,
+    /// What may cut its goodbye short.
+    call: Call<'p>,
     pooled: Option<Pooled>,
 }
 
@@ -67,7 +69,11 @@ impl Pool {
     }
 
     /// A connection: an idle one that is still good, or a new one, or the next that comes back. `ends` bounds the wait.
-    pub(super) fn borrow(&self, call: &Call<'_>, ends: Deadline) -> Result<Borrowed<'_>, Error> {
+    pub(super) fn borrow<'p>(
+        &'p self,
+        call: &Call<'p>,
+        ends: Deadline,
+    ) -> Result<Borrowed<'p>, Error> {
         self.guard.check()?;
         call.check()?;
         loop {
@@ -79,6 +85,7 @@ impl Pool {
                 drop(state);
                 let mut borrowed = Borrowed {
                     pool: self,
+                    call: *call,
                     pooled: Some(pooled),
                 };
                 if borrowed.is_fresh() {
@@ -94,6 +101,7 @@ impl Pool {
                 }
                 return opened.map(|pooled| Borrowed {
                     pool: self,
+                    call: *call,
                     pooled: Some(pooled),
                 });
             } else {
@@ -108,8 +116,9 @@ impl Pool {
         }
     }
 
-    /// Says goodbye on every idle connection. Those that are borrowed are closed when they come back.
-    pub(super) fn close(&self) {
+    /// Says goodbye on every idle connection, or as many as `call` leaves time for; the rest are closed without. Those that are
+    /// borrowed are closed when they come back.
+    pub(super) fn close(&self, call: &Call<'_>) {
         if self.guard.is_child() {
             return;
         }
@@ -122,7 +131,7 @@ impl Pool {
         self.freed.notify_all();
         let until = Instant::now() + GOODBYE;
         for pooled in idle {
-            pooled.quit(until.saturating_duration_since(Instant::now()));
+            pooled.quit(call, until.saturating_duration_since(Instant::now()));
         }
     }
 
@@ -140,7 +149,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         if !self.guard.is_child() {
-            self.close();
+            self.close(&Call::default());
         }
         // In a child the connections are dropped as they are: `Pooled` knows what to do.
     }
@@ -188,7 +197,7 @@ impl Pooled {
         left.map_or(u32::MAX, |left| u32::try_from(left).unwrap_or(u32::MAX))
     }
 
-    fn quit(mut self, limit: Duration) {
+    fn quit(mut self, call: &Call<'_>, limit: Duration) {
         // Inside another runtime nothing can be waited for: the connection is just closed.
         if tokio::runtime::Handle::try_current().is_ok() || self.guard.is_child() {
             return;
@@ -196,8 +205,8 @@ impl Pooled {
         if let (Some(runtime), Some(connection)) = (&self.runtime, self.connection.take())
             && connection.is_usable()
         {
-            let _ =
-                runtime.block_on(async { tokio::time::timeout(limit, connection.quit()).await });
+            let _ = runtime
+                .block_on(async { tokio::time::timeout(limit, call.run(connection.quit())).await });
         }
     }
 }
@@ -292,7 +301,7 @@ impl Borrowed<'_> {
     /// Says goodbye, as this session has no room for what is to be sent.
     pub(super) fn retire(mut self) {
         if let Some(pooled) = self.pooled.take() {
-            pooled.quit(GOODBYE);
+            pooled.quit(&self.call, GOODBYE);
         }
     }
 }
@@ -322,7 +331,7 @@ impl Drop for Borrowed<'_> {
                 return;
             }
         }
-        pooled.quit(GOODBYE);
+        pooled.quit(&self.call, GOODBYE);
         self.pool.forget_one();
     }
 }
@@ -336,6 +345,11 @@ mod tests {
 
     /// A server that greets one connection and tells what it hears afterwards.
     fn server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
+        server_with_goodbye(b"221 bye\r\n")
+    }
+
+    /// The same, which says this to QUIT.
+    fn server_with_goodbye(goodbye: &'static [u8]) -> (u16, std::thread::JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let thread = std::thread::spawn(move || {
@@ -346,14 +360,15 @@ mod tests {
             stream.write_all(b"220 test.example\r\n").unwrap();
             let mut lines = Vec::new();
             for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                lines.push(
-                    line.unwrap()
-                        .split(' ')
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
-                );
-                let _ = stream.write_all(b"250 ok\r\n");
+                let line = line.unwrap();
+                let command = line.split(' ').next().unwrap_or_default();
+                let reply = if command == "QUIT" {
+                    goodbye
+                } else {
+                    b"250 ok\r\n"
+                };
+                lines.push(command.to_owned());
+                let _ = stream.write_all(reply);
             }
             lines
         });
@@ -376,6 +391,22 @@ mod tests {
     }
 
     #[test]
+    fn a_goodbye_that_is_not_answered_may_be_cut_short() {
+        let interrupted = || true;
+        let call = Call {
+            interrupted: Some(&interrupted),
+            ..Call::default()
+        };
+        let (port, server) = server_with_goodbye(b"");
+        let pool = pool(port);
+        drop(pool.borrow(&Call::default(), Deadline::NONE).unwrap());
+        let begun = Instant::now();
+        pool.close(&call);
+        assert!(begun.elapsed() < GOODBYE / 2);
+        assert_eq!(server.join().unwrap(), ["EHLO", "QUIT"]);
+    }
+
+    #[test]
     fn in_a_child_every_call_fails_and_dropping_closes_without_a_word() {
         let (port, server) = server();
         let mut pool = pool(port);
@@ -386,7 +417,7 @@ mod tests {
         }
         let refused = pool.borrow(&Call::default(), Deadline::NONE).err().unwrap();
         assert_eq!(refused.status(), Status::Forked);
-        pool.close();
+        pool.close(&Call::default());
         drop(pool);
         assert_eq!(
             server.join().unwrap(),
@@ -408,7 +439,7 @@ mod tests {
             (Status::Timeout, Some(Phase::Pool))
         );
         drop(borrowed);
-        pool.close();
+        pool.close(&Call::default());
         let refused = pool.borrow(&Call::default(), Deadline::NONE).err().unwrap();
         assert_eq!(refused.status(), Status::Closed);
         server.join().unwrap();

@@ -43,10 +43,10 @@ impl Options {
     /// `lmtp+unix:///path`. User and password are percent-encoded; every other option may stand in the query, by the names of
     /// [`Options::set`]. The password is never repeated in an error.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        // The URL standard passes over tab, CR and LF wherever they stand. Here they are a mistake, or worse.
-        if url.contains(char::is_control) {
+        // The parser would drop CR, LF and TAB without a word.
+        if url.bytes().any(|octet| octet.is_ascii_control()) {
             return Err(Error::invalid(
-                "url: it has a control character, which is written %0A and the like",
+                "url: a control character stands in it; was it read with the end of its line?",
             ));
         }
         let parsed = Url::parse(url).map_err(|e| {
@@ -337,6 +337,12 @@ mod tests {
             ("smtp://u:p%0d%0aQUIT@h", "password"),
             ("smtp://u:p@h?tls=never", "tls"),
             ("smtp://u%0d%0a:p@h", "user name"),
+            ("smtp://u\r\nRSET:p@h", "control character"),
+            ("smtp://u:p\nRSET@h", "control character"),
+            ("smtp://h\r\n", "control character"),
+            ("smtp://h\r\n.example:25", "control character"),
+            ("smtp://h?tls=no\tne", "control character"),
+            ("smtp://h?tls=none\0", "control character"),
             ("smtp://u:p%00@h", "password"),
             ("smtp://h%0d%0aQUIT", "host"),
             ("smtp://h?tsl=required", "tsl"),

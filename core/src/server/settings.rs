@@ -158,6 +158,7 @@ impl Options {
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value
         .split(',')
+        // Blanks alone: a line end in it is the mistake of whoever made it.
         .map(|word| word.trim_matches(' '))
         .filter(|word| !word.is_empty())
 }
@@ -287,6 +288,8 @@ mod tests {
             ("rcpt_parameter", "NOTIFY"),
             ("verb", "MAIL"),
             ("xclient", "proxy.example"),
+            ("mechanisms", "PLAIN\r\n"),
+            ("domains", "example.org,\r\n"),
         ] {
             let error = Options::new().set(name, value).unwrap_err();
             assert_eq!(error.status(), Status::InvalidArgument, "{name}={value}");
