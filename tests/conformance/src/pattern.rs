@@ -90,11 +90,12 @@ impl Pattern {
         })
     }
 
-    /// Whether silence is one of the alternatives, so that it is waited for less long.
+    /// Whether silence is what should come, or one of the things, so that it is waited for less long. Where it is latitude only, a
+    /// reply may just be late.
     pub fn takes_silence(&self) -> bool {
         self.alternatives
             .iter()
-            .any(|one| matches!(one.kind, Kind::Nothing))
+            .any(|one| matches!(one.kind, Kind::Nothing) && !one.latitude)
     }
 
     /// How well what was heard meets it, and whether that ends the conversation.
