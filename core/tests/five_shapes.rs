@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use mailwire::Delivery;
-use mailwire::proto::client::{self, Hello, TransactionId, TransactionOptions};
+use mailwire::proto::client::{self, Hello, Outgoing, TransactionId, TransactionOptions, Transfer};
 use mailwire::proto::data::{Encoder, LineEnds};
 use mailwire::proto::server::{self, Answer, Config, Hooks};
 use mailwire::proto::{Domain, Envelope, Need, Progress, Protocol, Reply};
@@ -59,10 +59,34 @@ impl Wire {
     }
 
     fn begin(&mut self, recipients: &[&str]) -> TransactionId {
+        self.begin_by(Transfer::Data, recipients)
+    }
+
+    fn begin_by(&mut self, transfer: Transfer, recipients: &[&str]) -> TransactionId {
         let envelope = Envelope::parse("from@client.example", recipients).unwrap();
-        self.client
-            .begin(envelope, TransactionOptions::default())
-            .unwrap()
+        let options = TransactionOptions {
+            transfer,
+            ..TransactionOptions::default()
+        };
+        self.client.begin(envelope, options).unwrap()
+    }
+
+    /// Everything that the client has to send, as one write would; `message` gives the octets of messages.
+    fn flight(&mut self, message: &[u8]) -> Vec<u8> {
+        let mut write = Vec::new();
+        for outgoing in self.client.outgoing() {
+            match outgoing {
+                Outgoing::Commands(bytes) => write.extend_from_slice(bytes),
+                Outgoing::Body { offset, octets, .. } => {
+                    let start = usize::try_from(offset).unwrap() % message.len();
+                    let end = start + usize::try_from(octets).unwrap();
+                    write.extend_from_slice(&message[start..end]);
+                }
+            }
+        }
+        self.client.sent(write.len());
+        self.to_server.extend_from_slice(&write);
+        write
     }
 
     /// Lets both sides talk until neither has anything more to say.
@@ -223,6 +247,54 @@ fn chained_transactions_ride_behind_each_others_bodies_and_keep_their_own_outcom
     assert_eq!(wire.outcome(second), [Delivery::Refused]);
     assert_eq!(wire.outcome(third), [Delivery::Accepted, Delivery::Refused]);
     assert_eq!(wire.taken.len(), 2);
+}
+
+#[test]
+fn whole_messages_by_bdat_share_a_flight_and_keep_their_own_outcomes() {
+    let mut wire = Wire::new(Protocol::Smtp, |to| {
+        if to == "bad@b.example" {
+            refuse("no such user")
+        } else {
+            Answer::Accept
+        }
+    });
+    let message = b"Subject: test\r\n\r\n.body\r\n";
+    let whole = Transfer::Whole(message.len() as u64);
+    let ids = ["a@b.example", "bad@b.example", "c@b.example"].map(|to| wire.begin_by(whole, &[to]));
+    let text = String::from_utf8(wire.flight(message)).unwrap();
+    assert_eq!(text.matches("BDAT 24 LAST").count(), 3, "one write: {text}");
+    assert_eq!(text.matches("RSET").count(), 2);
+    wire.run();
+    assert_eq!(wire.outcome(ids[0]), [Delivery::Accepted]);
+    assert_eq!(wire.outcome(ids[1]), [Delivery::Refused]);
+    assert_eq!(wire.outcome(ids[2]), [Delivery::Accepted]);
+    assert_eq!((wire.taken.len(), wire.received), (2, 2 * 24));
+    assert!(wire.client.is_idle());
+}
+
+#[test]
+fn a_long_body_goes_chunk_by_chunk_and_nothing_of_it_is_kept() {
+    const CHUNK: usize = 256 * 1024;
+    const CHUNKS: u64 = 1024;
+    let piece = [b"x".repeat(CHUNK - 2), b"\r\n".to_vec()].concat();
+    let mut wire = Wire::new(Protocol::Smtp, accept);
+    let id = wire.begin_by(Transfer::Chunks, &["a@b.example"]);
+    wire.run();
+    assert!(wire.asked_for_body(id));
+    for number in 1..=CHUNKS {
+        wire.client
+            .chunk(id, CHUNK as u64, number == CHUNKS)
+            .unwrap();
+        wire.flight(&piece);
+        wire.serve();
+        assert!(wire.to_server.len() < 8, "nothing but a line's beginning");
+        if number % 16 == 0 {
+            wire.run();
+            assert_eq!(wire.client.unanswered_octets(), 0);
+        }
+    }
+    assert_eq!(wire.outcome(id), [Delivery::Accepted]);
+    assert_eq!(wire.received, CHUNKS * CHUNK as u64);
 }
 
 #[test]

@@ -395,6 +395,94 @@ fn c054_c055_a_cut_at_any_octet_is_unknown_only_where_the_last_octet_had_left() 
     }
 }
 
+/// Two whole messages, one in chunks and one by DATA, all that the server says cut into pieces of such lengths.
+fn in_pieces(lengths: &[usize]) -> Vec<String> {
+    let mut talk = Talk::ready(Protocol::Smtp, BOTH);
+    talk.begin_chunks(&["a", "b"], Transfer::Whole(5));
+    talk.begin_chunks(&["a"], Transfer::Whole(6));
+    talk.begin_chunks(&["a"], Transfer::Chunks);
+    talk.begin(&["a"]);
+    let mut lengths = lengths.iter().copied().cycle();
+    let mut said: &[u8] = b"250 ok\r\n250-ok\r\n250 ok\r\n550 no\r\n250 queued\r\n250 reset\r\n550 no\r\n503 no\r\n503 no\r\n250 reset\r\n250 ok\r\n250 ok\r\n";
+    let mut log = Vec::new();
+    for more in [
+        &b""[..],
+        b"250 chunk\r\n250 queued\r\n250 reset\r\n250 ok\r\n450 later\r\n503 no\r\n",
+    ] {
+        if !more.is_empty() {
+            talk.chunk(2, 7, false);
+            talk.chunk(2, 8, true);
+            said = more;
+        }
+        talk.flush();
+        while !said.is_empty() {
+            let (piece, rest) = said.split_at(lengths.next().unwrap_or(1).clamp(1, said.len()));
+            talk.feed(piece).unwrap();
+            said = rest;
+        }
+        talk.flush();
+        log.push(String::from_utf8(std::mem::take(&mut talk.wire)).unwrap());
+        log.extend(talk.events.drain(..).map(|event| show(&event)));
+    }
+    assert!(talk.connection.is_idle());
+    log
+}
+
+proptest::proptest! {
+    #[test]
+    fn c049_any_split_of_what_the_server_says_gives_the_same_events(lengths in proptest::collection::vec(1..40_usize, 1..20)) {
+        let whole = in_pieces(&[usize::MAX]);
+        assert_eq!(whole.iter().filter(|line| line.starts_with("finished")).count(), 4);
+        assert_eq!(in_pieces(&lengths), whole);
+        assert_eq!(in_pieces(&[1]), whole);
+    }
+}
+
+/// Octets that a pipe holds.
+const PIPE: usize = 3;
+
+#[test]
+fn c074_neither_side_waits_for_the_other_however_little_is_held_in_between() {
+    // A server that does not read while what it said waits, over pipes of three octets.
+    let cases = [GOOD; 4];
+    let mut talk = Talk::ready(Protocol::Smtp, BOTH);
+    for _ in 0..4 {
+        talk.begin_chunks(&["a", "b"], Transfer::Whole(OCTETS as u64));
+    }
+    let mut server = Server::new(&cases);
+    let (mut to_server, mut to_client): (VecDeque<u8>, VecDeque<u8>) = Default::default();
+    let mut saying: VecDeque<u8> = VecDeque::new();
+    let mut finished = 0;
+    while finished < 4 {
+        let mut moved = false;
+        // The driver polls both: it writes what the pipe takes, and reads what is there.
+        let sent = drain(&mut talk.connection, PIPE - to_server.len());
+        moved |= !sent.is_empty();
+        to_server.extend(sent);
+        let came: Vec<u8> = to_client.drain(..).collect();
+        moved |= !came.is_empty();
+        talk.feed(&came).unwrap();
+        finished += talk.events.drain(..).count();
+        // The server says all it has to before it reads on.
+        while to_client.len() < PIPE
+            && let Some(octet) = saying.pop_front()
+        {
+            to_client.push_back(octet);
+            moved = true;
+        }
+        while saying.is_empty()
+            && let Some(octet) = to_server.pop_front()
+        {
+            moved = true;
+            if let Some(reply) = server.octet(octet) {
+                saying.extend(reply.bytes().chain(*b"\r\n"));
+            }
+        }
+        assert!(moved, "both wait for the other");
+    }
+    assert!(talk.connection.is_idle());
+}
+
 #[test]
 fn c052_a_421_in_the_middle_decides_its_own_transaction_and_no_other() {
     for (before, result) in [
