@@ -22,6 +22,7 @@ CORE = ["-p", "mailwire", "--no-default-features"]
 UNIT = [*CORE, "--lib"]
 SERVER = [*CORE, "--test", "server_machine"]
 CLIENT = ["-p", "mailwire", "--test", "client"]
+REPLAY = ["-p", "mailwire-fuzz", "--test", "replay"]
 BINDING = ["-p", "mailwire-ffi", "--lib"]
 
 
@@ -127,7 +128,7 @@ MUTANTS = [
         "core/src/proto/command.rs",
         "match argument.split_at_checked(word.len()) {",
         "match Some(argument.split_at(word.len())) {",
-        ["-p", "mailwire-fuzz", "--test", "replay"],
+        REPLAY,
         "command",
     ),
     Mutant(
@@ -161,10 +162,28 @@ MUTANTS = [
         9,
         "AUTH takes a password in clear",
         "core/src/proto/server/config.rs",
-        "let safe = tls || self.auth_in_clear ||",
-        "let safe = tls || !self.auth_in_clear ||",
+        "bound && self.is_safe(mechanism.needs_tls(), tls) &&",
+        "bound && self.is_safe(false, tls) &&",
         SERVER,
         "auth::s187_s201_s202_s214_mechanisms",
+    ),
+    Mutant(
+        6,
+        "chunks may announce more than can be counted",
+        "core/src/proto/chunk/decode.rs",
+        ".and_then(|all| all.checked_add(size));",
+        ".map(|all| all.saturating_add(size));",
+        REPLAY,
+        "chunks",
+    ),
+    Mutant(
+        9,
+        "SCRAM takes any proof of the server",
+        "core/src/sasl/scram/client.rs",
+        "if !signature.same_as(expected.expose()) {",
+        "if !signature.same_as(expected.expose()) && signature.expose().is_empty() {",
+        UNIT,
+        "sasl::scram::tests::c115_c116_a_server_that_proves_nothing_is_not_believed",
     ),
     Mutant(
         10,

@@ -242,6 +242,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn labels_names_and_literals_are_as_long_as_they_may_be_and_no_longer() {
+        let fits = |text: String| text.parse::<Domain>().is_ok();
+        let label = |len: usize| "a".repeat(len);
+        assert!(fits(label(63)) && !fits(label(64)) && !fits(label(65)));
+        let name =
+            |last: usize| format!("{}.{}.{}.{}", label(63), label(63), label(63), label(last));
+        // RFC 5321 section 4.5.3.1.2: 255 octets.
+        assert!(fits(name(63)) && name(63).len() == 255);
+        assert!(!fits(format!("{}.a", name(63))) && !fits(format!("{}.aa", name(62))));
+        let literal = |len: usize| format!("[x:{}]", "y".repeat(len - 2));
+        assert!(fits(literal(255)) && !fits(literal(256)) && !fits(literal(300)));
+    }
+
+    #[test]
+    fn equal_domains_have_the_same_hash_and_others_another() {
+        use std::hash::{BuildHasher, RandomState};
+        let state = RandomState::new();
+        let hash = |text: &str| state.hash_one(domain(text));
+        assert_eq!(hash("B\u{fc}cher.example"), hash("XN--bcher-kva.EXAMPLE"));
+        assert_ne!(hash("a.example"), hash("b.example"));
+        assert!(!domain("a.example").is_literal());
+    }
+
     proptest! {
         #[test]
         fn what_parses_prints_the_same_and_its_ascii_is_the_same_domain(text in "\\PC{0,12}|[a-c.xn\u{e9}\u{4e2d}-]{0,16}|\\[[0-9a-fIPv:.]{0,16}\\]") {
