@@ -194,7 +194,7 @@ def _settings(options):
         if value is not None:
             settings.append((name, str(convert(value, name))))
     if ca is not None:
-        settings.append(("ca", path(ca, "ca")))
+        settings.append(("ca", text(path(ca, "ca"), "ca")))
     if (username is None) != (password is None):
         raise TypeError("username and password belong together")
     credentials = None if username is None else (text(username, "username"), text(password, "password"))

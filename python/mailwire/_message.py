@@ -9,7 +9,7 @@ def source_of(message, opened):
     if isinstance(message, bytes):
         return message, None
     if isinstance(message, str):
-        return message.encode(), None
+        return text(message, "message").encode(), None
     if isinstance(message, (bytearray, memoryview)):
         return bytes(message), None
     if is_email(message):
@@ -34,7 +34,7 @@ def is_email(value):
 
 def addresses(value, argument):
     """A list of addresses, where one alone may stand for itself."""
-    return [value] if isinstance(value, str) else texts(value, argument)
+    return [text(value, argument)] if isinstance(value, str) else texts(value, argument)
 
 
 def texts(value, argument):
@@ -59,9 +59,16 @@ def iterates(value):
 
 
 def text(value, argument):
-    """A text."""
+    """A text. Half of a surrogate pair is no letter, and could not be sent."""
     if not isinstance(value, str):
         raise wrong(argument, "str", value)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            from ._errors import InvalidArgument
+
+            raise InvalidArgument(f"{argument}: {error}") from None
     return value
 
 

@@ -1,13 +1,37 @@
-"""CR, LF and NUL in any string that a caller gives: refused before anything is sent (RFC 5321 section 4.1.2)."""
+"""CR, LF, NUL and half of a surrogate pair in any text that a caller gives: refused before anything is sent.
+
+RFC 5321 section 4.1.2. The rows are compared with the package's stub: a new parameter that takes a text fails a test until it
+has one.
+"""
+
+import ast
+import itertools
+import pathlib
+import socket
 
 import mailwire
 import pytest
 
-BAD = ["\r", "\n", "\r\n", "\0"]
+BAD = ["\r", "\n", "\r\n", "\0", "\r\nMAIL FROM:<evil@a.example>\r\n", "\udcff"]
+IDS = ["CR", "LF", "CRLF", "NUL", "command", "surrogate"]
 MESSAGE = b"From: a@example.org\r\nTo: b@example.org\r\n\r\nHello.\r\n"
+REFUSED = (mailwire.InvalidArgument, mailwire.TLSError)
 
-# Every string argument of the sending side, with a value that would be good without what is put into it.
-ARGUMENTS = {
+# Options of a connection. `{}` is where the bad octets go; what stands behind the first word of a name tells rows apart.
+CONNECTION = {
+    "username": "us{}er",
+    "password": "sec{}ret",
+    "auth": "PLA{}IN",
+    "tls": "no{}ne",
+    "ca": "/tmp/no{}where.pem",
+    "client_cert": "/tmp/no{}where.pem",
+    "local_hostname": "local{}host.example.org",
+    "source_address": "127.0{}.0.1",
+    "line_ends": "nor{}malise",
+    "on_refused": "nev{}er",
+    "transfer": "da{}ta",
+}
+ENVELOPE = {
     "sender": "a{}b@example.org",
     "sender domain": "a@example{}.org",
     "recipients": "b{}c@example.org",
@@ -16,123 +40,259 @@ ARGUMENTS = {
     "mail_options value": "X-A=b{}c",
     "mail_options SIZE": "SIZE=1{}0",
     "mail_options BODY": "BODY=7BIT{}",
+    "mail_options ENVID": "ENVID=a{}b",
+    "mail_options AUTH": "AUTH=a{}b@example.org",
     "rcpt_options": "X-A{}B",
     "rcpt_options value": "X-A=b{}c",
-    "local_hostname": "local{}host.example.org",
-    "username": "us{}er",
-    "password": "sec{}ret",
-    "auth": "PLA{}IN",
-    "tls": "no{}ne",
-    "line_ends": "nor{}malise",
-    "on_refused": "nev{}er",
-    "source_address": "127.0{}.0.1",
-    "ca": "/tmp/no{}where.pem",
-    "client_cert": "/tmp/no{}where.pem",
+    "rcpt_options NOTIFY": "NOTIFY=NEV{}ER",
+    "rcpt_options ORCPT": "ORCPT=rfc822;a{}b@example.org",
+}
+URLS = {
+    "server user": "smtp://us{}er:secret@localhost",
+    "server password": "smtp://user:sec{}ret@localhost",
+    "server host": "smtp://local{}host",
+    "server value": "smtp://localhost?local_hostname=a{}b",
+    "server name": "smtp://localhost?tls{}=none",
+}
+MAIL = {
+    "subject": "a{}b",
+    "sender": "a{}b@example.org",
+    "sender name": "A{}B <a@example.org>",
+    "to": "a{}b@example.org",
+    "to name": "A{}B <a@example.org>",
+    "cc": "a{}b@example.org",
+    "bcc": "a{}b@example.org",
+    "reply_to": "a{}b@example.org",
+    "headers": {"X-{}A": "b"},
+    "headers value": {"X-A": "b{}c"},
+    "attachments": [("a{}b.txt", b"x")],
+    "attachments type": [("a.txt", b"x", "text/{}plain")],
+    "inline": {"a{}b": (b"x", "image/png")},
+    "inline type": {"a": (b"x", "image/{}png")},
+}
+SERVER = {
+    "host": "127.0.0{}.1",
+    "protocol": "sm{}tp",
+    "domains": ["a{}b.example"],
+    "hostname": "a{}b.example",
+    "auth": {"us{}er": "secret"},
+    "auth password": {"user": "sec{}ret"},
+}
+
+# Rows by the callable whose parameters they are.
+ROWS = {
+    "send": {**ENVELOPE, **URLS, **CONNECTION},
+    "Client.__init__": {**URLS, **CONNECTION},
+    "Client.send": ENVELOPE,
+    "Client.send_many": ENVELOPE,
+    "send_mail": {
+        **MAIL,
+        **URLS,
+        **CONNECTION,
+        **{name: row for name, row in ENVELOPE.items() if "options" in name},
+    },
+    "Server.__init__": SERVER,
+}
+
+# What takes a text that never leaves: why.
+HARMLESS = {
+    "send message": "a text is a message, whose line ends are made canonical",
+    "Client.send message": "the same",
+    "Client.send_many items": "the same",
+    "Client.send_many message": "the same",
+    "send_mail text": "line ends are what a text has",
+    "send_mail html": "the same",
+    "Server.__init__ unix": "the path of a socket; one with NUL cannot be",
+    "TLS.from_files cert": "the name of a file",
+    "TLS.from_files key": "the name of a file",
+    "TLS.from_files client_ca": "the name of a file",
+    "Envelope.__init__ sender": "made by the library from what was parsed, or by a test for itself",
+    "Envelope.__init__ recipients": "the same",
+    "Envelope.__init__ options": "the same",
+    "Credentials.__init__ username": "the same",
+    "Credentials.__init__ password": "the same",
+    "SendResult.__init__ recipients": "what came of a call",
+    "SendResult.__init__ queue_id": "the same",
+    "SendResult.__init__ message_id": "the same",
+    "TLSInfo cipher": "what is known about a connection",
+    "TLSInfo version": "the same",
+    "TLSInfo server_name": "the same",
+    "Error.__init__ message": "an exception is the caller's own text",
+    "Error.__init__ peer": "the same",
+    "Error.__init__ phase": "the same",
+    "Error.__init__ sender": "the same",
+    "Error.__init__ recipient": "the same",
+}
+
+# What a handler answers with; `test_answers_of_a_handler` has the rows.
+ANSWERS = {
+    "Reply text": lambda bad: mailwire.Reply(550, f"a{bad}b"),
+    "Reply enhanced": lambda bad: mailwire.Reply(550, "a", f"5.1{bad}.1"),
+    "Reply lines": lambda bad: mailwire.Reply(550, "a", None, ("a", f"b{bad}c")),
+    "Reject.__init__ text": lambda bad: mailwire.Reject(550, f"a{bad}b"),
+    "Reject.__init__ enhanced": lambda bad: mailwire.Reject(550, "a", f"5.1{bad}.1"),
 }
 
 
-def send(url, argument, value):
-    """A send with one bad argument."""
-    name = argument.split()[0]
-    options = {"tls": "none", "allow_plaintext_auth": True}
+def every_text_of_the_stub():
+    """Each parameter and field of the stub whose type has `str` in it, as "callable parameter"."""
+    stub = pathlib.Path(mailwire.__file__).with_name("__init__.pyi")
+    tree = ast.parse(stub.read_text())
+    kinds, options, found = {"str", "Literal"}, {}, set()
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and is_text(node.value, kinds):
+            kinds.add(node.target.id)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    for node in classes:
+        fields = {
+            one.target.id for one in node.body if isinstance(one, ast.AnnAssign) and is_text(one.annotation, kinds)
+        }
+        bases = [ast.unparse(base) for base in node.bases]
+        inherited = set().union(*(options.get(base, set()) for base in bases))
+        if "TypedDict" in bases or inherited:
+            options[node.name] = fields | inherited
+        if "NamedTuple" in bases:
+            found |= {f"{node.name} {field}" for field in fields}
+        for one in node.body:
+            if isinstance(one, ast.FunctionDef) and not node.name.startswith("_"):
+                found |= texts_of(f"{node.name}.{one.name}", one, kinds, options)
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            found |= texts_of(node.name, node, kinds, options)
+    return found
+
+
+def is_text(annotation, kinds):
+    return annotation is not None and any(
+        isinstance(node, ast.Name) and node.id in kinds for node in ast.walk(annotation)
+    )
+
+
+def texts_of(name, function, kinds, options):
+    arguments = function.args
+    given = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    found = {f"{name} {one.arg}" for one in given if is_text(one.annotation, kinds)}
+    # Options, and the keys of an item.
+    behind = [arguments.kwarg.annotation] if arguments.kwarg else []
+    for annotation in [*behind, *(one.annotation for one in given if one.annotation is not None)]:
+        for node in ast.walk(annotation):
+            if isinstance(node, ast.Name):
+                found |= {f"{name} {key}" for key in options.get(node.id, ())}
+    return found
+
+
+def test_every_text_of_the_stub_has_a_row():
+    rows = {f"{function} {name.split()[0]}" for function, names in ROWS.items() for name in names}
+    # An exception is given to `__exit__`, which looks at nothing of it.
+    assert every_text_of_the_stub() == rows | HARMLESS.keys() | ANSWERS.keys()
+
+
+def spoilt(row, bad):
+    """A row's value with the bad octets in it, in each place."""
+    if isinstance(row, str):
+        good = row.format("")
+        return [row.format(bad), bad + good, good + bad]
+    return [filled(row, bad)]
+
+
+def filled(value, bad):
+    if isinstance(value, str):
+        return value.format(bad)
+    if isinstance(value, dict):
+        return {filled(key, bad): filled(one, bad) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(filled(one, bad) for one in value)
+    return value
+
+
+def call(function, name, value, url):
+    """Calls a function with one bad argument. What comes back is an exception or raised."""
+    name = name.split()[0]
+    item = {name: [value] if name.endswith("options") else value}
+    if function.startswith("Client.send"):
+        with mailwire.Client(url) as client:
+            if function == "Client.send":
+                return client.send(MESSAGE, **item)
+            (result,) = client.send_many([{"message": MESSAGE, **item}])
+            raise result
+    if function == "Server.__init__":
+        return mailwire.Server(**{"allow_plaintext_auth": True, **item})
+    options = {"tls": "none", "allow_plaintext_auth": True, "server": url}
     if name in ("username", "password"):
         options.update(username="user", password="secret")
-    options[name] = [value] if name.endswith("options") else value
-    mailwire.send(MESSAGE, url, **options)
+    if function == "Client.__init__":
+        return mailwire.Client(**{**options, **item})
+    if function == "send":
+        return mailwire.send(MESSAGE, **{**options, **item})
+    good = {"subject": "s", "text": "t", "sender": "a@example.org", "to": "b@example.org"}
+    return mailwire.send_mail(**{**good, **options, **item})
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
-@pytest.mark.parametrize("argument", ARGUMENTS)
-def test_arguments_of_send(script, argument, bad):
+def words(name):
+    """What an error calls a parameter, where the engine has another word for it, or says which part of it is wrong."""
+    return {
+        "recipients": ["recipient"],
+        "sender": ["sender", "from:"],
+        "ca": ["ca:", "cannot read"],
+        "client_cert": ["cannot read"],
+        "server": ["server:", "url:", "host", "option"],
+        "username": ["username", "user name"],
+        "auth": ["auth", "user"],
+        "host": ["host", "listen"],
+        "attachments": ["attach"],
+        "headers": ["header"],
+        "mail_options": ["parameter", "mail_options"],
+        "rcpt_options": ["parameter", "rcpt_options"],
+    }.get(name, [name])
+
+
+@pytest.mark.parametrize("bad", BAD, ids=IDS)
+@pytest.mark.parametrize(("function", "name"), [(function, name) for function, names in ROWS.items() for name in names])
+def test_every_text_is_refused_by_an_error_that_names_it(script, function, name, bad):
     url = script("220 hi", "250 hi", "250 ok", "250 ok", "354 go", "250 ok").split("?")[0]
-    for value in (ARGUMENTS[argument].format(bad), ARGUMENTS[argument].format("") + bad):
-        with pytest.raises((mailwire.InvalidArgument, mailwire.TLSError)) as caught:
-            send(url, argument, value)
-        if argument not in ("ca", "client_cert"):
-            assert bad not in str(caught.value)
+    for value in spoilt(ROWS[function][name], bad):
+        with pytest.raises(REFUSED) as caught:
+            call(function, name, value, url)
+        told = str(caught.value)
+        assert "\r" not in told and "\n" not in told and "\0" not in told
+        assert any(word in told for word in words(name.split()[0])), told
     assert script.received == []
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
-@pytest.mark.parametrize("argument", ["sender", "recipients", "mail_options", "rcpt_options"])
-def test_arguments_of_a_client(script, argument, bad):
-    value = ARGUMENTS[argument].format(bad)
-    item = {argument: [value] if argument.endswith("options") else value}
-    with mailwire.Client(script("220 hi", "250 hi")) as client:
-        with pytest.raises(mailwire.InvalidArgument):
-            client.send(MESSAGE, **item)
-        (result,) = client.send_many([{"message": MESSAGE, **item}])
-        assert isinstance(result, mailwire.InvalidArgument)
-    assert script.received == []
-
-
-@pytest.mark.parametrize("bad", ["%0D", "%0A", "%0D%0A", "%00", *BAD])
-@pytest.mark.parametrize(
-    "url",
-    [
-        "smtp://us{}er:secret@localhost",
-        "smtp://user:sec{}ret@localhost",
-        "smtp://local{}host",
-        "smtp://localhost?local_hostname=a{}b",
-        "smtp://localhost?tls{}=none",
-    ],
-)
-def test_urls(url, bad):
+@pytest.mark.parametrize("bad", ["%0D", "%0A", "%0D%0A", "%00", "%FF"])
+@pytest.mark.parametrize("name", URLS)
+def test_parts_of_a_url(name, bad):
     with pytest.raises(mailwire.InvalidArgument):
-        mailwire.Client(url.format(bad))
+        mailwire.Client(URLS[name].format(bad))
 
 
 def test_the_path_of_a_socket():
     """It is never sent, so a line end may be in it; NUL cannot."""
     with pytest.raises(mailwire.InvalidArgument):
         mailwire.Client("lmtp+unix:///tmp/no%00where")
-
-
-@pytest.mark.parametrize("bad", BAD, ids=repr)
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"subject": "a{}b"},
-        {"sender": "a{}b@example.org"},
-        {"sender": "A{}B <a@example.org>"},
-        {"to": "a{}b@example.org"},
-        {"to": "A{}B <a@example.org>"},
-        {"cc": "a{}b@example.org"},
-        {"bcc": "a{}b@example.org"},
-        {"reply_to": "a{}b@example.org"},
-        {"headers": {"X-{}A": "b"}},
-        {"headers": {"X-A": "b{}c"}},
-        {"attachments": [("a{}b.txt", b"x")]},
-        {"attachments": [("a.txt", b"x", "text/{}plain")]},
-        {"inline": {"a{}b": (b"x", "image/png")}},
-        {"inline": {"a": (b"x", "image/{}png")}},
-    ],
-    ids=str,
-)
-def test_arguments_of_send_mail(script, arguments, bad):
-    def filled(value):
-        if isinstance(value, str):
-            return value.format(bad)
-        if isinstance(value, dict):
-            return {filled(key): filled(one) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(filled(one) for one in value)
-        return value
-
-    good = {"subject": "s", "text": "t", "sender": "a@example.org", "to": "b@example.org"}
     with pytest.raises(mailwire.InvalidArgument):
-        mailwire.send_mail(**{**good, **filled(arguments)}, server=script("220 hi", "250 hi"))
-    assert script.received == []
+        mailwire.Server(unix="/tmp/no\0where")
 
 
-@pytest.mark.parametrize("bad", BAD, ids=repr)
-def test_arguments_of_a_server(bad):
-    for options in (
-        {"hostname": f"a{bad}b"},
-        {"domains": [f"a{bad}b.example"]},
-        {"host": f"127.0.0.1{bad}"},
-        {"protocol": f"smtp{bad}"},
-        {"auth": {f"us{bad}er": "secret"}, "allow_plaintext_auth": True},
-    ):
-        with pytest.raises(mailwire.InvalidArgument):
-            mailwire.Server(**options)
+@pytest.mark.parametrize("bad", BAD, ids=IDS)
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_of_a_handler(name, bad):
+    """A reply that could be two is none: the client is told of an error, and stays in step."""
+
+    def mail(session, sender, options):
+        answer = ANSWERS[name](bad)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    handler = type("Handler", (), {"mail": staticmethod(mail)})()
+    with mailwire.Server(handler) as server, socket.create_connection(server.address, timeout=20) as peer:
+        lines = peer.makefile("rb")
+        peer.sendall(b"HELO a.example\r\nMAIL FROM:<a@b.example>\r\nNOOP\r\nQUIT\r\n")
+        replies = list(itertools.islice(lines, 6))
+    codes = [line[:4] for line in replies]
+    # A line end in a text makes a reply of several lines, each with its code.
+    assert b"".join(replies).count(b"evil") == 0 or all(line[:3] == b"550" for line in replies if b"evil" in line)
+    assert codes[:2] == [b"220 ", b"250 "]
+    assert codes[2] in (b"451 ", b"550 ", b"550-")
+    assert codes[-2:] == [b"250 ", b"221 "]
