@@ -51,6 +51,8 @@ for source in tests/c/test_*.c; do
     run "$name" "$out/$name"
 done
 
+"$PYTHON" tests/c/injection_rows.py include/mailwire.h tests/c/test_injection.c || fail "a text without a row in test_injection.c"
+
 symbols=$(grep -vc '^#' ffi/symbols.txt)
 "$PYTHON" tests/c/null_sweep.py include/mailwire.h "$out/null_sweep.c" "$symbols"
 # shellcheck disable=SC2086
