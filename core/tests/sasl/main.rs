@@ -1,0 +1,10 @@
+//! Our client logs in to our server, over sockets and TLS: each mechanism, the choice between them, and what fails.
+
+#![cfg(feature = "io")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod blocking;
+mod choice;
+mod mechanisms;
+mod peers;
+mod tokens;
