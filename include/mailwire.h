@@ -1546,7 +1546,8 @@ mailwire_status mailwire_client_options_set_credentials(mailwire_client_options 
                                                         mailwire_error **err);
 
 /**
- * Use this SASL mechanism, "PLAIN" or "LOGIN", and no other. By default the best that the server offers.
+ * Use this SASL mechanism, as "SCRAM-SHA-256" or "PLAIN", and no other; of several with commas between, the strongest
+ * that can be used. By default the strongest that server, TLS and credentials allow.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

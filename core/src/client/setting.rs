@@ -357,6 +357,8 @@ mod tests {
             ("smtp://h?transfer=chunks", "transfer"),
             ("smtp://h?local_hostname=a%0d%0aRSET", "local_hostname"),
             ("smtp://h?auth=KERBEROS", "auth"),
+            ("smtp://h?auth=PLAIN%0d%0a", "auth"),
+            ("smtp://h?auth=PLAIN,,LOGIN", "auth"),
             ("smtp://h?ca=/no/such/file", "/no/such/file"),
         ] {
             let error = Options::from_url(url).expect_err(url).to_string();

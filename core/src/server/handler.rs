@@ -43,6 +43,7 @@ pub trait Session: Send + 'static {
     /// [`Credentials::proof`] tells. Users of [`Options::add_user`](super::Options::add_user) and their passwords are answered
     /// without asking.
     ///
+    /// The user name of a token is what the client says: whether the token is that user's is a part of the verdict.
     /// The credentials ask for no other identity than their own, but for those of a certificate, which is in
     /// [`SessionInfo::tls`]: if they ask for one, accepting lets the client be that.
     fn auth(

@@ -5,6 +5,7 @@
 
 mod blocking;
 mod choice;
+mod foreign;
 mod mechanisms;
 mod peers;
 mod tokens;

@@ -25,6 +25,10 @@ RELAY_TRACE = ("Received",)
 """What Postfix puts on top of a mail that it passes on."""
 
 
+MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")
+"""Of Cyrus SASL, those that show nobody the password; each alone is offered on a port of its own."""
+
+
 def missing() -> str | None:
     """Why Postfix cannot be run here, or None."""
     if shutil.which("postconf", path=_PATH) is None:
@@ -58,6 +62,7 @@ class Postfix(Peer):
         settings: dict[str, object] | None = None,
     ) -> None:
         self.port, self.login_port = free_port(), free_port()
+        self.mechanism_ports = {mechanism: free_port() for mechanism in MECHANISMS}
         self._folder = folder
         mail = folder / "mail"
         self._mailboxes = Maildirs(mail, _TRACE)
@@ -111,8 +116,9 @@ class Postfix(Peer):
             timeout=20,
         )
         os.chown(database, owner, -1)
+        offered = " ".join(("PLAIN", "LOGIN", *MECHANISMS))
         (self._folder / "sasl" / "smtpd.conf").write_text(
-            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\nmech_list: PLAIN LOGIN\n"
+            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\nmech_list: {offered}\n"
         )
 
     def _write_configuration(
@@ -131,6 +137,10 @@ class Postfix(Peer):
         listeners = (
             f"{HOST}:{self.port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=plain\n"
             f"{HOST}:{self.login_port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=login\n"
+        )
+        listeners += "".join(
+            f"{HOST}:{port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter={mechanism.lower()}\n"
+            for mechanism, port in self.mechanism_ports.items()
         )
         clients = "".join(
             f"relay{number} unix - - n - - smtp\n"

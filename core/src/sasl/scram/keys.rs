@@ -83,8 +83,8 @@ impl ScramKeys {
         })
     }
 
-    /// The keys of a password. `salt` is to be random, at least 16 octets, and another for each user; this library knows no
-    /// randomness here. Most clients refuse fewer iterations than 4096. Fails if SASLprep does not take the password for one that
+    /// The keys of a password. `salt` is to be random, another for each user, and 16 octets long, as those are that [`Decoy`](crate::sasl::Decoy) makes up;
+    /// this library knows no randomness here. Most clients refuse fewer iterations than 4096. Fails if SASLprep does not take the password for one that
     /// can be stored (RFC 4013).
     pub fn from_password(
         hash: ScramHash,

@@ -169,10 +169,11 @@ fn c115_c117_c118_a_client_refuses_what_no_honest_server_says() {
 
 #[test]
 fn c115_c116_a_server_that_proves_nothing_is_not_believed() {
+    let as_long = format!("v={}", base64_of(&[0; 32]));
     for last in [
         "v=",
         "v=YWJj",
-        "v=AAAA",
+        &as_long,
         "e=invalid-proof",
         "",
         EXAMPLES[0].server_final,
@@ -247,6 +248,33 @@ fn s220_s224_a_server_refuses_what_does_not_fit() {
     let mut server = SHA256.asked(Found::Keys(SHA256.keys()));
     challenge(server.step(SHA256.client_final.as_bytes()));
     assert!(server.step(b"more").is_err());
+}
+
+#[test]
+fn s220_the_proof_of_another_exchange_is_none_of_this_one() {
+    let hash = SHA256.hash();
+    let salt = base64::decode(SHA256.salt.as_bytes()).unwrap();
+    let client_key = hash.client_key(&hash.salted_password(b"pencil", salt.expose(), 4096));
+    let stored_key = hash.hash(client_key.expose());
+    let proves = |nonce: &str| {
+        let without_proof = format!("c=biws,r={nonce}");
+        let bare = SHA256.client_first().split_off("n,,".len());
+        let auth_message = format!("{bare},{},{without_proof}", SHA256.server_first());
+        let signature = hash.hmac(stored_key.expose(), &[auth_message.as_bytes()]);
+        let proof = hash::xor(&client_key, signature.expose());
+        let last = format!("{without_proof},p={}", base64_of(proof.expose()));
+        let mut server = SHA256.asked(Found::Keys(SHA256.keys()));
+        server.step(last.as_bytes()).is_ok()
+    };
+    let nonce = format!("{}{}", SHA256.client_nonce, SHA256.server_nonce);
+    assert!(proves(&nonce));
+    for other in [
+        SHA256.client_nonce.to_owned(),
+        format!("{nonce}x"),
+        "abc".to_owned(),
+    ] {
+        assert!(!proves(&other), "{other}");
+    }
 }
 
 #[test]
