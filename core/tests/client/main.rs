@@ -3,6 +3,7 @@
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod auth;
 mod calls;
 mod flights;
 mod hostile;
