@@ -1,4 +1,5 @@
-//! The targets, each in the file of its name or with its kin.
+//! The targets, each in the file of its name or with its kin. Calls from C are in tests/c/test_calls.c. The PROXY protocol is not
+//! read by mailwire yet; its target comes with it.
 
 mod client;
 mod data;
