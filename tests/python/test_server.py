@@ -66,6 +66,25 @@ def test_messages_without_a_handler(message):
     assert abs(time.time() - first.received_at.timestamp()) < 60
 
 
+def test_letters_outside_ascii_and_chunks_arrive():
+    body = b"Subject: test\r\n\r\n.a dot\r\n"
+    server = mailwire.Server()
+    with receiving(server) as envelopes:
+        with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+            client.ehlo()
+            assert client.has_extn("smtputf8") and client.has_extn("chunking")
+            client.command_encoding = "utf-8"
+            assert client.docmd("MAIL", "FROM:<jürgen@bücher.example> SMTPUTF8")[0] == 250
+            assert client.docmd("RCPT", "TO:<中文@example.org>")[0] == 250
+            for chunk, last in (body[:10], ""), (body[10:], " LAST"):
+                client.send(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
+                assert client.getreply()[0] == 250
+    (envelope,) = envelopes
+    assert (envelope.sender, envelope.recipients) == ("jürgen@bücher.example", ("中文@example.org",))
+    assert envelope.body == body
+    assert envelope.options["SMTPUTF8"] is None
+
+
 def test_messages_wait_no_longer_than_they_should():
     with mailwire.Server() as server:
         begun = time.monotonic()

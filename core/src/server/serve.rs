@@ -250,9 +250,10 @@ impl Shared {
         let (Some(domains), ForwardPath::Mailbox(mailbox)) = (&self.options.domains, path) else {
             return true;
         };
+        let theirs = mailbox.domain_as_ascii();
         domains
             .iter()
-            .any(|domain| domain.as_str().eq_ignore_ascii_case(mailbox.domain()))
+            .any(|own| own.as_ascii().eq_ignore_ascii_case(theirs))
     }
 }
 

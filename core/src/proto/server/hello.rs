@@ -37,10 +37,7 @@ impl Connection {
         self.reset_untold = had_transaction && self.config.hooks.has(Hooks::RESET);
         self.hello = Some(name);
         self.extended = extended;
-        let offered: Vec<Extension> = Extension::ALL
-            .into_iter()
-            .filter(|&extension| self.offers(extension))
-            .collect();
+        let offered = Extension::ALL.map(|extension| (extension, self.offers(extension)));
         let (config, tls) = (&self.config, self.tls.as_ref());
         let mut lines = self.outbox.lines(250);
         let hostname = config.hostname.as_ascii();
@@ -51,7 +48,7 @@ impl Connection {
             Some(text) => lines.line(format_args!("{hostname} {text}")),
             None => lines.line(format_args!("{hostname}")),
         }
-        for extension in offered {
+        for (extension, _) in offered.into_iter().filter(|(_, offered)| *offered) {
             match extension {
                 // RFC 1870 section 4: zero says that there is no fixed limit.
                 Extension::Size => {

@@ -1,5 +1,7 @@
 //! The server as a client sees it: scripts over real sockets, against a session that answers by what it is told.
 
+mod chunks;
+mod extensions;
 mod limits;
 mod messages;
 mod sessions;

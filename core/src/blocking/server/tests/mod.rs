@@ -2,6 +2,7 @@
 
 mod answers;
 mod ends;
+mod extensions;
 mod full;
 mod streams;
 mod waiting;
