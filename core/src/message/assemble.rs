@@ -104,7 +104,10 @@ fn header<'x>(mail: &'x Mail<'_>, from: &'x Address) -> Fields<'x> {
         }
     }
     if let Some(subject) = &mail.subject {
-        add("Subject", Raw::new(words::encode(subject)).into());
+        add(
+            "Subject",
+            Raw::new(words::encode("Subject", subject)).into(),
+        );
     }
     if !mail.has("Message-ID") {
         // The author's domain, never the name of this host.
@@ -112,7 +115,7 @@ fn header<'x>(mail: &'x Mail<'_>, from: &'x Address) -> Fields<'x> {
         add("Message-ID", Raw::new(id).into());
     }
     for (name, value) in &mail.headers {
-        add(name, Raw::new(words::encode(value)).into());
+        add(name, Raw::new(words::encode(name, value)).into());
     }
     fields
 }

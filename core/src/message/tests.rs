@@ -477,6 +477,16 @@ proptest! {
     }
 
     #[test]
+    fn spaces_in_a_row_are_read_back_wherever_the_line_is_folded(before in 1_usize..90, after in 1_usize..400) {
+        let value = format!("{}  {}", "_".repeat(before), "x".repeat(after));
+        let mut mail = mail();
+        mail.header("X-Value", &value).unwrap();
+        let content = mail.build().unwrap().into_parts().1;
+        let read = parse(&content);
+        prop_assert_eq!(read.header("X-Value").unwrap().as_text().unwrap_or_default(), value);
+    }
+
+    #[test]
     fn any_name_is_read_back(name in "[^\\p{C}\\p{Z}]([^\\p{C}\\p{Z}]| ){0,100}[^\\p{C}\\p{Z}]") {
         let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
         let mut mail = mail();

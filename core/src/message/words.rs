@@ -13,9 +13,14 @@ const RUN: usize = 900;
 /// Spaces in a row that are kept as they are. Folding puts all of them on the next line.
 const SPACES: usize = 16;
 
-/// A text as the value of an unstructured field: as it is where that is exact, otherwise as encoded words.
-pub(super) fn encode(text: &str) -> String {
-    if is_plain(text) && !text.contains("=?") {
+/// A field of this many characters, its name counted, is not folded.
+const LINE: usize = 70;
+
+/// A text as the value of the unstructured field `name`: as it is where that is exact, otherwise as encoded words.
+pub(super) fn encode(name: &str, text: &str) -> String {
+    // Where a line is folded some readers make one space of all that stand there, though RFC 5322 section 2.2.3 keeps them.
+    let one_line = name.len() + ": ".len() + text.len() <= LINE;
+    if is_plain(text) && !text.contains("=?") && (one_line || !text.contains("  ")) {
         return text.to_owned();
     }
     let mut encoded = String::with_capacity(text.len() * 2);
@@ -96,8 +101,15 @@ mod tests {
 
     #[test]
     fn plain_text_stays_as_it_is() {
-        for text in ["", "Hello", "a  b c", "1+1=2?", &"x".repeat(RUN)] {
-            assert_eq!(encode(text), text);
+        for text in [
+            "",
+            "Hello",
+            "a  b c",
+            "1+1=2?",
+            &"x".repeat(RUN),
+            "a b ".repeat(50).trim_end(),
+        ] {
+            assert_eq!(encode("Subject", text), text);
         }
     }
 
@@ -114,8 +126,12 @@ mod tests {
             "\u{7f}",
             &"x".repeat(RUN + 1),
             &format!("a{}b", " ".repeat(SPACES + 1)),
+            &format!("a  {}", "b".repeat(60)),
         ] {
-            assert!(encode(text).starts_with("=?utf-8?B?"), "{text:?}");
+            assert!(
+                encode("Subject", text).starts_with("=?utf-8?B?"),
+                "{text:?}"
+            );
         }
     }
 
@@ -141,7 +157,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_decodes_to_itself(text in "\\PC{0,80}") {
-            let encoded = encode(&text);
+            let encoded = encode("Subject", &text);
             if encoded != text {
                 let words: Vec<_> = encoded.split(' ').collect();
                 prop_assert!(words.iter().all(|word| word.len() <= 75));
