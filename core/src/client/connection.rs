@@ -158,6 +158,7 @@ impl Connection {
             self.write(&[], &[]).await?;
             match step {
                 Some(step) => return Ok(step),
+                None if self.machine.has_output() => {}
                 None => self.read().await?,
             }
         }
@@ -234,7 +235,8 @@ impl Connection {
     }
 
     /// Writes `body`, and behind it what the machine has to send, with octets of messages out of `windows`, in as few writes as
-    /// the transport allows. Reads meanwhile, so that two full directions cannot hold each other up.
+    /// the transport allows. Reads meanwhile, so that two full directions cannot hold each other up. Where that comes to
+    /// [`READ_AHEAD`] octets it is left to the caller to take them and to come back with what has not been sent.
     pub(super) async fn write(
         &mut self,
         body: &[&[u8]],
@@ -278,6 +280,12 @@ impl Connection {
             let in_all: usize = slices.iter().map(|slice| slice.len()).sum();
             drop(slices);
             let mut left = match written {
+                // The server may not read on before it could say more.
+                Ok(0) if body.is_empty() => return Ok(()),
+                Ok(0) => {
+                    self.interruption().await?;
+                    continue;
+                }
                 Ok(written) => written,
                 Err(fault) => {
                     // TLS may have sent a part of what it failed with; a socket has not.
@@ -457,8 +465,8 @@ impl Input {
     }
 }
 
-/// Writes once, reading what has come meanwhile if the peer takes no more. The end of the stream is left for the next read
-/// to find.
+/// Writes once, reading what has come meanwhile if the peer takes no more. Gives 0 if so much has come that it is to be looked
+/// at first. The end of the stream is left for the next read to find.
 fn poll_write(
     stream: &mut Stream,
     input: &mut Input,
@@ -472,7 +480,7 @@ fn poll_write(
             Poll::Pending => {}
         }
         if input.len() >= READ_AHEAD {
-            return Poll::Pending;
+            return Poll::Ready(Ok(0));
         }
         match input.poll_fill(stream, cx) {
             Poll::Ready(Ok(0)) | Poll::Pending => return Poll::Pending,
