@@ -69,16 +69,15 @@ def test_messages_without_a_handler(message):
 def test_letters_outside_ascii_and_chunks_arrive():
     body = b"Subject: test\r\n\r\n.a dot\r\n"
     server = mailwire.Server()
-    with receiving(server) as envelopes:
-        with smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
-            client.ehlo()
-            assert client.has_extn("smtputf8") and client.has_extn("chunking")
-            client.command_encoding = "utf-8"
-            assert client.docmd("MAIL", "FROM:<jürgen@bücher.example> SMTPUTF8")[0] == 250
-            assert client.docmd("RCPT", "TO:<中文@example.org>")[0] == 250
-            for chunk, last in (body[:10], ""), (body[10:], " LAST"):
-                client.send(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
-                assert client.getreply()[0] == 250
+    with receiving(server) as envelopes, smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.ehlo()
+        assert client.has_extn("smtputf8") and client.has_extn("chunking")
+        client.command_encoding = "utf-8"
+        assert client.docmd("MAIL", "FROM:<jürgen@bücher.example> SMTPUTF8")[0] == 250
+        assert client.docmd("RCPT", "TO:<中文@example.org>")[0] == 250
+        for chunk, last in (body[:10], ""), (body[10:], " LAST"):
+            client.send(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
+            assert client.getreply()[0] == 250
     (envelope,) = envelopes
     assert (envelope.sender, envelope.recipients) == ("jürgen@bücher.example", ("中文@example.org",))
     assert envelope.body == body
