@@ -232,6 +232,10 @@ mod tests {
             "[300.1.1.1]",
             "[IPv6:1::2::3]",
             "[IPv6:1.2.3.4]",
+            "[-x:y]",
+            "[x:]",
+            "[x:a b]",
+            "[x:a\\b]",
             "a\u{200b}b",
             "a\u{202e}b",
             "a\u{2028}b",
@@ -252,6 +256,7 @@ mod tests {
         // RFC 5321 section 4.5.3.1.2: 255 octets.
         assert!(fits(name(63)) && name(63).len() == 255);
         assert!(!fits(format!("{}.a", name(63))) && !fits(format!("{}.aa", name(62))));
+        domain("[x-tag:!Z^~]");
         let literal = |len: usize| format!("[x:{}]", "y".repeat(len - 2));
         assert!(fits(literal(255)) && !fits(literal(256)) && !fits(literal(300)));
     }
