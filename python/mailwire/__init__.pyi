@@ -304,6 +304,9 @@ class Server:
         allow_plaintext_auth: bool = False,
         limits: Limits | None = None,
         hostname: str | None = None,
+        line_ends: Literal["normalise", "refuse"] = "refuse",
+        lenient_line_ends: bool = False,
+        strict_spaces: bool = False,
         workers: int = 1,
         threads: int = 4,
     ) -> None: ...

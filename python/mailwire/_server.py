@@ -36,6 +36,9 @@ class Server:
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). AUTH needs TLS unless
     `allow_plaintext_auth` is set. `domains` are those whose recipients are taken; None takes any.
+
+    A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
+    message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
     """
 
     def __init__(
@@ -55,6 +58,9 @@ class Server:
         allow_plaintext_auth=False,
         limits=None,
         hostname=None,
+        line_ends="refuse",
+        lenient_line_ends=False,
+        strict_spaces=False,
         workers=1,
         threads=4,
     ):
@@ -77,6 +83,9 @@ class Server:
             "require_tls": switch(require_tls, "require_tls"),
             "auth_required": switch(auth_required, "auth_required"),
             "allow_plaintext_auth": switch(allow_plaintext_auth, "allow_plaintext_auth"),
+            "line_ends": text(line_ends, "line_ends"),
+            "lenient_line_ends": switch(lenient_line_ends, "lenient_line_ends"),
+            "strict_spaces": switch(strict_spaces, "strict_spaces"),
             "workers": str(whole(workers, "workers")),
         }
         if hostname is not None:

@@ -75,6 +75,7 @@ SERVER = {
     "protocol": "sm{}tp",
     "domains": ["a{}b.example"],
     "hostname": "a{}b.example",
+    "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},
     "auth password": {"user": "sec{}ret"},
 }

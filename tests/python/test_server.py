@@ -327,3 +327,28 @@ def test_bad_arguments_are_named():
         mailwire.TLS()
     with pytest.raises(mailwire.TLSError):
         mailwire.Server(require_tls=True).start()
+
+
+def test_line_ends_and_strictness():
+    commands = [b"HELO a.example", b"MAIL FROM: <a@b.example>", b"RCPT TO:<c@d.example>", b"DATA", b"QUIT"]
+    for options, first, verdict in (
+        ({}, b"250 2.1.0", b"554 5.6.0"),
+        ({"line_ends": "normalise"}, b"250 2.1.0", b"250 2.0.0"),
+        ({"strict_spaces": True}, b"501 5.5.4", None),
+        ({"line_ends": "normalise", "lenient_line_ends": True}, b"250 2.1.0", b"250 2.0.0"),
+    ):
+        got = []
+        end = b"\n" if "lenient_line_ends" in options else b"\r\n"
+        with mailwire.Server(got.append, **options) as server, socket.create_connection(server.address, 20) as peer:
+            lines = peer.makefile("rb")
+            said = [lines.readline()]
+            for command in commands:
+                peer.sendall(command + end)
+                said.append(lines.readline())
+                if said[-1].startswith(b"354"):
+                    peer.sendall(b"one\n.\ntwo\r\n.\r\n")
+                    said.append(lines.readline())
+        assert said[2].startswith(first)
+        if verdict is not None:
+            assert said[5].startswith(verdict)
+        assert [one.body for one in got] == ([b"one\r\n.\r\ntwo\r\n"] if verdict == b"250 2.0.0" else [])

@@ -82,8 +82,17 @@ pub enum CommandError {
 }
 
 impl<'a> Command<'a> {
-    /// Parses a line without its CRLF.
+    /// Parses a line without its CRLF. One space behind the colon of `FROM:` and `TO:` is forgiven.
     pub fn parse(line: &'a [u8]) -> Result<Self, CommandError> {
+        Self::parse_with(line, true)
+    }
+
+    /// Parses a line without its CRLF, and forgives no space behind the colon of `FROM:` and `TO:` (RFC 5321 section 3.3).
+    pub fn parse_strictly(line: &'a [u8]) -> Result<Self, CommandError> {
+        Self::parse_with(line, false)
+    }
+
+    fn parse_with(line: &'a [u8], forgiving: bool) -> Result<Self, CommandError> {
         if memchr::memchr3(0, b'\r', b'\n', line).is_some() {
             return Err(not_a_line(line));
         }
@@ -99,10 +108,10 @@ impl<'a> Command<'a> {
         }
         let argument = std::str::from_utf8(argument).map_err(|_| not_utf8(verb))?;
         let verb = std::str::from_utf8(verb).map_err(|_| CommandError::NotACommand)?;
-        Self::from_parts(verb, argument)
+        Self::from_parts(verb, argument, forgiving)
     }
 
-    fn from_parts(verb: &'a str, argument: &'a str) -> Result<Self, CommandError> {
+    fn from_parts(verb: &'a str, argument: &'a str, forgiving: bool) -> Result<Self, CommandError> {
         let is = |name: &str| verb.eq_ignore_ascii_case(name);
         let trimmed = argument.trim_ascii();
         let alone = |command| {
@@ -113,10 +122,16 @@ impl<'a> Command<'a> {
             }
         };
         if is("MAIL") {
-            let (path, rest) = path_of(argument, "FROM:", "the form is MAIL FROM:<address>")?;
+            let (path, rest) = path_of(
+                argument,
+                forgiving,
+                "FROM:",
+                "the form is MAIL FROM:<address>",
+            )?;
             Ok(Self::Mail(path.parse()?, MailParameters::parse(rest)?))
         } else if is("RCPT") {
-            let (path, rest) = path_of(argument, "TO:", "the form is RCPT TO:<address>")?;
+            let (path, rest) =
+                path_of(argument, forgiving, "TO:", "the form is RCPT TO:<address>")?;
             Ok(Self::Rcpt(path.parse()?, RcptParameters::parse(rest)?))
         } else if is("BDAT") {
             Chunk::parse(trimmed)
@@ -179,9 +194,10 @@ fn not_utf8(verb: &[u8]) -> CommandError {
     }
 }
 
-/// ` FROM:<path> parameters` becomes path and parameters. One space behind the colon is forgiven.
+/// ` FROM:<path> parameters` becomes path and parameters. One space behind the colon may be forgiven.
 fn path_of<'a>(
     argument: &'a str,
+    forgiving: bool,
     word: &str,
     form: &'static str,
 ) -> Result<(&'a str, &'a str), CommandError> {
@@ -190,7 +206,8 @@ fn path_of<'a>(
         Some((start, rest)) if start.eq_ignore_ascii_case(word) => rest,
         _ => return Err(CommandError::Argument(form)),
     };
-    let rest = rest.strip_prefix(' ').unwrap_or(rest);
+    let space = rest.strip_prefix(' ').filter(|_| forgiving);
+    let rest = space.unwrap_or(rest);
     if !rest.starts_with('<') {
         return Err(CommandError::Argument(form));
     }

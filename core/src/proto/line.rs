@@ -1,4 +1,5 @@
-//! Finding lines in lent bytes: only CRLF ends a line (RFC 5321 section 2.3.8), and no byte is looked at twice.
+//! Finding lines in lent bytes: only CRLF ends a line (RFC 5321 section 2.3.8) unless a finder is lenient, and no byte is looked at
+//! twice.
 
 use memchr::memchr;
 
@@ -10,15 +11,19 @@ pub struct LineFinder {
     searched: usize,
     /// Octets of an over-long line that were given up already.
     skipped: usize,
+    /// LF alone ends a line too.
+    lenient: bool,
 }
 
 /// What was found at the start of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// A line of `len` octets, its CRLF not counted. The line and its CRLF, `len + 2` octets, are done with.
+    /// A line of `len` octets. With what ends it, `used` octets are done with.
     Line {
         /// Octets before the CRLF.
         len: usize,
+        /// Octets done with: two more, or one where the finder is lenient and LF stands alone.
+        used: usize,
     },
     /// No end yet: read more. `used` octets belong to an over-long line and are done with.
     More {
@@ -35,21 +40,38 @@ pub enum Found {
 }
 
 impl LineFinder {
+    /// A finder for which LF alone ends a line too. Never to be used for what a message consists of.
+    pub fn lenient(lenient: bool) -> Self {
+        Self {
+            lenient,
+            ..Self::default()
+        }
+    }
+
+    /// At the start of a line.
+    pub fn begin_anew(&mut self) {
+        *self = Self::lenient(self.lenient);
+    }
+
     /// Looks for the end of the line that begins `input`. A line of more than `limit` octets with its CRLF is skipped;
     /// one of more than `give_up` octets is [`Found::Endless`].
     pub fn find(&mut self, input: &[u8], limit: usize, give_up: usize) -> Found {
         let mut from = self.searched;
         while let Some(offset) = input.get(from..).and_then(|rest| memchr(b'\n', rest)) {
             let lf = from + offset;
-            if lf > 0 && input[lf - 1] == b'\r' {
+            let cr = lf > 0 && input[lf - 1] == b'\r';
+            if cr || self.lenient {
                 let line = self.skipped + lf + 1;
-                *self = Self::default();
+                self.begin_anew();
                 return if line > give_up {
                     Found::Endless
                 } else if line > limit {
                     Found::TooLong { used: lf + 1 }
                 } else {
-                    Found::Line { len: lf - 1 }
+                    Found::Line {
+                        len: lf - usize::from(cr),
+                        used: lf + 1,
+                    }
                 };
             }
             from = lf + 1;
@@ -85,9 +107,9 @@ mod tests {
         for cut in cuts.chain([input.len()]) {
             loop {
                 match finder.find(&input[start..cut], limit, give_up) {
-                    Found::Line { len } => {
-                        start += len + 2;
-                        all.push(Found::Line { len });
+                    Found::Line { len, used } => {
+                        start += used;
+                        all.push(Found::Line { len, used });
                     }
                     Found::TooLong { used } => {
                         start += used;
@@ -110,7 +132,28 @@ mod tests {
     #[test]
     fn only_crlf_ends_a_line() {
         let lines = drive(b"a\nb\rc\r\r\n\r\n", [].into_iter(), 100, 200);
-        assert_eq!(lines, [Found::Line { len: 6 }, Found::Line { len: 0 }]);
+        assert_eq!(lines, [line(6), line(0)]);
+    }
+
+    #[test]
+    fn a_lenient_finder_obeys_lf_alone_as_well() {
+        let (mut finder, input) = (LineFinder::lenient(true), b"a\nb\rc\r\n\n");
+        let (mut start, mut found) = (0, Vec::new());
+        while let Found::Line { len, used } = finder.find(&input[start..], 100, 200) {
+            found.push((len, used));
+            start += used;
+        }
+        assert_eq!(found, [(1, 2), (3, 5), (0, 1)]);
+        // An over-long line ends likewise, and nothing of leniency is forgotten behind it.
+        let mut finder = LineFinder::lenient(true);
+        assert_eq!(finder.find(b"0123456789", 4, 60), Found::More { used: 10 });
+        assert_eq!(finder.find(b"\nx\n", 4, 60), Found::TooLong { used: 1 });
+        assert_eq!(finder.find(b"x\n", 4, 60), Found::Line { len: 1, used: 2 });
+    }
+
+    /// A line that CRLF ends.
+    fn line(len: usize) -> Found {
+        Found::Line { len, used: len + 2 }
     }
 
     #[test]
@@ -141,10 +184,7 @@ mod tests {
 
     #[test]
     fn the_limit_counts_the_crlf() {
-        assert_eq!(
-            drive(b"123456\r\n", [].into_iter(), 8, 60),
-            [Found::Line { len: 6 }]
-        );
+        assert_eq!(drive(b"123456\r\n", [].into_iter(), 8, 60), [line(6)]);
         assert_eq!(
             drive(b"1234567\r\n", [].into_iter(), 8, 60),
             [Found::TooLong { used: 0 }]

@@ -9,6 +9,8 @@ use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
 use crate::proto::{Need, Progress, Reply};
 
+const CRLF: &[u8] = b"\r\n";
+
 /// What is smaller is copied, so that what is held of a message keeps no more than twice its size: a part of a read buffer keeps
 /// all of it. A TLS record, 16 KiB at the most, is smaller.
 const COPIED: usize = READ_BUFFER / 2;
@@ -26,6 +28,8 @@ pub(super) const NO_MEMORY: Reply = Reply::fixed(
 pub struct Body<'a> {
     pub(super) channel: &'a mut Channel,
     pub(super) stage: Stage,
+    /// A CRLF that did not come as one belongs behind what was given last.
+    pub(super) line_end: bool,
 }
 
 /// How far a message has come.
@@ -43,6 +47,12 @@ pub(super) enum Stage {
     Refused(Option<Reply>),
     /// The connection is gone.
     Lost(Ended),
+}
+
+/// What comes next of a message.
+enum Piece {
+    Read(Part),
+    LineEnd,
 }
 
 /// A part of the message inside the read buffer: from `start` to `end`; up to `used` the buffer is done with.
@@ -75,15 +85,18 @@ impl Body<'_> {
                 return Err(self.no_memory());
             }
         }
-        let Some(part) = self.next_part().await? else {
-            return Ok(None);
-        };
-        let octets = if part.end - part.start < COPIED {
-            self.copy(&part, BytesMut::new())
-        } else {
-            self.split(&part)
-        };
-        Ok(Some(self.charge(octets.freeze())))
+        Ok(match self.next_part().await? {
+            None => None,
+            Some(Piece::LineEnd) => Some(Bytes::from_static(CRLF)),
+            Some(Piece::Read(part)) => {
+                let octets = if part.end - part.start < COPIED {
+                    self.copy(&part, BytesMut::new())
+                } else {
+                    self.split(&part)
+                };
+                Some(self.charge(octets.freeze()))
+            }
+        })
     }
 
     /// All that is left of the message, in pieces. Fails as [`chunk`](Self::chunk) does, and at once where there is no memory: two
@@ -92,7 +105,11 @@ impl Body<'_> {
         let mut pieces = Vec::new();
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
-        while let Some(part) = self.next_part().await? {
+        while let Some(piece) = self.next_part().await? {
+            let Piece::Read(part) = piece else {
+                tail.extend_from_slice(CRLF);
+                continue;
+            };
             if part.end - part.start < COPIED {
                 tail = self.copy(&part, tail);
                 if tail.len() + COPIED < READ_BUFFER {
@@ -121,7 +138,7 @@ impl Body<'_> {
         !matches!(self.stage, Stage::Offered)
     }
 
-    async fn next_part(&mut self) -> Result<Option<Part>, Error> {
+    async fn next_part(&mut self) -> Result<Option<Piece>, Error> {
         if matches!(self.stage, Stage::Offered) {
             // An answer is owed as long as the message is only offered.
             let _ = self.channel.machine.answer(Answer::Accept);
@@ -129,6 +146,9 @@ impl Body<'_> {
             self.stage = Stage::Open;
         }
         loop {
+            if std::mem::take(&mut self.line_end) {
+                return Ok(Some(Piece::LineEnd));
+            }
             match &self.stage {
                 Stage::Whole(_) => return Ok(None),
                 Stage::Offered | Stage::Open => {}
@@ -136,7 +156,8 @@ impl Body<'_> {
                 Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
             }
             match self.parse() {
-                Ok(Some(part)) => return Ok(Some(part)),
+                Ok(Some(part)) => return Ok(Some(Piece::Read(part))),
+                Ok(None) if self.line_end => {}
                 Ok(None) if matches!(self.stage, Stage::Open) => {
                     if let Err(ended) = self.channel.fill().await {
                         self.stage = Stage::Lost(ended);
@@ -159,6 +180,10 @@ impl Body<'_> {
                 .map_err(|violation| Ended::violation(&violation, Phase::Body))?;
             let (used, piece) = match progress {
                 Progress::Event { used, event } => match event {
+                    Event::Body(piece) if !input.as_ptr_range().contains(&piece.as_ptr()) => {
+                        self.line_end = true;
+                        (used, Err(None))
+                    }
                     Event::Body(piece) => (used, Ok(piece.len())),
                     Event::EndOfData { size } => (used, Err(Some(Stage::Whole(size)))),
                     Event::Discarded => (used, Err(Some(Stage::Refused(None)))),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::users::Users;
 use super::{Hooks, Network};
 use crate::error::{Error, Status};
+use crate::proto::data::LineEnds;
 use crate::proto::server::{Additions, Extensions, InvalidAddition, OwnMechanism};
 use crate::proto::{Domain, HoldFor, Protocol};
 use crate::sasl::{Mechanism, Secret};
@@ -24,6 +25,9 @@ pub struct Options {
     pub(super) hostname: Option<Domain>,
     pub(super) protocol: Protocol,
     pub(super) tls: Option<ServerTls>,
+    pub(super) line_ends: LineEnds,
+    pub(super) lenient_line_ends: bool,
+    pub(super) strict_spaces: bool,
     pub(super) implicit_tls: bool,
     pub(super) require_tls: bool,
     pub(super) users: Users,
@@ -77,6 +81,9 @@ impl Options {
             hostname: None,
             protocol: Protocol::Smtp,
             tls: None,
+            line_ends: LineEnds::Refuse,
+            lenient_line_ends: false,
+            strict_spaces: false,
             implicit_tls: false,
             require_tls: false,
             users: Users::default(),
@@ -148,6 +155,22 @@ impl Options {
     /// The certificate for TLS. With it STARTTLS is offered.
     pub fn set_tls(&mut self, tls: ServerTls) {
         self.tls = Some(tls);
+    }
+
+    /// What becomes of a message with a bare CR or LF. By default it is refused; normalised, each of them becomes a CRLF. Neither way
+    /// does one end the message.
+    pub fn set_line_ends(&mut self, line_ends: LineEnds) {
+        self.line_ends = line_ends;
+    }
+
+    /// Whether LF alone ends a command as CRLF does, for clients of old. It never ends a line of a message. By default it does not.
+    pub fn set_lenient_line_ends(&mut self, lenient: bool) {
+        self.lenient_line_ends = lenient;
+    }
+
+    /// Whether a space behind the colon of `MAIL FROM:` and `RCPT TO:` is an error. By default one is forgiven.
+    pub fn set_strict_spaces(&mut self, strict: bool) {
+        self.strict_spaces = strict;
     }
 
     /// Whether TLS begins with the connection, without STARTTLS (RFC 8314 section 3.3). Needs a certificate.

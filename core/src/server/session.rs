@@ -285,6 +285,7 @@ impl<S: Session> Conversation<S> {
         let mut body = Body {
             channel: &mut self.channel,
             stage: Stage::Offered,
+            line_end: false,
         };
         let session = &mut self.session;
         let answers = ask_all(pin!(async {

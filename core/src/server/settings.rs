@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Extensions, Network, Options};
 use crate::error::Error;
+use crate::proto::data::LineEnds;
 use crate::proto::{Domain, HoldFor, Protocol};
 use crate::sasl::{Mechanism, Secret};
 use crate::tls::ServerTls;
@@ -14,6 +15,9 @@ const NAMES: &[&str] = &[
     "hostname",
     "protocol",
     "tls",
+    "line_ends",
+    "lenient_line_ends",
+    "strict_spaces",
     "implicit_tls",
     "require_tls",
     "user",
@@ -75,6 +79,13 @@ impl Options {
                     key.trim_matches(' '),
                 )?);
             }
+            "line_ends" => self.set_line_ends(match value {
+                "normalise" => LineEnds::Normalise,
+                "refuse" => LineEnds::Refuse,
+                _ => return Err(unfit(name, value, "normalise or refuse")),
+            }),
+            "lenient_line_ends" => self.set_lenient_line_ends(switch(name, value)?),
+            "strict_spaces" => self.set_strict_spaces(switch(name, value)?),
             "implicit_tls" => self.set_implicit_tls(switch(name, value)?),
             "require_tls" => self.set_require_tls(switch(name, value)?),
             "user" => {

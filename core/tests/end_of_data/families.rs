@@ -59,6 +59,8 @@ pub(crate) struct Body {
     pub(crate) octets: Vec<u8>,
     /// Whether it has a bare CR or LF, for which it is refused.
     pub(crate) bare: bool,
+    /// Whether such an octet stands right before the end mark.
+    pub(crate) tail: bool,
 }
 
 impl Body {
@@ -78,6 +80,20 @@ impl Body {
         }
         message
     }
+
+    /// The same with a CRLF for each bare CR or LF.
+    pub(crate) fn normalised(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        let message = self.unstuffed();
+        for (at, octet) in message.iter().enumerate() {
+            match octet {
+                b'\n' if message[..at].ends_with(b"\r") => {}
+                b'\r' | b'\n' => lines.extend_from_slice(b"\r\n"),
+                _ => lines.push(*octet),
+            }
+        }
+        lines
+    }
 }
 
 /// Every family behind every lead, in front of the second transaction and of every tail. Those that begin with CRLF also come as
@@ -93,6 +109,7 @@ pub(crate) fn bodies() -> Vec<Body> {
                 bodies.push(Body {
                     octets: [&start, SECOND, tail, end].concat(),
                     bare: bare || !tail.is_empty(),
+                    tail: !tail.is_empty(),
                 });
             }
         }

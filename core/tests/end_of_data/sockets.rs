@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mailwire::proto::data::LineEnds;
 use mailwire::proto::{Envelope, Protocol};
 use mailwire::server::{Answers, Body as Incoming, Handler, Options, Server, Session, SessionInfo};
 use mailwire::tls::ServerTls;
@@ -51,8 +52,16 @@ struct Running {
     transport: Transport,
 }
 
+/// What the server is set to, and so what becomes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Usual,
+    TooBig,
+    Normalising,
+}
+
 impl Running {
-    fn new(transport: Transport, size_limit: u64) -> Self {
+    fn new(transport: Transport, setting: Setting) -> Self {
         let name = vec!["mx.example.org".to_owned()];
         let certificate = rcgen::generate_simple_self_signed(name).unwrap();
         let (pem, key) = (
@@ -61,7 +70,11 @@ impl Running {
         );
         let mut options = Options::new();
         options.set_hostname("mx.example.org").unwrap();
-        options.set_max_message_size(size_limit).unwrap();
+        if setting == Setting::TooBig {
+            options.set_max_message_size(1).unwrap();
+        } else if setting == Setting::Normalising {
+            options.set_line_ends(LineEnds::Normalise);
+        }
         options.set_tls(ServerTls::from_pem(pem.as_bytes(), key.as_bytes()).unwrap());
         options.set_implicit_tls(transport == Transport::Tls);
         if transport == Transport::Lmtp {
@@ -207,18 +220,20 @@ fn some_bodies(lead: &[u8]) -> Vec<Body> {
             Body {
                 octets: [lead, family, SECOND].concat(),
                 bare: *bare,
+                tail: false,
             }
         })
         .collect();
     bodies.extend(LAST_OCTET.iter().map(|octets| Body {
         octets: [lead, octets].concat(),
         bare: true,
+        tail: true,
     }));
     bodies
 }
 
-fn check(transport: Transport, size_limit: u64, too_big: bool) {
-    let running = Running::new(transport, size_limit);
+fn check(transport: Transport, setting: Setting) {
+    let running = Running::new(transport, setting);
     for cuts in [Cuts::One, Cuts::Octets] {
         for lead in [&b""[..], b"text\r\nmore\r\n"] {
             let mut client = running.client();
@@ -226,8 +241,11 @@ fn check(transport: Transport, size_limit: u64, too_big: bool) {
             let bodies = some_bodies(lead);
             for body in &bodies {
                 let replies = exchange(&mut client, body, cuts, transport);
-                let verdict = if too_big {
+                let verdict = if setting == Setting::TooBig {
                     "552 5.3.4 Message too big"
+                } else if setting == Setting::Normalising {
+                    accepted.push(body.normalised());
+                    "250 2.0.0 OK"
                 } else if body.bare {
                     "554 5.6.0 Message has a bare CR or LF"
                 } else {
@@ -252,22 +270,22 @@ fn check(transport: Transport, size_limit: u64, too_big: bool) {
 
 #[test]
 fn in_clear() {
-    check(Transport::Plain, 1 << 20, false);
+    check(Transport::Plain, Setting::Usual);
 }
 
 #[test]
 fn by_starttls() {
-    check(Transport::StartTls, 1 << 20, false);
+    check(Transport::StartTls, Setting::Usual);
 }
 
 #[test]
 fn under_tls_from_the_start() {
-    check(Transport::Tls, 1 << 20, false);
+    check(Transport::Tls, Setting::Usual);
 }
 
 #[test]
 fn by_lmtp() {
-    check(Transport::Lmtp, 1 << 20, false);
+    check(Transport::Lmtp, Setting::Usual);
 }
 
 #[test]
@@ -278,6 +296,13 @@ fn with_the_size_limit_exceeded() {
         Transport::Tls,
         Transport::Lmtp,
     ] {
-        check(transport, 1, true);
+        check(transport, Setting::TooBig);
+    }
+}
+
+#[test]
+fn with_line_ends_made_canonical() {
+    for transport in [Transport::Plain, Transport::Tls, Transport::Lmtp] {
+        check(transport, Setting::Normalising);
     }
 }

@@ -83,7 +83,7 @@ pub(crate) const CLIENT_SETTINGS: [(&str, &str, Call); 21] = [
     }),
 ];
 
-pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 34] = [
+pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 37] = [
     ("listen", "127.0{}.0.1:0", |text| {
         server(|o| o.set("listen", text))
     }),
@@ -94,6 +94,15 @@ pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 34] = [
         server(|o| o.set("protocol", text))
     }),
     ("tls", "", |text| server(|o| o.set("tls", text))),
+    ("line_ends", "ref{}use", |text| {
+        server(|o| o.set("line_ends", text))
+    }),
+    ("lenient_line_ends", "tr{}ue", |text| {
+        server(|o| o.set("lenient_line_ends", text))
+    }),
+    ("strict_spaces", "tr{}ue", |text| {
+        server(|o| o.set("strict_spaces", text))
+    }),
     ("implicit_tls", "tr{}ue", |text| {
         server(|o| o.set("implicit_tls", text))
     }),

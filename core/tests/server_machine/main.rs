@@ -17,6 +17,7 @@ mod lmtp;
 mod pipelining;
 mod sasl;
 mod session;
+mod switches;
 mod talk;
 mod tls;
 mod transaction;

@@ -67,8 +67,8 @@ impl Connection {
                 .lines
                 .find(rest, limits::REPLY_LINE, limits::REPLY_LINE)
             {
-                Found::Line { len } => {
-                    used += len + 2;
+                Found::Line { len, used: line } => {
+                    used += line;
                     let reply = self.inbox.gatherer.line(&rest[..len])?;
                     self.inbox.in_reply = reply.is_none();
                     if let Some(reply) = reply

@@ -153,7 +153,7 @@ impl Connection {
     pub(super) fn auth_line<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Violation> {
         let (len, used) = match self.find_line(input, limits::AUTH_LINE) {
             Found::More { used } => return Ok(Step::Need(used, Need::More)),
-            Found::Line { len } => (len, len + 2),
+            Found::Line { len, used } => (len, used),
             Found::TooLong { used } => {
                 self.state = State::Command;
                 self.bad(replies::AUTH_LINE_TOO_LONG);

@@ -22,6 +22,7 @@ pub(super) struct Body {
 impl Connection {
     /// Behind a 354.
     pub(super) fn begin_body(&mut self) {
+        self.normaliser = self.config.normaliser(false);
         self.state = State::Body(Body {
             decoder: Decoder::new(),
             discarded: false,
@@ -34,6 +35,7 @@ impl Connection {
         };
         let decoded = body.decoder.decode(input);
         let (size, bare) = (body.decoder.len(), body.decoder.bare_line_end());
+        let bare = bare && self.normaliser.is_none();
         let told = body.discarded;
         let limit = self.config.size_limit;
         let too_big = limit.is_some_and(|limit| size > limit);

@@ -100,8 +100,10 @@ impl Connection {
     /// The message is wanted, and its first chunk begins.
     pub(super) fn begin_chunks(&mut self, chunk: Chunk) {
         if let Some(transaction) = &mut self.transaction {
+            self.normaliser = self.config.normaliser(transaction.binary);
+            let in_lines = !transaction.binary && self.normaliser.is_none();
             transaction.chunks = Chunks::Open(Message {
-                decoder: Decoder::new(!transaction.binary),
+                decoder: Decoder::new(in_lines),
                 discarded: false,
             });
         }

@@ -55,13 +55,12 @@ impl Connection {
                 self.close();
                 Err(Violation::CommandLineTooLong)
             }
-            Found::Line { len } if self.gives_message_up(&input[..len]) => {
+            Found::Line { len, .. } if self.gives_message_up(&input[..len]) => {
                 // The line is carried out once that was told.
                 self.abandon_message();
                 Ok(Step::Event(0, Event::Abandoned))
             }
-            Found::Line { len } => {
-                let used = len + 2;
+            Found::Line { len, used } => {
                 let event = self.execute(&input[..len], input.len() == used)?;
                 Ok(event.map_or(Step::Continue(used), |event| Step::Event(used, event)))
             }
@@ -85,14 +84,15 @@ impl Connection {
             return None;
         }
         let limit = limits::COMMAND_LINE;
-        let Found::Line { len } = LineFinder::default().find(input, limit, limit) else {
+        let mut finder = LineFinder::lenient(self.config.lenient_line_ends);
+        let Found::Line { len, used } = finder.find(input, limit, limit) else {
             return None;
         };
-        match Command::parse(&input[..len]) {
+        match self.parse(&input[..len]) {
             Ok(Command::Rcpt(path, parameters))
                 if self.unfit_recipient(&path, &parameters).is_none() =>
             {
-                Some((len + 2, path, parameters))
+                Some((used, path, parameters))
             }
             _ => None,
         }
@@ -109,9 +109,18 @@ impl Connection {
             }
     }
 
+    /// RFC 5321 section 3.3 has no space behind the colon of `FROM:` and `TO:`. Many clients do.
+    fn parse<'a>(&self, line: &'a [u8]) -> Result<Command<'a>, CommandError> {
+        if self.config.strict_spaces {
+            Command::parse_strictly(line)
+        } else {
+            Command::parse(line)
+        }
+    }
+
     /// Carries out a line. `alone` tells that nothing stands behind it in the input.
     fn execute<'a>(&mut self, line: &'a [u8], alone: bool) -> Result<Option<Event<'a>>, Violation> {
-        let command = Command::parse(line);
+        let command = self.parse(line);
         // RFC 5321 section 3.1: a client that was turned away may say QUIT and nothing else.
         if self.turned_away {
             match &command {

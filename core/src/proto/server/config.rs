@@ -1,6 +1,7 @@
 //! What a server is set to: its name, its limits, what it offers and which questions its application wants to be asked.
 
 use super::{Additions, Extensions, Hooks, OwnMechanism};
+use crate::proto::data::LineEnds;
 use crate::proto::{Domain, HoldFor, Protocol, TlsInfo, limits};
 use crate::sasl::Mechanism;
 
@@ -21,6 +22,9 @@ pub struct Config {
     pub(super) deliver_by_minimum: u32,
     pub(super) longest_hold: HoldFor,
     pub(super) additions: Additions,
+    pub(super) line_ends: LineEnds,
+    pub(super) lenient_line_ends: bool,
+    pub(super) strict_spaces: bool,
     pub(super) starttls: bool,
     pub(super) require_tls: bool,
     pub(super) mechanisms: Vec<Mechanism>,
@@ -49,6 +53,9 @@ impl Config {
             deliver_by_minimum: 0,
             longest_hold: HoldFor::WEEK,
             additions: Additions::default(),
+            line_ends: LineEnds::Refuse,
+            lenient_line_ends: false,
+            strict_spaces: false,
             starttls: false,
             require_tls: false,
             mechanisms: Vec::new(),
@@ -119,6 +126,29 @@ impl Config {
     #[must_use]
     pub fn with_additions(mut self, additions: Additions) -> Self {
         self.additions = additions;
+        self
+    }
+
+    /// What becomes of a message with a bare CR or LF: by default it is refused at its end. Normalised, each becomes a CRLF; but none
+    /// ends the message, or begins a line at which a dot would have a meaning. A message of BODY=BINARYMIME stays as it is.
+    #[must_use]
+    pub fn with_line_ends(mut self, line_ends: LineEnds) -> Self {
+        self.line_ends = line_ends;
+        self
+    }
+
+    /// Whether LF alone ends a command as CRLF does, for clients of old. It never ends a line of a message, let alone a message
+    /// (RFC 5321 section 2.3.8). By default it does not: the line gets one 500 when its CRLF comes.
+    #[must_use]
+    pub fn with_lenient_line_ends(mut self, lenient: bool) -> Self {
+        self.lenient_line_ends = lenient;
+        self
+    }
+
+    /// Whether a space behind the colon of `MAIL FROM:` and `RCPT TO:` is an error (RFC 5321 section 3.3). By default one is forgiven.
+    #[must_use]
+    pub fn with_strict_spaces(mut self, strict: bool) -> Self {
+        self.strict_spaces = strict;
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::chunks::Skip;
+use super::normalise::Normaliser;
 use super::outbox::Outbox;
 use super::transaction::Transaction;
 use super::{Config, Event, replies};
@@ -58,6 +59,8 @@ pub struct Connection {
     /// Transactions that were begun.
     pub(super) transactions: u32,
     finder: LineFinder,
+    /// For the message that is being received, where its line ends are made canonical.
+    pub(super) normaliser: Option<Normaliser>,
     /// The limit of the over-long line that is being skipped.
     skipping: Option<usize>,
 }
@@ -135,6 +138,7 @@ impl Connection {
     /// A client that has just connected; with `tls` if TLS came first (RFC 8314 section 3).
     pub fn new(config: Arc<Config>, tls: Option<TlsInfo>) -> Self {
         Self {
+            finder: LineFinder::lenient(config.lenient_line_ends),
             config,
             state: State::Start,
             outbox: Outbox::default(),
@@ -155,7 +159,7 @@ impl Connection {
             idle_commands: 0,
             auth_failures: 0,
             transactions: 0,
-            finder: LineFinder::default(),
+            normaliser: None,
             skipping: None,
         }
     }
@@ -240,7 +244,7 @@ impl Connection {
         self.extended = false;
         self.user = None;
         self.transaction = None;
-        self.finder = LineFinder::default();
+        self.finder.begin_anew();
         self.skipping = None;
         if matches!(self.state, State::Tls) {
             self.state = State::Command;
@@ -323,6 +327,9 @@ impl Connection {
         if self.is_closing() {
             return Ok(Step::Need(input.len(), Need::Close));
         }
+        if let Some(event) = self.held_end() {
+            return Ok(Step::Event(0, event));
+        }
         if self.owed() > 0 {
             return Ok(self.next_recipient(input));
         }
@@ -338,6 +345,9 @@ impl Connection {
             State::Command => self.command(input),
             State::Auth(_) | State::AuthRefused(_) => self.auth_line(input),
             State::AuthStep(_) => Ok(self.auth_step()),
+            State::Body(_) | State::Chunk(_) if self.normaliser.is_some() => {
+                Ok(self.normalised(input))
+            }
             State::Body(_) => Ok(self.body(input)),
             State::Chunk(_) => Ok(self.chunk(input)),
             State::Skip(_) => Ok(self.skip_chunk(input)),

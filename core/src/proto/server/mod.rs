@@ -53,6 +53,7 @@ mod event;
 mod extensions;
 mod hello;
 mod hooks;
+mod normalise;
 mod outbox;
 mod own_mechanism;
 mod replies;
