@@ -18,7 +18,7 @@ pub struct SessionLimits {
     pub mail: Option<u32>,
     /// RCPTMAX: recipients in a transaction.
     pub recipients: Option<u32>,
-    /// RCPTDOMAINMAX: domains of the recipients of a transaction.
+    /// RCPTDOMAINMAX: domains of the recipients of a session.
     pub recipient_domains: Option<u32>,
 }
 

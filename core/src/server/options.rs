@@ -223,7 +223,7 @@ impl Options {
         Ok(())
     }
 
-    /// The most domains that the recipients of a transaction may have. By default there is no limit.
+    /// The most domains that all recipients of a session may have (RFC 9422 section 4.3). By default there is no limit.
     pub fn set_max_recipient_domains(&mut self, count: usize) -> Result<(), Error> {
         self.max_recipient_domains = Some(within("max_recipient_domains", count, 1..=usize::MAX)?);
         Ok(())

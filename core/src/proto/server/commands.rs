@@ -285,6 +285,7 @@ impl Connection {
         self.idle_commands = 0;
         self.auth_failures = 0;
         self.transactions = 0;
+        self.recipient_domains.clear();
         self.state = State::Start;
         Some(Event::Client(attributes))
     }

@@ -85,7 +85,7 @@ impl Config {
         self
     }
 
-    /// The most domains that the recipients of one message may have, at least one. By default there is no limit.
+    /// The most domains that all recipients of a session may have, at least one (RFC 9422 section 4.3). By default there is no limit.
     #[must_use]
     pub fn with_max_recipient_domains(mut self, domains: Option<usize>) -> Self {
         self.max_recipient_domains = domains.map(|domains| domains.max(1));

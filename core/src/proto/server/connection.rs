@@ -35,6 +35,8 @@ pub struct Connection {
     pub(super) hello: Option<String>,
     /// Whether the last hello was EHLO or LHLO, so that extensions are in use.
     pub(super) extended: bool,
+    /// The domains of the recipients that this session has taken, if their number is limited.
+    pub(super) recipient_domains: Vec<Box<str>>,
     /// Whether the peer may speak for others, by XCLIENT.
     pub(super) trusted: bool,
     /// The time of day, as it was told last: seconds since 1970.
@@ -146,6 +148,7 @@ impl Connection {
             hello: None,
             extended: false,
             trusted: false,
+            recipient_domains: Vec::new(),
             now: None,
             user: None,
             transaction: None,

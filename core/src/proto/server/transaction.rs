@@ -217,30 +217,26 @@ impl Connection {
         }
     }
 
-    /// RCPTDOMAINMAX (RFC 9422 section 4).
+    /// RCPTDOMAINMAX (RFC 9422 section 4.3) counts the domains of a session, not of a transaction.
     fn is_one_domain_too_many(&self, path: &ForwardPath) -> bool {
         let Some(most) = self.config.max_recipient_domains else {
             return false;
         };
-        let accepted = self
-            .envelope()
-            .map(Envelope::recipients)
-            .unwrap_or_default();
-        let mut domains: Vec<&str> = Vec::new();
-        let all = accepted.iter().chain(&self.candidates).map(Recipient::path);
-        for path in all.chain([path]) {
-            // The postmaster's is this host's own.
-            let domain = path
-                .mailbox()
-                .map_or("", |mailbox| mailbox.domain_as_ascii());
-            if !domains
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(domain))
-            {
-                domains.push(domain);
+        let mut new: Vec<&str> = Vec::new();
+        let all = self.candidates.iter().map(Recipient::path).chain([path]);
+        for domain in all.map(domain_of).filter(|domain| !self.has_taken(domain)) {
+            if !new.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
+                new.push(domain);
             }
         }
-        domains.len() > most
+        !new.is_empty() && self.recipient_domains.len() + new.len() > most
+    }
+
+    /// Whether the session has taken a recipient of this domain, as far as that is counted.
+    fn has_taken(&self, domain: &str) -> bool {
+        self.recipient_domains
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(domain))
     }
 
     pub(super) fn ask_recipient<'a>(
@@ -262,6 +258,10 @@ impl Connection {
 
     /// Accepts a recipient.
     pub(super) fn add(&mut self, recipient: Recipient) {
+        let domain = domain_of(recipient.path());
+        if self.config.max_recipient_domains.is_some() && !self.has_taken(domain) {
+            self.recipient_domains.push(domain.into());
+        }
         if let Some(transaction) = &mut self.transaction {
             transaction.accepted += 1;
             if let Some(envelope) = &mut transaction.envelope {
@@ -297,4 +297,10 @@ impl Connection {
         }
         None
     }
+}
+
+/// The domain that a recipient counts under. The postmaster's is this host's own.
+fn domain_of(path: &ForwardPath) -> &str {
+    path.mailbox()
+        .map_or("", |mailbox| mailbox.domain_as_ascii())
 }
