@@ -30,6 +30,7 @@ impl Connection {
         mut content: Content<'_>,
     ) -> Result<Outcome, Error> {
         self.set_deadline(Deadline::after(self.options.deadline));
+        self.heed_unasked().await?;
         self.send_one(envelope, &mut content).await
     }
 
@@ -60,7 +61,31 @@ impl Connection {
         each: &mut Report<'_>,
     ) {
         self.set_deadline(Deadline::after(self.options.deadline));
-        self.drive(messages, each).await;
+        match self.heed_unasked().await {
+            Ok(()) => {
+                self.drive(messages, each).await;
+            }
+            Err(error) if messages.next().is_some() => each(0, Err(error)),
+            Err(_) => {}
+        }
+    }
+
+    /// Takes what the server has said since the last message, without waiting: it must not pass for the reply to the next
+    /// command. That the server has closed is left for that command to find.
+    async fn heed_unasked(&mut self) -> Result<(), Error> {
+        if !self.is_usable() {
+            return Ok(());
+        }
+        let _ = self.listen().await;
+        if !self.leftover().is_empty() {
+            // Only a call that ended well leaves the connection usable.
+            self.busy = true;
+            if let Some(step) = self.take_step()? {
+                return Err(self.out_of_order(self.phase(), &step));
+            }
+            self.busy = false;
+        }
+        Ok(())
     }
 
     /// Runs transactions until `messages` ends or the connection fails. Gives back the messages that were under way when it

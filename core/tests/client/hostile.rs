@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mailwire::blocking::{Call, Client};
-use mailwire::client::Content;
+use mailwire::client::{Connection, Content};
 use mailwire::{Delivery, Phase, Status};
 
 use crate::script::Server;
@@ -251,4 +251,29 @@ fn c057_a_server_that_does_not_serve_is_told_goodbye() {
     let error = send(options(&server), &["a@x.example"]).unwrap_err();
     assert_eq!(error.status(), Status::Permanent, "{error}");
     server.join();
+}
+
+#[tokio::test]
+async fn c053_what_was_said_unasked_answers_no_command() {
+    for (unasked, status) in [
+        ("250 nobody asked\n", Status::Protocol),
+        ("421 4.4.2 idle\n", Status::Transient),
+    ] {
+        let server = Server::once(move |s| {
+            s.welcome(&[]);
+            s.say(unasked);
+            s.closed();
+        });
+        let mut connection = Connection::open(&options(&server)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let sent = connection
+            .send(envelope(&["a@x.example"]), Content::bytes(MESSAGE))
+            .await;
+        let error = sent.unwrap_err();
+        assert_eq!(error.status(), status, "{error}");
+        assert!(!connection.is_usable());
+        drop(connection);
+        // Nothing was sent: the server has seen the end of the connection and no command before it.
+        server.join();
+    }
 }
