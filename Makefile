@@ -32,7 +32,7 @@ endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
 .PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules conformance \
-	conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
+	conformance-client conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -93,13 +93,16 @@ mutants-rules: need need-python ## break each of the ten rules of security, and 
 conformance: need ## hold any server to the RFCs: TARGET=host:port ARGS='--recipient joe@example.org --insecure'
 	$(CARGO) run --quiet --locked -p mailwire-conformance -- $(TARGET) $(ARGS)
 
+conformance-client: need ## hold our own client to the RFCs, and print a row for each requirement
+	$(CARGO) run --quiet --locked -p mailwire-conformance -- client
+
 conformance-peers: need $(STAMPS)/python-tools ## the same for Postfix, Exim, aiosmtpd and node's smtp-server
 	$(VENV)/python tests/interop/install_peers.py
 	$(CARGO) build --quiet --locked -p mailwire-conformance
 	$(VENV)/python tests/conformance/peers.py
 
 conformance-selfcheck: need ## faults that the conformance cases must notice, and which of them do
-	$(CARGO) test --quiet --locked -p mailwire-conformance --test selfcheck -- --nocapture --test-threads 1
+	$(CARGO) test --quiet --locked -p mailwire-conformance --test selfcheck --test client_selfcheck -- --nocapture --test-threads 1
 
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire

@@ -11,12 +11,13 @@
 //!
 //! A line of `---` begins another conversation of the same case. In front of its steps a conversation may say what it needs:
 //!
-//! - `with: words` how the server is to be set, see [`server::Setting`](crate::server::Setting)
+//! - `with: words` how the server or the client is to be set, see [`server::Setting`](crate::server::Setting) and
+//!   [`client::Setting`](crate::client::Setting)
 //! - `needs: KEYWORDS` what the server has to offer, `without: KEYWORDS` what it must not; a server of ours is set so
 //! - `only: memory`, `only: socket` or `only: own` where it makes sense: `own` is a server whose application is known
 //! - `for name: texts` it is run once for each of the texts, which `{name}` then stands for
 //!
-//! What steps there are depends on the side: see [`server`](crate::server). A line that begins with `#` is a remark.
+//! What steps there are depends on the side: see [`server`](crate::server) and [`client`](crate::client). A line that begins with `#` is a remark.
 
 /// A row's case.
 #[derive(Debug, Clone)]
@@ -56,6 +57,19 @@ pub struct Script {
     pub each: Option<(String, Vec<String>)>,
     /// What is said.
     pub steps: Vec<Step>,
+}
+
+impl Script {
+    /// The name with each of its texts; nothing, once, where there is none.
+    pub fn texts(&self) -> Vec<Option<(&str, &str)>> {
+        match &self.each {
+            Some((name, texts)) => texts
+                .iter()
+                .map(|text| Some((name.as_str(), text.as_str())))
+                .collect(),
+            None => vec![None],
+        }
+    }
 }
 
 /// A line of a conversation.

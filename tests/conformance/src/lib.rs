@@ -5,8 +5,10 @@
 //! - [`case`](mod@case), [`template`], [`reply`], [`pattern`]: the language that cases are written in, for either side of the wire
 //! - [`verdict`], [`report`]: what became of a case, and the table of it
 //! - [`server`]: the cases of a server's rows, their driver, and its transports
+//! - [`client`]: the same for a client's rows
 
 pub mod case;
+pub mod client;
 mod condition;
 pub mod pattern;
 pub mod reply;

@@ -1,19 +1,22 @@
 //! Holds any server to the requirements: `mailwire-conformance HOST:PORT --recipient ADDRESS [options]`. Prints a row for each
-//! requirement and exits with 1 where one that binds was not met, with 2 where nothing could be looked at.
+//! requirement and exits with 1 where one that binds was not met, with 2 where nothing could be looked at. `mailwire-conformance
+//! client` does the same with our own client.
 
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use mailwire_conformance::client;
 use mailwire_conformance::report::{Entry, counts, lines, table};
 use mailwire_conformance::requirements::{self, Row};
-use mailwire_conformance::server::{Foreign, Offer, TlsSetting, cases, play};
+use mailwire_conformance::server::{Foreign, Offer, Pieces, TlsSetting, cases, play};
 use mailwire_conformance::template::Names;
 use mailwire_conformance::verdict::Verdict;
 
 const USAGE: &str = "\
 usage: mailwire-conformance HOST:PORT --recipient ADDRESS [options]
+       mailwire-conformance client
   --recipient ADDRESS   a recipient that the server takes; its domain is one that the server serves
   --sender ADDRESS      a sender that the server takes (sender@client.example)
   --unknown ADDRESS     a recipient that does not exist there
@@ -92,6 +95,9 @@ impl Arguments {
 
 /// Whether no binding requirement was broken.
 fn run(words: Vec<String>) -> Result<bool, String> {
+    if words == ["client"] {
+        return run_client();
+    }
     let arguments = Arguments::read(words)?;
     let mut target = target(&arguments)?;
     target.look()?;
@@ -135,6 +141,33 @@ fn run(words: Vec<String>) -> Result<bool, String> {
         return Err("nothing could be looked at".to_owned());
     }
     Ok(not == 0)
+}
+
+/// Holds our client to its rows: over a socket, and in memory what a socket cannot show.
+fn run_client() -> Result<bool, String> {
+    let own = client::Own::new()?;
+    let memory = client::Memory {
+        pieces: Pieces::Whole,
+    };
+    let rows = requirements::rows(requirements::CLIENT)?;
+    let mut entries = Vec::new();
+    for case in client::cases()? {
+        let Some(row) = rows.iter().find(|row| row.id == case.id) else {
+            continue;
+        };
+        let each = case.conversations().map(|one| {
+            let verdict = client::play(&one, &own).verdict;
+            match verdict {
+                Verdict::Inconclusive(_) => client::play(&one, &memory).verdict,
+                told => told,
+            }
+        });
+        let worst = each.max().unwrap_or(Verdict::Conformant);
+        entries.push(Entry::new(row.clone(), worst));
+    }
+    entries.sort_by(|one, other| one.row.id.cmp(&other.row.id));
+    print!("{}", table(&entries));
+    Ok(counts(&entries)[3] == 0)
 }
 
 /// A reply of the wrong form counts against the row about its form, in whatever case it came.

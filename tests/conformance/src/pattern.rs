@@ -1,4 +1,4 @@
-//! Patterns of what must come from a server.
+//! Patterns of what must come from a server, or from a client.
 //!
 //! A pattern is one or more alternatives separated by ` | `; those behind ` ~ ` are allowed by the RFCs too, but are not what we
 //! do. An alternative is one of
@@ -11,6 +11,8 @@
 //!   `enhanced` (each line has one enhanced status code, of the reply's class), `listed` (a registered one), `plain` (none)
 //! - `close`: the server ends the connection, and with it the conversation
 //! - `nothing`: the server stays silent
+//!
+//! Of a client an alternative is the text of a whole line, where `{*}` stands for any octets; or `close`, or `nothing`.
 //!
 //! A `!` behind an alternative ends the conversation there, as `close` does. `3 x 250` stands for three replies.
 
@@ -37,6 +39,8 @@ struct Alternative {
 enum Kind {
     Close,
     Nothing,
+    /// What stands between the octets that do not matter.
+    Line(Vec<Vec<u8>>),
     Reply {
         code: String,
         enhanced: Option<String>,
@@ -58,8 +62,21 @@ pub enum Match {
 }
 
 impl Pattern {
-    /// Reads a pattern. The error says what cannot be read.
+    /// Reads a pattern of replies. The error says what cannot be read.
     pub fn read(text: &str, names: &Names) -> Result<Self, String> {
+        Self::read_by(text, names, kind)
+    }
+
+    /// Reads a pattern of a client's lines. The error says what cannot be read.
+    pub fn read_line(text: &str, names: &Names) -> Result<Self, String> {
+        Self::read_by(text, names, line)
+    }
+
+    fn read_by(
+        text: &str,
+        names: &Names,
+        kind: fn(&str, &Names) -> Result<Kind, String>,
+    ) -> Result<Self, String> {
         let (count, text) = match text.split_once(" x ") {
             Some((count, rest)) => (
                 count
@@ -113,11 +130,49 @@ impl Pattern {
     }
 }
 
-fn kind(text: &str, names: &Names) -> Result<Kind, String> {
+fn line(text: &str, names: &Names) -> Result<Kind, String> {
+    if let Some(silence) = silence(text) {
+        return Ok(silence);
+    }
+    let parts = text.split("{*}").map(|part| expand(part, names));
+    let parts = parts.collect::<Result<_, _>>();
+    parts.map(Kind::Line).map_err(|error| error.to_string())
+}
+
+fn silence(text: &str) -> Option<Kind> {
     match text {
-        "close" => return Ok(Kind::Close),
-        "nothing" => return Ok(Kind::Nothing),
-        _ => {}
+        "close" => Some(Kind::Close),
+        "nothing" => Some(Kind::Nothing),
+        _ => None,
+    }
+}
+
+/// Whether `octets` are these parts with anything in between.
+fn is_made_of(octets: &[u8], parts: &[Vec<u8>]) -> bool {
+    let [first, middle @ .., last] = parts else {
+        return parts.first().is_some_and(|whole| whole == octets);
+    };
+    let Some(mut rest) = octets
+        .strip_prefix(first.as_slice())
+        .and_then(|rest| rest.strip_suffix(last.as_slice()))
+    else {
+        return false;
+    };
+    for part in middle {
+        let place = rest
+            .windows(part.len().max(1))
+            .position(|window| window == part.as_slice());
+        let Some(place) = place else {
+            return false;
+        };
+        rest = &rest[place + part.len()..];
+    }
+    true
+}
+
+fn kind(text: &str, names: &Names) -> Result<Kind, String> {
+    if let Some(silence) = silence(text) {
+        return Ok(silence);
     }
     let (code, mut rest) = text.split_once(' ').unwrap_or((text, ""));
     let fits = code.len() == 3
@@ -185,6 +240,7 @@ impl Kind {
     fn meets(&self, heard: &Heard) -> Match {
         match (self, heard) {
             (Self::Close, Heard::Close) | (Self::Nothing, Heard::Nothing) => Match::Exactly,
+            (Self::Line(parts), Heard::Line(line)) if is_made_of(line, parts) => Match::Exactly,
             (
                 Self::Reply {
                     code,
@@ -291,6 +347,37 @@ mod tests {
         assert_eq!(meets("550 listed", &reply("550 5.9.9 a\r\n")), Match::No);
         let hello = reply("250-mx.example.org hi\r\n250 FOO\r\n");
         assert_eq!(meets("250 registered", &hello), Match::No);
+    }
+
+    #[test]
+    fn a_line_is_met_with_anything_where_nothing_is_wanted() {
+        let line = Heard::Line(b"AUTH SCRAM-SHA-256 abc=".to_vec());
+        for (pattern, wanted) in [
+            ("AUTH SCRAM-SHA-256 abc=", true),
+            ("AUTH {*}", true),
+            ("AUTH {*} abc{*}", true),
+            ("AUTH {*} abc= | QUIT", true),
+            ("QUIT | {*}", true),
+            ("AUTH", false),
+            ("AUTH {*}x{*}", false),
+            ("{*} abc", false),
+            ("nothing", false),
+            ("close", false),
+        ] {
+            let pattern = Pattern::read_line(pattern, &Names::default()).unwrap();
+            assert_eq!(
+                pattern.meets(&line).0 == Match::Exactly,
+                wanted,
+                "{pattern:?}"
+            );
+        }
+        let short = Heard::Line(b"ab".to_vec());
+        let pattern = Pattern::read_line("ab{*}b", &Names::default()).unwrap();
+        assert_eq!(
+            pattern.meets(&short).0,
+            Match::No,
+            "the parts do not overlap"
+        );
     }
 
     #[test]

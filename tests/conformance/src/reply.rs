@@ -110,16 +110,18 @@ impl std::fmt::Display for Reply {
     }
 }
 
-/// What a server did where a pattern stands.
+/// What a server or a client did where a pattern stands.
 #[derive(Debug)]
 pub enum Heard {
-    /// It replied.
+    /// The server replied.
     Reply(Reply),
+    /// The client sent this line.
+    Line(Vec<u8>),
     /// It ended the connection.
     Close,
     /// It was silent as long as was waited.
     Nothing,
-    /// It sent what is no reply.
+    /// It sent what is no reply, or no line.
     Garbled(String),
 }
 
@@ -127,9 +129,10 @@ impl std::fmt::Display for Heard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reply(reply) => reply.fmt(f),
+            Self::Line(line) => write!(f, "{:.200}", line.escape_ascii().to_string()),
             Self::Close => f.write_str("the connection was closed"),
             Self::Nothing => f.write_str("nothing came"),
-            Self::Garbled(what) => write!(f, "no reply: {what}"),
+            Self::Garbled(what) => write!(f, "neither a reply nor a line: {what}"),
         }
     }
 }

@@ -11,6 +11,9 @@ pub const CLIENT: &str = include_str!("../requirements/client.tsv");
 /// The server's rows that have no case.
 pub const SERVER_LEFT_OUT: &str = include_str!("../requirements/server-left-out.tsv");
 
+/// The client's rows that have no case.
+pub const CLIENT_LEFT_OUT: &str = include_str!("../requirements/client-left-out.tsv");
+
 /// A requirement.
 #[derive(Debug, Clone)]
 pub struct Row {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mailwire_conformance::case::Case;
 use mailwire_conformance::requirements::{self, Row};
-use mailwire_conformance::server;
+use mailwire_conformance::{client, server};
 
 fn rows(list: &str) -> Vec<Row> {
     requirements::rows(list).unwrap_or_else(|error| panic!("{error}"))
@@ -12,14 +13,21 @@ fn rows(list: &str) -> Vec<Row> {
 #[test]
 fn each_row_of_a_server_has_one_case_or_a_reason() {
     let cases = server::cases().unwrap_or_else(|error| panic!("{error}"));
-    let reasons: BTreeMap<String, String> = requirements::left_out(requirements::SERVER_LEFT_OUT)
-        .unwrap_or_else(|error| panic!("{error}"));
-    let rows: BTreeSet<String> = rows(requirements::SERVER)
-        .into_iter()
-        .map(|row| row.id)
-        .collect();
+    check(&cases, requirements::SERVER, requirements::SERVER_LEFT_OUT);
+}
+
+#[test]
+fn each_row_of_a_client_has_one_case_or_a_reason() {
+    let cases = client::cases().unwrap_or_else(|error| panic!("{error}"));
+    check(&cases, requirements::CLIENT, requirements::CLIENT_LEFT_OUT);
+}
+
+fn check(cases: &[Case], list: &str, left_out: &str) {
+    let reasons: BTreeMap<String, String> =
+        requirements::left_out(left_out).unwrap_or_else(|error| panic!("{error}"));
+    let rows: BTreeSet<String> = rows(list).into_iter().map(|row| row.id).collect();
     let mut seen = BTreeSet::new();
-    for case in &cases {
+    for case in cases {
         assert!(seen.insert(case.id.clone()), "{} has two cases", case.id);
         assert!(rows.contains(&case.id), "{} has no row", case.id);
         assert!(

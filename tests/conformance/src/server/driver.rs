@@ -10,8 +10,8 @@ use super::{Finish, Journal, Note, Said, Setting, Target, Unable, Wire};
 use crate::case::{Case, Script, Step};
 use crate::pattern::{Match, Pattern};
 use crate::reply::{Heard, Reply, Taken};
-use crate::template::{Failure, Names, expand};
-use crate::verdict::Verdict;
+use crate::template::{Names, expand};
+use crate::verdict::{Next, Stop, Verdict, broken, inconclusive, unknown};
 
 /// How an alert of TLS begins (RFC 8446 section 5.1).
 const ALERT: [u8; 2] = [0x15, 0x03];
@@ -35,20 +35,13 @@ pub fn play(case: &Case, target: &dyn Target) -> Outcome {
         sent: 0,
     };
     for script in &case.scripts {
-        let texts = match &script.each {
-            Some((name, texts)) => texts
-                .iter()
-                .map(|text| Some((name.as_str(), text.as_str())))
-                .collect(),
-            None => vec![None],
-        };
-        for each in texts {
+        for each in script.texts() {
             let one = play_script(script, each, target);
             let worse = one.verdict > outcome.verdict;
             outcome.sent = outcome.sent.max(one.sent);
             outcome.breaches.extend(one.breaches);
             if worse {
-                outcome.verdict = with_text(one.verdict, each);
+                outcome.verdict = one.verdict.with_text(each);
             }
         }
     }
@@ -59,37 +52,6 @@ pub fn play(case: &Case, target: &dyn Target) -> Outcome {
         outcome.verdict = Verdict::Not(format!("a reply against {row}: {what}"));
     }
     outcome
-}
-
-fn with_text(verdict: Verdict, each: Option<(&str, &str)>) -> Verdict {
-    let Some((name, text)) = each else {
-        return verdict;
-    };
-    let say = |remark: String| format!("{remark} ({{{name}}} is {text:.60})");
-    match verdict {
-        Verdict::Conformant => Verdict::Conformant,
-        Verdict::Inconclusive(remark) => Verdict::Inconclusive(remark),
-        Verdict::Latitude(remark) => Verdict::Latitude(say(remark)),
-        Verdict::Not(remark) => Verdict::Not(say(remark)),
-    }
-}
-
-/// Why a conversation ends before its last step.
-enum Stop {
-    /// All was seen that there was to see.
-    Over,
-    /// The verdict is fixed.
-    With(Verdict),
-}
-
-type Next = Result<(), Stop>;
-
-fn broken(what: impl Into<String>) -> Stop {
-    Stop::With(Verdict::Not(what.into()))
-}
-
-fn inconclusive(what: impl Into<String>) -> Stop {
-    Stop::With(Verdict::Inconclusive(what.into()))
 }
 
 fn play_script(script: &Script, each: Option<(&str, &str)>, target: &dyn Target) -> Outcome {
@@ -568,12 +530,4 @@ fn open(target: &dyn Target, script: &Script, setting: &Setting) -> Result<Box<d
         Unable::Inconclusive(why) => Verdict::Inconclusive(why),
         Unable::Broken(why) => Verdict::Not(why),
     })
-}
-
-/// A name that a foreign server was not described by makes a case inconclusive; anything else is a mistake in the case.
-fn unknown(failure: &Failure) -> Verdict {
-    match failure {
-        Failure::Name(_) => Verdict::Inconclusive(failure.to_string()),
-        Failure::Syntax(what) => Verdict::Not(what.clone()),
-    }
 }
