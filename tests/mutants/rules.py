@@ -21,6 +21,7 @@ from tree import CARGO, ENVIRONMENT, QUICK, TREE, copy
 CORE = ["-p", "mailwire", "--no-default-features"]
 UNIT = [*CORE, "--lib"]
 SERVER = [*CORE, "--test", "server_machine"]
+END = [*CORE, "--test", "end_of_data"]
 CLIENT = ["-p", "mailwire", "--test", "client"]
 REPLAY = ["-p", "mailwire-fuzz", "--test", "replay"]
 BINDING = ["-p", "mailwire-ffi", "--lib"]
@@ -56,8 +57,8 @@ MUTANTS = [
         "core/src/proto/server/body.rs",
         "body.discarded |= too_big || bare;",
         "body.discarded |= too_big || (bare && too_big);",
-        SERVER,
-        "data::s113_to_s121_nothing_but_crlf_dot_crlf_ends_the_data",
+        END,
+        "memory::s113_to_s121_nothing_but_crlf_dot_crlf_ends_the_data",
     ),
     Mutant(
         2,

@@ -113,6 +113,11 @@ fn a_lax_receiver_sees_one_message_and_no_second_command() {
 }
 
 #[test]
+fn by_bdat_it_sees_one_message_too_with_no_bare_line_end_in_it() {
+    one_message_and_no_second_command(&["PIPELINING", "8BITMIME", "CHUNKING"]);
+}
+
+#[test]
 fn what_would_be_changed_is_not_sent_where_that_was_refused() {
     let sink = Sink::new(&["PIPELINING", "8BITMIME"]);
     for way in WAYS {

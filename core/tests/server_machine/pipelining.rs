@@ -1,7 +1,7 @@
 //! PIPELINING (RFC 2920): replies in the order of commands, answers in the order of questions, and output that waits.
 
-use mailwire::proto::Need;
-use mailwire::proto::server::{Answer, Hooks};
+use mailwire::proto::server::{Answer, Connection, Hooks};
+use mailwire::proto::{Need, Progress};
 
 use crate::talk::{Talk, after_hello, asking, config, greeted, reply};
 
@@ -201,4 +201,32 @@ fn s012_s261_each_command_has_its_reply() {
     let mut talk = Talk::new(config());
     talk.lend(&b"NOOP\r\n".repeat(100));
     assert_eq!(std::iter::from_fn(|| talk.line()).count(), 101);
+}
+
+#[test]
+fn a_reply_of_several_lines_leaves_in_one_piece() {
+    let mut connection = Connection::new(std::sync::Arc::new(config()), None);
+    let mut input = &b"EHLO a.example\r\n"[..];
+    let mut pieces = Vec::new();
+    while pieces.is_empty() {
+        match connection.receive(input).unwrap() {
+            Progress::Event { used, .. } => input = &input[used..],
+            Progress::Need { used, .. } => {
+                input = &input[used..];
+                if input.is_empty() {
+                    pieces = connection.transmit().map(|slice| slice.to_vec()).collect();
+                }
+            }
+        }
+    }
+    // The greeting and all lines of the reply to EHLO, for one write.
+    let [piece] = pieces.as_slice() else {
+        panic!("{pieces:?}")
+    };
+    let text = String::from_utf8(piece.clone()).unwrap();
+    let last = text.lines().last().unwrap();
+    assert!(
+        text.starts_with("220 ") && last.starts_with("250 "),
+        "{text}"
+    );
 }
