@@ -63,9 +63,9 @@ MUTANTS = [
     Mutant(
         2,
         "bare line ends leave in a message",
-        "core/src/proto/data/encode.rs",
-        "match first_notable(text) {",
-        'match memchr::memmem::find(text, b"\\n.") {',
+        "core/src/proto/data/canonical.rs",
+        "            first_notable(text)",
+        '            memchr::memmem::find(text, b"\\n.")',
         UNIT,
         "proto::data::encode::tests::c021_bare_line_ends_become_crlf",
     ),

@@ -4,11 +4,14 @@
 //! the message, and give the same result wherever the chunks are cut. Only CRLF ends a line and only CRLF.CRLF ends the data;
 //! a CR or LF on its own is never sent and always noticed.
 
+mod canonical;
 mod decode;
 mod encode;
 
+pub(super) use canonical::Canonical;
+pub use canonical::{BareLineEnd, LineEnds};
 pub use decode::{Decoded, Decoder};
-pub use encode::{BareLineEnd, Encoder, LineEnds};
+pub use encode::Encoder;
 
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';

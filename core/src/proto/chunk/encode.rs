@@ -1,10 +1,6 @@
 //! The client's side of BDAT for messages in lines: no bare CR or LF gets out.
 
-use crate::proto::data::{BareLineEnd, LineEnds, first_bare_line_end};
-
-const CR: u8 = b'\r';
-const LF: u8 = b'\n';
-const CRLF: &[u8] = b"\r\n";
+use crate::proto::data::{BareLineEnd, Canonical, LineEnds};
 
 /// Turns a message in lines into the octets of its chunks: what [`data::Encoder`](crate::proto::data::Encoder) makes of it for
 /// DATA, without the dots and the end mark, so that the same message arrives either way.
@@ -12,31 +8,12 @@ const CRLF: &[u8] = b"\r\n";
 /// Nothing is copied: what goes out is slices of what came in and static octets. As the size of a chunk stands in front of it, a
 /// clone can be asked first what a piece will come to. A message of BODY=BINARYMIME needs no encoder.
 #[derive(Debug, Clone)]
-pub struct Encoder {
-    line_ends: LineEnds,
-    state: State,
-    /// Octets of the message taken so far.
-    taken: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// At the start of the message or behind a CRLF.
-    LineStart,
-    /// Inside a line.
-    Text,
-    /// A piece ended with a CR, which was taken and not sent: the next octet says what it is.
-    HeldCr,
-}
+pub struct Encoder(Canonical<false>);
 
 impl Encoder {
     /// At the start of a message.
     pub fn new(line_ends: LineEnds) -> Self {
-        Self {
-            line_ends,
-            state: State::LineStart,
-            taken: 0,
-        }
+        Self(Canonical::new(line_ends))
     }
 
     /// The next slice to send for `rest`, a piece of the message of any length, which is moved on behind what was taken. Call
@@ -44,35 +21,7 @@ impl Encoder {
     ///
     /// Fails under [`LineEnds::Refuse`] at a bare CR or LF. All before it was handed out.
     pub fn encode<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BareLineEnd> {
-        let text = *rest;
-        let Some(&first) = text.first() else {
-            return Ok(None);
-        };
-        let slice = match (self.state, first) {
-            (State::HeldCr, LF) => {
-                self.take(rest, 1, State::LineStart);
-                CRLF
-            }
-            (State::HeldCr, _) => self.line_end_for_bare(rest, 0)?,
-            // The CR of a CRLF would have been taken with it.
-            (_, LF) => self.line_end_for_bare(rest, 1)?,
-            (_, CR) if text.len() == 1 => {
-                self.take(rest, 1, State::HeldCr);
-                return Ok(None);
-            }
-            (_, CR) if text[1] != LF => self.line_end_for_bare(rest, 1)?,
-            _ => {
-                let run = clean_run(text);
-                let state = if run.ends_with(CRLF) {
-                    State::LineStart
-                } else {
-                    State::Text
-                };
-                self.take(rest, run.len(), state);
-                run
-            }
-        };
-        Ok(Some(slice))
+        self.0.encode(rest)
     }
 
     /// The end of the message: what remains to be sent, which is the CRLF of a last line that has none. After this the encoder is
@@ -80,49 +29,7 @@ impl Encoder {
     ///
     /// Fails under [`LineEnds::Refuse`] if the message ended with a bare CR.
     pub fn finish(&mut self) -> Result<&'static [u8], BareLineEnd> {
-        let end = match self.state {
-            State::LineStart => b"".as_slice(),
-            State::HeldCr if self.line_ends == LineEnds::Refuse => return Err(self.bare(0)),
-            State::Text | State::HeldCr => CRLF,
-        };
-        *self = Self::new(self.line_ends);
-        Ok(end)
-    }
-
-    /// CRLF, or the error, for a bare CR or LF. It is the first octet of `rest`, or the held one if `width` is 0.
-    fn line_end_for_bare(
-        &mut self,
-        rest: &mut &[u8],
-        width: usize,
-    ) -> Result<&'static [u8], BareLineEnd> {
-        match self.line_ends {
-            LineEnds::Refuse => Err(self.bare(width)),
-            LineEnds::Normalise => {
-                self.take(rest, width, State::LineStart);
-                Ok(CRLF)
-            }
-        }
-    }
-
-    fn bare(&self, width: usize) -> BareLineEnd {
-        BareLineEnd {
-            offset: self.taken + width as u64 - 1,
-        }
-    }
-
-    fn take(&mut self, rest: &mut &[u8], count: usize, state: State) {
-        *rest = &rest[count..];
-        self.taken += count as u64;
-        self.state = state;
-    }
-}
-
-/// What can be sent as it is, of a text that does not begin with a bare CR or LF or a CR at its end: up to the next of these.
-fn clean_run(text: &[u8]) -> &[u8] {
-    match first_bare_line_end(text) {
-        Some(at) if text[at] == CR => &text[..at],
-        Some(at) => &text[..=at],
-        None => text.strip_suffix(b"\r").unwrap_or(text),
+        Ok(if self.0.finish()? { b"\r\n" } else { b"" })
     }
 }
 

@@ -1,25 +1,7 @@
 //! The client's side of DATA: stuffing dots, and letting no bare CR or LF out.
 
-use super::{CR, LF, first_notable};
-
-const CRLF: &[u8] = b"\r\n";
-
-/// What to do with a CR or LF on its own, which no message may hold on the wire (RFC 5321 section 2.3.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineEnds {
-    /// Send a CRLF for it. Right for text, whatever system it was written on.
-    Normalise,
-    /// Refuse it. Right for messages that must arrive as they are, such as signed ones.
-    Refuse,
-}
-
-/// A CR without LF or an LF without CR, in a message that was to be sent as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("bare CR or LF at octet {offset} of the message")]
-pub struct BareLineEnd {
-    /// Where it stands, in octets from the start of the message as it was given.
-    pub offset: u64,
-}
+use super::canonical::Canonical;
+use super::{BareLineEnd, LineEnds};
 
 /// Turns a message into what is sent between the 354 reply and the reply to the end of data.
 ///
@@ -42,31 +24,12 @@ pub struct BareLineEnd {
 /// # Ok::<(), mailwire::proto::data::BareLineEnd>(())
 /// ```
 #[derive(Debug)]
-pub struct Encoder {
-    line_ends: LineEnds,
-    state: State,
-    /// Octets of the message taken so far.
-    taken: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// At the start of the message or behind a CRLF.
-    LineStart,
-    /// Inside a line.
-    Text,
-    /// A chunk ended with a CR, which was taken and not sent: the next octet says what it is.
-    HeldCr,
-}
+pub struct Encoder(Canonical<true>);
 
 impl Encoder {
     /// At the start of a message.
     pub fn new(line_ends: LineEnds) -> Self {
-        Self {
-            line_ends,
-            state: State::LineStart,
-            taken: 0,
-        }
+        Self(Canonical::new(line_ends))
     }
 
     /// The next slice to send for `rest`, a chunk of the message of any length, which is moved on behind what was taken. Call
@@ -76,40 +39,7 @@ impl Encoder {
     /// transaction can only be broken off, by closing the connection. To know beforehand whether a message in memory
     /// will do, run it through another encoder.
     pub fn encode<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Option<&'a [u8]>, BareLineEnd> {
-        let text = *rest;
-        let Some(&first) = text.first() else {
-            return Ok(None);
-        };
-        let slice = match (self.state, first) {
-            (State::HeldCr, LF) => {
-                self.take(rest, 1, State::LineStart);
-                CRLF
-            }
-            (State::HeldCr, _) => self.line_end_for_bare(rest, 0)?,
-            // RFC 5321 section 4.5.2. Both dots go out at once, so that no way of stopping in between can leave one alone.
-            (State::LineStart, b'.') => {
-                self.take(rest, 1, State::Text);
-                b".."
-            }
-            // The CR of a CRLF would have been taken with it.
-            (_, LF) => self.line_end_for_bare(rest, 1)?,
-            (_, CR) if text.len() == 1 => {
-                self.take(rest, 1, State::HeldCr);
-                return Ok(None);
-            }
-            (_, CR) if text[1] != LF => self.line_end_for_bare(rest, 1)?,
-            _ => {
-                let run = clean_run(text);
-                let state = if run.ends_with(CRLF) {
-                    State::LineStart
-                } else {
-                    State::Text
-                };
-                self.take(rest, run.len(), state);
-                run
-            }
-        };
-        Ok(Some(slice))
+        self.0.encode(rest)
     }
 
     /// The end of the message: what remains to be sent up to and with the end mark, which is `.CRLF` on a line of its own
@@ -118,51 +48,11 @@ impl Encoder {
     ///
     /// Fails under [`LineEnds::Refuse`] if the message ended with a bare CR.
     pub fn finish(&mut self) -> Result<&'static [u8], BareLineEnd> {
-        let mark = match self.state {
-            State::LineStart => b".\r\n".as_slice(),
-            State::HeldCr if self.line_ends == LineEnds::Refuse => return Err(self.bare(0)),
-            // A held CR becomes the CRLF.
-            State::Text | State::HeldCr => b"\r\n.\r\n",
-        };
-        *self = Self::new(self.line_ends);
-        Ok(mark)
-    }
-
-    /// CRLF, or the error, for a bare CR or LF. It is the first octet of `rest`, or the held one if `width` is 0.
-    fn line_end_for_bare(
-        &mut self,
-        rest: &mut &[u8],
-        width: usize,
-    ) -> Result<&'static [u8], BareLineEnd> {
-        match self.line_ends {
-            LineEnds::Refuse => Err(self.bare(width)),
-            LineEnds::Normalise => {
-                self.take(rest, width, State::LineStart);
-                Ok(CRLF)
-            }
-        }
-    }
-
-    fn bare(&self, width: usize) -> BareLineEnd {
-        BareLineEnd {
-            offset: self.taken + width as u64 - 1,
-        }
-    }
-
-    fn take(&mut self, rest: &mut &[u8], count: usize, state: State) {
-        *rest = &rest[count..];
-        self.taken += count as u64;
-        self.state = state;
-    }
-}
-
-/// What can be sent as it is, of a text that does not begin with a bare CR or LF, a CR at its end, or a dot to be doubled: up
-/// to the next of these.
-fn clean_run(text: &[u8]) -> &[u8] {
-    match first_notable(text) {
-        Some(at) if text[at] == CR => &text[..at],
-        Some(at) => &text[..=at],
-        None => text.strip_suffix(b"\r").unwrap_or(text),
+        Ok(if self.0.finish()? {
+            b"\r\n.\r\n"
+        } else {
+            b".\r\n"
+        })
     }
 }
 
@@ -170,7 +60,9 @@ fn clean_run(text: &[u8]) -> &[u8] {
 pub(super) mod tests {
     use proptest::prelude::*;
 
+    use super::super::canonical::CRLF;
     use super::super::tests::{chunks, encoded, text};
+    use super::super::{CR, LF};
     use super::*;
 
     /// The message as it should arrive: each bare CR or LF a CRLF, and a CRLF at the end.
