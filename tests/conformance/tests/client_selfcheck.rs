@@ -96,6 +96,7 @@ impl Wire for Idle {
         Some(Report {
             ending: self.0,
             phase: None,
+            again: None,
             outcome: None,
             text: String::new(),
         })

@@ -12,6 +12,8 @@ pub struct Report {
     pub ending: Ending,
     /// Where it failed, if that is known.
     pub phase: Option<Phase>,
+    /// Whether the same call may succeed later and cannot make a second copy, if that is known.
+    pub again: Option<bool>,
     /// What became of the message, if there was one.
     pub outcome: Option<Outcome>,
     /// All that the client would print about it.
@@ -39,6 +41,7 @@ impl Report {
         Self {
             ending,
             phase: None,
+            again: None,
             outcome: None,
             text,
         }
@@ -51,6 +54,7 @@ impl Report {
             Ok(outcome) => Self {
                 ending: Ending::Success,
                 phase: None,
+                again: None,
                 outcome,
                 text,
             },
@@ -64,6 +68,7 @@ impl Report {
                 Self {
                     ending: Ending::Failure(Some(error.status())),
                     phase: error.phase(),
+                    again: Some(error.is_transient()),
                     outcome: error.outcome().cloned(),
                     text,
                 }
@@ -74,8 +79,8 @@ impl Report {
 
 /// What is wanted of a report:
 ///
-/// - `ok`, or the status of the error, as `timeout`; behind it perhaps `at phase`, as `at end-of-data`, and `has "text"` or
-///   `lacks "text"`, about all that the client would print
+/// - `ok`, or the status of the error, as `timeout`; behind it perhaps `at phase`, as `at end-of-data`; `again` or `not-again`,
+///   whether the same call may be made again; and `has "text"` or `lacks "text"`, about all that the client would print
 /// - and behind a semicolon what became of each recipient, with commas in between: one of `accepted`, `refused`, `deferred`,
 ///   `unknown` and `not-tried`; behind it perhaps the code of the reply, or `silent` if there is none; and behind that perhaps
 ///   its enhanced status code, or `plain` if there is none
@@ -83,6 +88,7 @@ impl Report {
 pub(super) struct Expectation {
     status: String,
     phase: Option<String>,
+    again: Option<bool>,
     texts: Vec<(bool, String)>,
     recipients: Option<Vec<Vec<String>>>,
 }
@@ -111,6 +117,7 @@ impl Expectation {
         let mut wanted = Self {
             status: String::new(),
             phase: None,
+            again: None,
             texts: Vec::new(),
             recipients: recipients.map(|all| {
                 let words = |one: &str| one.split_whitespace().map(str::to_owned).collect();
@@ -123,6 +130,10 @@ impl Expectation {
                 "at" => {
                     let (phase, behind) = behind.split_once(' ').unwrap_or((behind, ""));
                     wanted.phase = Some(phase.to_owned());
+                    behind
+                }
+                "again" | "not-again" => {
+                    wanted.again = Some(word == "again");
                     behind
                 }
                 "has" | "lacks" => {
@@ -164,6 +175,14 @@ impl Expectation {
             }
             (None, _) => true,
         };
+        let again_fits = match (self.again, report.again) {
+            (Some(wanted), Some(again)) => wanted == again,
+            (Some(_), None) => {
+                known = false;
+                report.ending != Ending::Success
+            }
+            (None, _) => true,
+        };
         let texts_fit = self
             .texts
             .iter()
@@ -180,7 +199,7 @@ impl Expectation {
                 })
         });
         match (
-            status_fits && phase_fits && texts_fit && recipients_fit,
+            status_fits && phase_fits && again_fits && texts_fit && recipients_fit,
             known,
         ) {
             (false, _) => Met::No,
@@ -230,6 +249,7 @@ mod tests {
     fn a_result_is_held_against_status_phase_and_text() {
         let mut report = Report::of(Err("no such \"thing\"".to_owned()));
         report.phase = Some(Phase::EndOfData);
+        report.again = Some(false);
         for (wanted, how) in [
             ("invalid-argument", Met::Yes),
             (
@@ -238,6 +258,8 @@ mod tests {
             ),
             ("invalid-argument at mail", Met::No),
             ("invalid-argument lacks \"such\"", Met::No),
+            ("invalid-argument again", Met::No),
+            ("invalid-argument not-again", Met::Yes),
             ("invalid-argument; accepted", Met::No),
             ("timeout", Met::No),
             ("ok", Met::No),
