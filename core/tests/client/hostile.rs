@@ -261,11 +261,13 @@ async fn c053_what_was_said_unasked_answers_no_command() {
     ] {
         let server = Server::once(move |s| {
             s.welcome(&[]);
+            // Later than what the client reads when it opens the connection.
+            std::thread::sleep(Duration::from_millis(100));
             s.say(unasked);
             s.closed();
         });
         let mut connection = Connection::open(&options(&server)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         let sent = connection
             .send(envelope(&["a@x.example"]), Content::bytes(MESSAGE))
             .await;
