@@ -7,9 +7,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::socket::Socket;
@@ -20,11 +21,15 @@ use crate::tls::{ClientTls, ServerTls, Start, client_fault, server_fault, tls_in
 /// A connection to a peer. Reads and writes are those of tokio; writes are vectored, and never raise SIGPIPE.
 ///
 /// After a write over TLS, `flush` sends what is still held back. `shutdown` says goodbye (a close_notify, where there is TLS)
-/// and closes our direction.
+/// and closes our direction. From then on TLS is at its end for reads too, and [`read_unheard`](Self::read_unheard) alone takes
+/// what still comes.
 #[derive(Debug)]
 pub(crate) struct Stream {
     kind: Kind,
     peer: Peer,
+    /// Our close_notify is said. The TLS library must not be asked to decode any more: it asserts that no alert is sent after
+    /// that one, and what cannot be decoded is answered by an alert.
+    closed: bool,
 }
 
 /// TLS is boxed: a connection in clear, of which there may be thousands, is not to be as large as one with TLS.
@@ -50,6 +55,7 @@ impl Stream {
         Self {
             kind: Kind::Plain(socket),
             peer,
+            closed: false,
         }
     }
 
@@ -64,7 +70,7 @@ impl Stream {
         name: &ServerName<'static>,
         start: Start,
     ) -> Result<(Self, TlsInfo), Error> {
-        let Self { kind, peer } = self;
+        let Self { kind, peer, .. } = self;
         let begun = async {
             let socket = kind.into_plain()?;
             let stream = TlsConnector::from(tls.config()?)
@@ -75,14 +81,14 @@ impl Stream {
             Ok((Kind::Client(Box::new(stream)), info))
         };
         match begun.await {
-            Ok((kind, info)) => Ok((Self { kind, peer }, info)),
+            Ok((kind, info)) => Ok((Self::secured(kind, peer), info)),
             Err(error) => Err(at_peer(error, &peer)),
         }
     }
 
     /// Begins TLS as a server. The same holds as for a client.
     pub(crate) async fn into_tls_server(self, tls: &ServerTls) -> Result<(Self, TlsInfo), Error> {
-        let Self { kind, peer } = self;
+        let Self { kind, peer, .. } = self;
         let begun = async {
             let socket = kind.into_plain()?;
             let stream = TlsAcceptor::from(tls.config())
@@ -94,9 +100,27 @@ impl Stream {
             Ok((Kind::Server(Box::new(stream)), info))
         };
         match begun.await {
-            Ok((kind, info)) => Ok((Self { kind, peer }, info)),
+            Ok((kind, info)) => Ok((Self::secured(kind, peer), info)),
             Err(error) => Err(at_peer(error, &peer)),
         }
+    }
+
+    fn secured(kind: Kind, peer: Peer) -> Self {
+        Self {
+            kind,
+            peer,
+            closed: false,
+        }
+    }
+
+    /// Reads once, below TLS: what a peer still sends after our goodbye is taken from the socket and means nothing.
+    pub(crate) async fn read_unheard(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let socket = match &mut self.kind {
+            Kind::Plain(socket) => socket,
+            Kind::Client(stream) => stream.get_mut().0,
+            Kind::Server(stream) => stream.get_mut().0,
+        };
+        socket.read_buf(buffer).await
     }
 
     /// The peer, for people: `host:port`, an address with its port, or the path of a socket.
@@ -195,8 +219,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let closed = self.closed;
         match &mut self.get_mut().kind {
             Kind::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
+            _ if closed => Poll::Ready(Ok(())),
             Kind::Client(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
             Kind::Server(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
         }
@@ -240,7 +266,8 @@ impl AsyncWrite for Stream {
         }
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.closed = true;
         match &mut self.get_mut().kind {
             Kind::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
             Kind::Client(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),

@@ -273,7 +273,7 @@ impl Channel {
             while read < LINGER {
                 self.input.clear();
                 make_room(&mut self.input, READ_BUFFER);
-                match stream.read_buf(&mut self.input).await {
+                match stream.read_unheard(&mut self.input).await {
                     Ok(0) | Err(_) => break,
                     Ok(octets) => read += octets,
                 }

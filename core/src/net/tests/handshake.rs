@@ -1,5 +1,9 @@
 //! Handshakes between our two ends: what is accepted, and how each kind of wrong certificate is named.
 
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -61,6 +65,21 @@ async fn a_good_certificate_is_accepted_and_both_sides_tell_the_same() {
     // read_to_end fails unless the end was announced with a close_notify.
     theirs.read_to_end(&mut heard).await.unwrap();
     assert_eq!(heard, b"EHLO x\r\n");
+}
+
+#[tokio::test]
+async fn after_our_goodbye_nothing_is_decoded() {
+    let authority = Authority::new("ours");
+    let server = authority.issue(&["mail.example"]).server();
+    let (client, server) = handshake(&authority.client(), "mail.example", &server).await;
+    let ((client, _), (server, _)) = (client.unwrap(), server.unwrap());
+    for (mut ours, theirs) in [(client, server)] {
+        ours.shutdown().await.unwrap();
+        let below = UnixStream::from(theirs.as_fd().try_clone_to_owned().unwrap());
+        (&below).write_all(b"no record of TLS\r\n").unwrap();
+        // The end for who listens, and no fault of the TLS library's.
+        assert_eq!(ours.read(&mut [0; 64]).await.unwrap(), 0);
+    }
 }
 
 #[tokio::test]
