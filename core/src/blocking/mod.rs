@@ -8,6 +8,8 @@ mod client;
 mod fork;
 mod pool;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use call::Call;
 pub use client::Client;

@@ -50,7 +50,8 @@ pub(super) struct Borrowed<'p> {
 }
 
 impl Pool {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(mut options: Options) -> Self {
+        options.one_thread = true;
         let state = State {
             idle: Vec::new(),
             open: 0,

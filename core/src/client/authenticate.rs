@@ -11,6 +11,7 @@ use crate::proto::Reply;
 use crate::proto::client::Event;
 use crate::sasl::{
     ChannelBinding, ClientContext, ClientExchange, Credentials, Mechanism, Nonce, SaslError,
+    ScramHash, base64,
 };
 use crate::tls;
 
@@ -22,6 +23,21 @@ enum Choice {
     Known(Mechanism),
 }
 
+/// What a challenge of SCRAM is salted with.
+struct Salting {
+    hash: ScramHash,
+    credentials: Credentials,
+}
+
+impl Salting {
+    /// What there is to do before `input` is read, if it is such a challenge.
+    fn work(&self, input: &[u8]) -> Option<impl FnOnce() + Send + use<>> {
+        let line = input.strip_prefix(b"334 ")?.strip_suffix(b"\r\n")?;
+        let challenge = base64::decode(line).ok()?;
+        self.credentials.salting(self.hash, challenge.expose())
+    }
+}
+
 impl Connection {
     /// Logs in. A token that is refused is replaced once by a new one; nothing else is tried twice, and no weaker mechanism after a
     /// stronger one has failed.
@@ -29,9 +45,9 @@ impl Connection {
         let choice = self.choose_mechanism()?;
         let mut refused = false;
         loop {
-            let exchange = self.begin_exchange(choice, refused).await?;
+            let (exchange, salting) = self.begin_exchange(choice, refused).await?;
             self.machine.auth(exchange).map_err(|e| self.misuse(e))?;
-            let step = match self.step().await {
+            let step = match self.auth_step(salting.as_ref()).await {
                 Ok(step) => step,
                 Err(error) => return Err(self.explained(error)),
             };
@@ -45,6 +61,33 @@ impl Connection {
                 }
                 Step::Event(Event::Auth(reply)) => return Err(self.auth_refused(reply)),
                 step => return Err(self.out_of_order(Phase::Auth, &step)),
+            }
+        }
+    }
+
+    /// As [`step`](Self::step). What SCRAM computes for long is done aside, so that it holds up nothing else of an async program and
+    /// counts as time that a login takes.
+    async fn auth_step(&mut self, salting: Option<&Salting>) -> Result<Step, Error> {
+        loop {
+            if let Some(salting) = salting
+                && let Some(work) = salting.work(self.leftover())
+            {
+                let aside = async { Ok(tokio::task::spawn_blocking(work).await) };
+                let limit = longest_wait(Phase::Auth, self.options.timeout);
+                // Undone, it is done when it is needed.
+                let _ = net::limit(Phase::Auth, limit, self.deadline, aside)
+                    .await
+                    .map_err(|error| self.fail(error.at(Phase::Auth)))?;
+            }
+            match self.take_step()? {
+                Some(step @ Step::Event(_)) => return Ok(step),
+                step => {
+                    self.write(&[], &[]).await?;
+                    match step {
+                        Some(step) => return Ok(step),
+                        None => self.read().await?,
+                    }
+                }
             }
         }
     }
@@ -82,13 +125,17 @@ impl Connection {
         }
     }
 
-    async fn begin_exchange(&self, choice: Choice, refused: bool) -> Result<ClientExchange, Error> {
+    async fn begin_exchange(
+        &self,
+        choice: Choice,
+        refused: bool,
+    ) -> Result<(ClientExchange, Option<Salting>), Error> {
         let login = &self.options.login;
         let mechanism = match choice {
             Choice::Known(mechanism) => mechanism,
             Choice::Own(index) => {
                 let exchange = login.own.get(index).and_then(OwnMechanism::begin);
-                return exchange.ok_or_else(|| {
+                return exchange.map(|exchange| (exchange, None)).ok_or_else(|| {
                     let text = "an own mechanism has another name than it was added by";
                     self.fail(Error::new(Status::Misuse, text).at(Phase::Auth))
                 });
@@ -96,14 +143,16 @@ impl Connection {
         };
         let credentials = self.credentials(refused).await?;
         let context = self.context(mechanism)?;
-        ClientExchange::new(mechanism, &credentials, &context).map_err(|error| {
+        let exchange = ClientExchange::new(mechanism, &credentials, &context).map_err(|error| {
             let text = error.to_string();
             self.fail(
                 Error::new(Status::AuthMechanism, text)
                     .at(Phase::Auth)
                     .with_source(error),
             )
-        })
+        })?;
+        let hash = mechanism.scram_hash().filter(|_| !self.options.one_thread);
+        Ok((exchange, hash.map(|hash| Salting { hash, credentials })))
     }
 
     async fn credentials(&self, refused: bool) -> Result<Credentials, Error> {

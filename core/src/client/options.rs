@@ -32,6 +32,8 @@ pub struct Options {
     pub(super) max_in_flight: usize,
     pub(super) max_octets_in_flight: u64,
     pub(crate) pool: PoolLimits,
+    /// The blocking client: the thread that calls does all the work.
+    pub(crate) one_thread: bool,
 }
 
 /// Where the server is.
@@ -104,6 +106,7 @@ impl Options {
                 max_age: Duration::from_secs(3600),
                 max_messages: 1000,
             },
+            one_thread: false,
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::prepare::{Use, prepare};
 use super::salted::Salted;
-use super::{MAX_RESPONSE, Secret};
+use super::{MAX_RESPONSE, ScramHash, Secret, scram};
 
 /// A user name with its proof, and the authorization identity if one was given.
 ///
-/// Checked when made: what is in here can be sent by every mechanism of its kind. A password or token is overwritten when dropped
+/// Checked when made: what is in here can be sent by every mechanism of its kind, but for a token or name so long that what
+/// OAUTHBEARER, XOAUTH2 or SCRAM put around it fits into no line. A password or token is overwritten when dropped
 /// and never printed.
 #[derive(Debug, Clone)]
 pub struct Credentials {
@@ -104,8 +105,8 @@ impl Credentials {
         Ok(Self::of(Proof::Nothing, trace, Secret::new([])))
     }
 
-    /// The same credentials, asking to act as `identity`. Refuses an empty one, NUL, CR and LF, and what is too long for one
-    /// line.
+    /// The same credentials, asking to act as `identity`. Refuses an empty one, NUL, CR and LF, with a token the control character
+    /// \x01 too, and what is too long for one line.
     pub fn with_authorization_identity(
         mut self,
         identity: impl Into<String>,
@@ -114,7 +115,9 @@ impl Credentials {
         if identity.is_empty() {
             return Err(InvalidCredentials::EmptyAuthorizationIdentity);
         }
-        if has_forbidden_octet(identity.as_bytes()) {
+        // What parts the fields of OAUTHBEARER must not come from within one.
+        let parts_fields = self.proof == Proof::Token && identity.contains('\x01');
+        if parts_fields || has_forbidden_octet(identity.as_bytes()) {
             return Err(InvalidCredentials::AuthorizationIdentityOctet);
         }
         self.authorization_identity = Some(identity);
@@ -149,6 +152,20 @@ impl Credentials {
     pub(super) fn prepared(&self) -> Option<(Cow<'_, str>, Secret)> {
         let username = prepare(&self.username, Use::Query)?;
         Some((username, prepared_password(&self.secret, Use::Query)?))
+    }
+
+    /// What takes long of a client's answer to this challenge of SCRAM, to be done ahead of it on any thread. `None` if there is
+    /// nothing to do.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the client with I/O asks for it")
+    )]
+    pub(crate) fn salting(
+        &self,
+        hash: ScramHash,
+        challenge: &[u8],
+    ) -> Option<impl FnOnce() + Send + use<>> {
+        scram::salting(self, hash, challenge)
     }
 
     pub(super) fn salted(&self) -> &Arc<Salted> {
@@ -329,6 +346,9 @@ mod tests {
         }
         for name in ["", "a\x01b", "a\rb", "\0"] {
             assert!(Credentials::with_token(name, "t").is_err(), "{name:?}");
+            let credentials = Credentials::with_token("tim", "t").unwrap();
+            let refused = credentials.with_authorization_identity(name);
+            assert!(refused.is_err(), "{name:?}");
         }
         let credentials = Credentials::with_token("tim", "dG9rZW4=").unwrap();
         assert_eq!(credentials.proof(), Proof::Token);

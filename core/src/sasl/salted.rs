@@ -18,6 +18,19 @@ struct Kept {
 }
 
 impl Salted {
+    /// Whether the SaltedPassword for these is in memory.
+    pub(super) fn has(&self, hash: ScramHash, salt: &[u8], iterations: u32) -> bool {
+        self.kept(hash, salt, iterations).is_some()
+    }
+
+    /// Never waited for: were it locked when a process forks, the child would wait without end. Who finds it locked derives.
+    fn kept(&self, hash: ScramHash, salt: &[u8], iterations: u32) -> Option<Secret> {
+        let kept = self.0.try_lock().ok()?;
+        let kept = kept.as_ref()?;
+        let same = (kept.hash, &*kept.salt, kept.iterations) == (hash, salt, iterations);
+        same.then(|| kept.password.clone())
+    }
+
     /// The SaltedPassword for these, from memory or derived now.
     pub(super) fn password(
         &self,
@@ -26,12 +39,8 @@ impl Salted {
         salt: &[u8],
         iterations: u32,
     ) -> Secret {
-        // Never waited for: were it locked when a process forks, the child would wait without end. Who finds it locked derives.
-        if let Ok(kept) = self.0.try_lock()
-            && let Some(kept) = &*kept
-            && (kept.hash, &*kept.salt, kept.iterations) == (hash, salt, iterations)
-        {
-            return kept.password.clone();
+        if let Some(kept) = self.kept(hash, salt, iterations) {
+            return kept;
         }
         let derived = hash.salted_password(password.expose(), salt, iterations);
         if let Ok(mut kept) = self.0.try_lock() {

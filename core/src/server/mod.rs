@@ -4,6 +4,7 @@
 //! hooks answer what the client says; a message arrives as a [`Body`], read from the socket only as fast as it is asked for.
 
 mod answers;
+mod aside;
 mod auth;
 mod body;
 mod buffer;

@@ -14,6 +14,7 @@ use tokio::sync::futures::OwnedNotified;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::aside::Turns;
 use super::limits::{BodyMemory, Connections};
 use super::options::Listen;
 use super::session::Conversation;
@@ -160,6 +161,7 @@ pub(crate) struct Shared {
     pub(super) config: Arc<Config>,
     /// Stands in for users who are not there.
     pub(super) decoy: Decoy,
+    pub(super) turns: Turns,
     pub(crate) hooks: Hooks,
     pub(crate) connections: Arc<Connections>,
     pub(super) memory: Arc<BodyMemory>,
@@ -176,7 +178,8 @@ impl Shared {
             Some(secret) => secret,
             None => crate::tls::random()?,
         };
-        let decoy = options.users.decoy(secret);
+        let looked_up = hooks.has(Hooks::LOOKUP);
+        let decoy = options.users.decoy(secret, looked_up);
         let decoy = decoy.map_err(|error| Error::invalid(format!("user: {error}")))?;
         let config = Config::new(hostname, options.protocol)
             .with_size_limit(Some(options.max_message_size))
@@ -200,6 +203,7 @@ impl Shared {
         let config = own.fold(config, Config::with_own_mechanism);
         Ok(Self {
             decoy,
+            turns: Turns::new(),
             config: Arc::new(config),
             hooks,
             connections: Arc::new(Connections::new(
@@ -407,4 +411,24 @@ fn own_name() -> Result<Domain, Error> {
     name.and_then(|name| name.parse().ok())
         .map_or_else(|| "localhost".parse(), Ok)
         .map_err(|error| Error::invalid(format!("hostname: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sasl::{Found, Lookup, ScramHash, Wanted, derivations};
+
+    #[test]
+    fn s221_nobody_costs_what_a_password_costs_that_a_hook_may_find() {
+        let mut options = Options::new();
+        options.set_allow_plaintext_auth(true);
+        let hostname = "mx.example.org".parse().unwrap();
+        let shared = Shared::new(options, Hooks::LOOKUP, hostname).unwrap();
+        let lookup = Lookup::new(Wanted::Keys(ScramHash::Sha256), "tim", None);
+        for found in [Found::Nobody, Found::Password("right".into())] {
+            let before = derivations();
+            shared.decoy.settle(found, &lookup);
+            assert_eq!(derivations() - before, 1);
+        }
+    }
 }

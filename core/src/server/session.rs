@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use bytes::Buf;
 
+use super::aside::aside;
 use super::body::{Body, NO_MEMORY, Stage};
 use super::channel::{Channel, Ended};
 use super::limits::Admission;
@@ -199,10 +200,20 @@ impl<S: Session> Conversation<S> {
             let (session, info) = (&mut self.session, &self.channel.info);
             let answer = ask(pin!(async { session.auth(info, credentials).await })).await;
             or_fault(answer, AUTH_FAULT)
-        } else if users.accept(&credentials, &shared.decoy) {
-            Answer::Accept
         } else {
-            Answer::Reply(BAD_CREDENTIALS)
+            let accepted = if users.derive() {
+                aside(&shared, move |shared| {
+                    shared.options.users.accept(&credentials, &shared.decoy)
+                })
+                .await
+            } else {
+                Some(users.accept(&credentials, &shared.decoy))
+            };
+            match accepted {
+                Some(true) => Answer::Accept,
+                Some(false) => Answer::Reply(BAD_CREDENTIALS),
+                None => Answer::Reply(AUTH_FAULT),
+            }
         }
     }
 
@@ -228,9 +239,17 @@ impl<S: Session> Conversation<S> {
         } else {
             Ok(users.find(lookup))
         };
-        match found {
+        let settled = match found {
+            Ok(found) => {
+                let lookup = lookup.clone();
+                let settling = aside(&shared, move |shared| shared.decoy.settle(found, &lookup));
+                settling.await.ok_or(AUTH_FAULT)
+            }
+            Err(reply) => Err(reply),
+        };
+        match settled {
             // It was just asked for.
-            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy)),
+            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy.settled())),
             Err(reply) => self.answer(Answer::Reply(reply)),
         }
         Next::Go

@@ -103,9 +103,13 @@ impl Users {
     }
 
     /// A decoy that is like these users: its keys have the iterations that most of theirs have, and as much is derived for nobody
-    /// as for them.
-    pub(super) fn decoy(&self, secret: [u8; 32]) -> Result<Decoy, InvalidScramKeys> {
-        let mut decoy = Decoy::new(secret).with_derivation(self.passwords > 0);
+    /// as for them. Of users that the application looks up, it may give passwords.
+    pub(super) fn decoy(
+        &self,
+        secret: [u8; 32],
+        looked_up: bool,
+    ) -> Result<Decoy, InvalidScramKeys> {
+        let mut decoy = Decoy::new(secret).with_derivation(self.passwords > 0 || looked_up);
         // The strongest comes last, as it is the one that nobody's passwords are derived by.
         for hash in ScramHash::ALL.into_iter().rev() {
             if let Some(iterations) = self.usual_iterations(hash) {
@@ -113,6 +117,11 @@ impl Users {
             }
         }
         Ok(decoy)
+    }
+
+    /// Whether a password is derived to find out if it is right.
+    pub(super) fn derive(&self) -> bool {
+        self.keys > 0
     }
 
     /// What is kept of the user that a mechanism asks about.
@@ -151,7 +160,7 @@ impl Users {
         let same = password.unwrap_or(&itself).same_as(given.expose());
         let same = same & password.is_some();
         let fits = match kept {
-            _ if self.keys == 0 => false,
+            _ if !self.derive() => false,
             Some(Kept::Keys(keys)) => keys.first().is_some_and(|keys| keys.fits(&given)),
             _ => decoy.fits_nobody(credentials.username(), &given),
         };
@@ -203,7 +212,7 @@ mod tests {
         if let Some(identity) = identity {
             credentials = credentials.with_authorization_identity(identity).unwrap();
         }
-        users.accept(&credentials, &users.decoy([3; 32]).unwrap())
+        users.accept(&credentials, &users.decoy([3; 32], false).unwrap())
     }
 
     #[test]
@@ -227,7 +236,7 @@ mod tests {
             assert_eq!(ask("kurt", "other", None), users.knows("kurt"));
             assert!(!format!("{users:?}").contains("right"));
             let token = Credentials::with_token("tim", "right").unwrap();
-            assert!(!users.accept(&token, &users.decoy([3; 32]).unwrap()));
+            assert!(!users.accept(&token, &users.decoy([3; 32], false).unwrap()));
         }
     }
 
@@ -255,6 +264,27 @@ mod tests {
         users.add("kurt", Secret::new("right")).unwrap();
         assert_eq!(cost(&users, "kurt", "right"), 0);
         assert_eq!(cost(&users, "nobody", "right"), 0);
+    }
+
+    #[test]
+    fn s221_who_is_looked_up_by_the_application_costs_as_much_as_nobody() {
+        let users = Users::default();
+        let decoy = users.decoy([3; 32], true).unwrap();
+        let lookup = Lookup::new(Wanted::Keys(ScramHash::Sha256), "tim", None);
+        let stored = keys(ScramHash::Sha256, "right", 10);
+        for found in [
+            Found::Nobody,
+            Found::Password("right".into()),
+            Found::Keys(stored),
+        ] {
+            let before = derivations();
+            let settled = decoy.settle(found, &lookup);
+            assert!(!matches!(settled, Found::Password(_)));
+            assert_eq!(derivations() - before, 1);
+        }
+        let lookup = Lookup::new(Wanted::Password, "tim", None);
+        let found = decoy.settle(Found::Password("right".into()), &lookup);
+        assert!(matches!(found, Found::Password(_)));
     }
 
     #[test]
@@ -297,14 +327,14 @@ mod tests {
         // What LOGIN carries besides text is compared octet by octet.
         users.add("tim", Secret::new(vec![b'p', 0xe4])).unwrap();
         let credentials = Credentials::new("tim", vec![b'p', 0xe4]).unwrap();
-        assert!(users.accept(&credentials, &users.decoy([3; 32]).unwrap()));
+        assert!(users.accept(&credentials, &users.decoy([3; 32], false).unwrap()));
     }
 
     #[test]
     fn a_name_that_is_not_known_takes_no_other_time() {
         let mut users = Users::default();
         users.add("tim", Secret::new("right")).unwrap();
-        let decoy = users.decoy([3; 32]).unwrap();
+        let decoy = users.decoy([3; 32], false).unwrap();
         // As long as AUTH takes, so that what is done for each octet is seen.
         let password = "x".repeat(9000);
         let ask = |name: &str| {

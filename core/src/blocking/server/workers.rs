@@ -91,6 +91,8 @@ impl Workers {
 fn prepare(bound: &[Bound]) -> Result<(Runtime, Vec<Listener>), Error> {
     let runtime = Builder::new_current_thread()
         .enable_all()
+        // For keys of passwords, the one thing that takes long and is no I/O.
+        .thread_name("mailwire-derive")
         .build()
         .map_err(cannot_start)?;
     let entered = runtime.enter();

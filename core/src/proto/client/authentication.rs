@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::{Answers, Connection, Event};
 use crate::proto::{Reply, Violation, limits};
-use crate::sasl::{ClientExchange, SaslError, Secret, base64};
+use crate::sasl::{ClientExchange, MAX_RESPONSE, SaslError, Secret, base64};
 
 /// RFC 4954 section 4: with a longer line the initial response has to wait until the server asks for it. CRLF counts.
 const COMMAND_LINE: usize = 512;
@@ -57,10 +57,15 @@ impl Authentication {
             return Err(SaslError::UnexpectedChallenge);
         }
         let challenge = base64::decode(challenge.text().trim().as_bytes())?;
-        match self.held.take() {
-            Some(held) => Ok(held),
-            None => self.exchange.respond(challenge.expose()),
+        let response = match self.held.take() {
+            Some(held) => held,
+            None => self.exchange.respond(challenge.expose())?,
+        };
+        // A server would cut it off, or close.
+        if response.expose().len() > MAX_RESPONSE {
+            return Err(SaslError::TooLong);
         }
+        Ok(response)
     }
 
     /// Whether a success is to be believed: nobody cancelled, and the mechanism has come to its end.

@@ -82,21 +82,11 @@ impl Client {
     }
 
     fn prove(&mut self, challenge: &[u8]) -> Result<Secret, SaslError> {
-        let first = ServerFirst::read(challenge)?;
+        let first = read_server_first(challenge)?;
         // Section 5.1: the server's nonce is ours and more, so that the exchange is not an old one.
         if !first.nonce.starts_with(&self.nonce) || first.nonce.len() == self.nonce.len() {
             return Err(SaslError::Rejected(
                 "the server's nonce does not extend the client's",
-            ));
-        }
-        if first.iterations < LEAST_ITERATIONS {
-            return Err(SaslError::Rejected(
-                "the server asks for fewer than 4096 iterations, which would give the password away",
-            ));
-        }
-        if first.iterations > MOST_ITERATIONS {
-            return Err(SaslError::Rejected(
-                "the server asks for more iterations than are done for anybody",
             ));
         }
         let hash = self.hash;
@@ -115,6 +105,44 @@ impl Client {
         self.state = State::Final(hash.hmac(server_key.expose(), auth_message));
         Ok(Secret::concat(&[&without_proof, b",p=", proof.expose()]))
     }
+}
+
+/// `server-first-message`, with a number of iterations that a client does.
+fn read_server_first(challenge: &[u8]) -> Result<ServerFirst<'_>, SaslError> {
+    let first = ServerFirst::read(challenge)?;
+    if first.iterations < LEAST_ITERATIONS {
+        return Err(SaslError::Rejected(
+            "the server asks for fewer than 4096 iterations, which would give the password away",
+        ));
+    }
+    if first.iterations > MOST_ITERATIONS {
+        return Err(SaslError::Rejected(
+            "the server asks for more iterations than are done for anybody",
+        ));
+    }
+    Ok(first)
+}
+
+/// What takes long of the answer to this challenge, to be done ahead of it on any thread: the credentials remember the outcome. `None`
+/// if there is nothing to do.
+#[cfg_attr(
+    not(feature = "io"),
+    allow(dead_code, reason = "the client with I/O asks for it")
+)]
+pub(in crate::sasl) fn salting(
+    credentials: &Credentials,
+    hash: ScramHash,
+    challenge: &[u8],
+) -> Option<impl FnOnce() + Send + use<>> {
+    let ServerFirst {
+        salt, iterations, ..
+    } = read_server_first(challenge).ok()?;
+    let salted = Arc::clone(credentials.salted());
+    if salted.has(hash, &salt, iterations) {
+        return None;
+    }
+    let (_, password) = credentials.prepared()?;
+    Some(move || drop(salted.password(&password, hash, &salt, iterations)))
 }
 
 impl ClientMechanism for Client {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use super::{LEAST_ITERATIONS, MOST_ITERATIONS, ScramHash, ScramKeys};
 use crate::sasl::credentials::prepared_password;
 use crate::sasl::prepare::Use;
-use crate::sasl::{Found, InvalidScramKeys, Secret};
+use crate::sasl::{Found, InvalidScramKeys, Lookup, Secret, Wanted};
 
 /// Makes the keys of users that are not there, and the salts of those whose password alone is kept.
 ///
@@ -78,6 +78,31 @@ impl Decoy {
     pub fn with_derivation(mut self, derives: bool) -> Self {
         self.derives = derives;
         self
+    }
+
+    /// Does what takes long, for a driver that does it on a thread of its own: gives what was found with a password made to keys.
+    /// To be supplied together with [`settled`](Self::settled), by which nothing is derived once more.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn settle(&self, found: Found, lookup: &Lookup) -> Found {
+        let Wanted::Keys(hash) = lookup.wanted() else {
+            return found;
+        };
+        match self.keys(found, hash, lookup.username()) {
+            (keys, true) => Found::Keys(keys),
+            (_, false) => Found::Nobody,
+        }
+    }
+
+    /// The decoy for what was settled.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn settled(&self) -> Self {
+        self.clone().with_derivation(false)
     }
 
     /// The salt of a user.

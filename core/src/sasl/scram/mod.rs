@@ -12,7 +12,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub(super) use client::Client;
+pub(super) use client::{Client, salting};
 pub use decoy::Decoy;
 pub use hash::ScramHash;
 #[cfg(test)]
@@ -26,5 +26,6 @@ pub(super) use server::Server;
 pub const LEAST_ITERATIONS: u32 = 4096;
 
 /// The most iterations that a client takes from a server, about a second of work: a hostile one may ask for billions. What is
-/// recommended for stored passwords today is below.
+/// recommended for stored passwords today is below. The async client does this work on one of tokio's threads for what blocks, the
+/// blocking client on the thread that calls.
 pub const MOST_ITERATIONS: u32 = 2_000_000;

@@ -1,11 +1,14 @@
 //! STARTTLS, TLS from the start, and AUTH inside and outside of it.
 
+use std::io::Write;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::super::Hooks;
-use super::{Running, Talk};
-use crate::sasl::{Secret, base64};
-use crate::server::Options;
+use super::{Running, Scripted, Seen, Talk};
+use crate::sasl::{ScramHash, ScramKeys, Secret, base64, derivations};
+use crate::server::{Options, Server};
 use crate::tls::ClientTls;
 use crate::tls::test_pki::Authority;
 
@@ -104,6 +107,61 @@ fn the_hook_judges_those_who_are_not_in_the_table() {
         "235 2.7.0 Authentication successful"
     );
     assert_eq!(server.stop().all(), ["auth ann", "auth ann"]);
+}
+
+#[test]
+fn what_is_no_tls_behind_the_last_words_ends_the_session_like_any_other() {
+    let (server, tls) = with_tls(|options| {
+        options.add_user("tim", Secret::new("right")).unwrap();
+        options.set_hooks(Hooks::DISCONNECT);
+    });
+    let mut talk = secured(&server, &tls);
+    while !talk.ask(&plain("tim", "wrong")).starts_with("421") {}
+    assert!(talk.is_closed());
+    talk.stream().write_all(b"no record of TLS\r\n").unwrap();
+    assert!(server.seen.wait_for("disconnect").starts_with("disconnect"));
+}
+
+#[tokio::test]
+async fn passwords_are_derived_on_no_thread_that_serves() {
+    let mut options = Options::new();
+    options.set_allow_plaintext_auth(true);
+    options.add_user("tim", Secret::new("right")).unwrap();
+    for hash in ScramHash::ALL {
+        let keys = ScramKeys::from_password(hash, &Secret::new("right"), [1; 16], 4096).unwrap();
+        options.add_user_keys("kurt", keys).unwrap();
+    }
+    let before = derivations();
+    let server = Server::bind(options).unwrap();
+    let address = server.addresses()[0];
+    let (end, ended) = oneshot::channel::<()>();
+    let talking = tokio::task::spawn_blocking(move || {
+        let _end = end;
+        let mut talk = Talk::connect(address);
+        talk.reply();
+        talk.ask("EHLO client.example");
+        let mut answers = Vec::new();
+        for name in ["nobody", "tim", "kurt"] {
+            let first = base64::encode(format!("n,,n={name},r=abc").as_bytes());
+            let first = String::from_utf8_lossy(first.expose()).into_owned();
+            let challenge = talk.ask(&format!("AUTH SCRAM-SHA-256 {first}"));
+            assert!(challenge.starts_with("334 "), "{challenge}");
+            assert_eq!(talk.ask("*"), "501 5.7.0 Authentication cancelled");
+        }
+        for (name, password) in [("nobody", "right"), ("kurt", "wrong"), ("kurt", "right")] {
+            answers.push(talk.ask(&plain(name, password)));
+        }
+        answers
+    });
+    // On this very thread, until the client is gone.
+    let until = async { ended.await.unwrap_or_default() };
+    let serving = server.serve_until(Scripted(Seen::default()), until);
+    serving.await.unwrap();
+    let answers = talking.await.unwrap();
+    let refused = "535 5.7.8 Authentication credentials invalid";
+    let accepted = "235 2.7.0 Authentication successful";
+    assert_eq!(answers, [refused, refused, accepted]);
+    assert_eq!(derivations() - before, 0);
 }
 
 #[test]

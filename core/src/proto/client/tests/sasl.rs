@@ -176,6 +176,23 @@ fn c112_a_long_token_waits_for_the_question() {
 }
 
 #[test]
+fn a_response_that_fits_into_no_line_is_not_sent() {
+    let longest = crate::sasl::MAX_RESPONSE - "tim".len() - 2;
+    let token = "t".repeat(longest);
+    let credentials = Credentials::with_token("tim", token.as_str()).unwrap();
+    let (mut talk, _) = begun(Mechanism::Xoauth2, &credentials);
+    assert_eq!(answer(&mut talk, b""), "*");
+    talk.script("S: 501 cancelled\nE: auth 501");
+    assert_eq!(talk.connection.auth_failure(), Some(&SaslError::TooLong));
+    // With what the mechanism adds, so much fits.
+    let around = "user=\x01auth=Bearer \x01\x01".len() - 2;
+    let credentials = Credentials::with_token("tim", &token[around..]).unwrap();
+    let (mut talk, _) = begun(Mechanism::Xoauth2, &credentials);
+    assert_eq!(answer(&mut talk, b"").len(), base64::MAX_ENCODED);
+    talk.script("S: 235 in\nE: auth 235");
+}
+
+#[test]
 fn c122_c125_challenges_are_bounded() {
     let (mut talk, _) = begun(Mechanism::CramMd5, &tim());
     let huge = format!("334 {}", "A".repeat(1 << 20));
