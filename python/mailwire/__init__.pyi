@@ -79,10 +79,21 @@ _Phase: TypeAlias = Literal[
     "answer",
 ]
 
+# Those that prove a password.
+_Mechanism: TypeAlias = Literal[
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1",
+    "CRAM-MD5",
+    "PLAIN",
+    "LOGIN",
+]
+
 class _ConnectionOptions(TypedDict, total=False):
     username: str | None
     password: str | None
-    auth: Literal["PLAIN", "LOGIN"] | None
+    auth: _Mechanism | Iterable[_Mechanism] | None
     tls: Literal["auto", "implicit", "required", "opportunistic", "none"] | None
     verify: bool | None
     ca: _Path | None

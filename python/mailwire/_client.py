@@ -7,6 +7,7 @@ from ._message import (
     addresses,
     is_email,
     iterates,
+    mechanisms,
     octets,
     path,
     seconds,
@@ -21,7 +22,8 @@ from ._message import (
 
 # The options of a connection, and what their values become on the way to the engine's text.
 _OPTIONS = {
-    **dict.fromkeys(("tls", "auth", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text),
+    **dict.fromkeys(("tls", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text),
+    "auth": mechanisms,
     **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),
     **dict.fromkeys(("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age"), seconds),
     **dict.fromkeys(("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight"), whole),
@@ -96,6 +98,9 @@ class Client:
 
     `server` is a URL, or None for $SMTP_URL. Options that are not given are as the URL says, or else the defaults.
     Nothing is connected before the first message.
+
+    `auth` is the SASL mechanism to log in by, as "SCRAM-SHA-256", or several of them, of which the strongest that can
+    be used is taken; by default of all that the library has. An earlier place in the list does not make one stronger.
     """
 
     def __init__(self, server=None, **options):

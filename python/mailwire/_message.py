@@ -37,6 +37,11 @@ def addresses(value, argument):
     return [text(value, argument)] if isinstance(value, str) else texts(value, argument)
 
 
+def mechanisms(value, argument):
+    """Names with commas between, where one alone may stand for itself."""
+    return ",".join(addresses(value, argument))
+
+
 def texts(value, argument):
     """A list of texts. One text alone is not taken for a list of letters."""
     value = several(value, argument, "a sequence of str")

@@ -207,6 +207,24 @@ def test_only_a_clear_yes_lets_somebody_in(answer, message):
         mailwire.send(message, url.format("secret", server.port))
 
 
+def test_each_mechanism_that_proves_a_password(message, certificate, ca_file):
+    seen, tls = [], mailwire.TLS.from_files(*certificate("localhost"))
+    with mailwire.Server(seen.append, tls=tls, auth={"user": "secret"}, auth_required=True) as server:
+        url = f"smtp://localhost:{server.port}"
+        for auth in ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "LOGIN", ["PLAIN", "SCRAM-SHA-1"], "PLAIN,LOGIN", None):
+            options = {"tls": "required", "ca": ca_file, "auth": auth, "username": "user"}
+            mailwire.send(message, url, password="secret", **options)
+            assert seen.pop().session.user == "user" and not seen
+            with pytest.raises(mailwire.AuthenticationError, match="535"):
+                mailwire.send(message, url, password="Secret", **options)
+        # Known here, and not offered there.
+        with pytest.raises(mailwire.AuthenticationError, match="CRAM-MD5"):
+            mailwire.send(message, url, password="secret", **options | {"auth": "CRAM-MD5"})
+        for wrong in ("KERBEROS", ["PLAIN", "KERBEROS"], []):
+            with pytest.raises(mailwire.InvalidArgument, match="auth"):
+                mailwire.send(message, url, password="secret", **options | {"auth": wrong})
+
+
 def test_auth_by_a_function(message):
     seen = []
 

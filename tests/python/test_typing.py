@@ -18,6 +18,8 @@ GOOD = """
             code: int = result.reply.code
         return [*result.accepted, *result.refused, *result.unknown]
 
+    mailwire.Client("smtp://localhost", auth="SCRAM-SHA-256")
+    mailwire.Client("smtp://localhost", auth=["SCRAM-SHA-256-PLUS", "PLAIN"])
     with mailwire.Client("smtp://localhost", tls="required", timeout=3, max_connections=2) as client:
         recipients(client.send(EmailMessage()))
         recipients(mailwire.send(b"", client, sender="a@example.org", recipients=["b@example.org"]))
@@ -48,6 +50,8 @@ BAD = [
     "mailwire.send(b'', tls='always')",
     "mailwire.send(b'', time_out=3)",
     "mailwire.send(42)",
+    "mailwire.Client(auth='KERBEROS')",
+    "mailwire.Client(auth=['PLAIN', 'KERBEROS'])",
     "mailwire.send_mail('s', 't', to='b')",
     "mailwire.Client(max_connections='2')",
     "mailwire.Server(print, tls='cert.pem')",
