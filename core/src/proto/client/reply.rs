@@ -1,7 +1,7 @@
 //! What each reply means for the command it answers.
 
 use super::command::XCLIENT;
-use super::transaction::Next;
+use super::transaction::{Next, Transaction};
 use super::{Answers, Awaited, Connection, END_OF_DATA, Event, Hello, Stage};
 use crate::error::Phase;
 use crate::proto::{Capabilities, Protocol, Reply, Violation};
@@ -63,7 +63,12 @@ impl Connection {
             Answers::Reset => None,
             Answers::Mail => {
                 if self.is_front_last() {
-                    self.open = reply.is_positive();
+                    // RFC 3030 section 2: behind a chunk that is under way a RSET goes, as what that leaves is not known.
+                    let chunked = self
+                        .transactions
+                        .front()
+                        .is_some_and(Transaction::has_ended);
+                    self.open = reply.is_positive() || chunked;
                 }
                 self.front(|transaction| transaction.mail(reply));
                 self.settle()
@@ -185,7 +190,9 @@ impl Connection {
         let Some(transaction) = self.transactions.front_mut() else {
             return Err(wrong(what, reply));
         };
-        if reply.is_positive() && transaction.is_contradicted() {
+        // In LMTP it is not known either how many replies there will be.
+        let counts = reply.is_positive() || self.protocol == Protocol::Lmtp;
+        if counts && transaction.is_contradicted() {
             transaction.doubt();
             return Err(wrong(what, reply));
         }
@@ -283,7 +290,7 @@ impl Connection {
     }
 
     /// Does something to the transaction that runs.
-    fn front<T>(&mut self, action: impl FnOnce(&mut super::Transaction) -> T) -> Option<T> {
+    fn front<T>(&mut self, action: impl FnOnce(&mut Transaction) -> T) -> Option<T> {
         self.transactions.front_mut().map(action)
     }
 }

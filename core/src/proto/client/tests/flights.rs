@@ -38,6 +38,34 @@ fn a_reset_whose_reply_is_nobodys_stands_between_two_flights() {
 }
 
 #[test]
+fn behind_a_chunk_under_way_a_reset_goes_even_where_mail_was_refused() {
+    // RFC 3030 section 2: what a BDAT out of order leaves behind is not known before a RSET.
+    let mut talk = Talk::ready(Protocol::Smtp, BOTH);
+    talk.begin_chunks(&["a"], Transfer::Whole(5));
+    talk.skip();
+    talk.script("S: 550 no");
+    talk.begin(&["b"]);
+    talk.script(
+        "C: RSET
+         C: MAIL FROM:<me@example.org>
+         C: RCPT TO:<b@example.org>
+         C: DATA
+         S: 503 no MAIL
+         S: 503 no MAIL
+         E: finished 0 Refused@Mail:550 = 550
+         S: 250 reset
+         S: 250 ok
+         S: 250 ok
+         S: 354 go
+         E: send-body 1
+         B: 1 text
+         S: 250 queued
+         E: finished 1 Accepted@EndOfData:250 = 250",
+    );
+    assert!(talk.connection.is_idle());
+}
+
+#[test]
 fn data_and_bdat_follow_one_another() {
     let mut talk = Talk::ready(Protocol::Smtp, BOTH);
     talk.begin_chunks(&["a"], Transfer::Whole(5));

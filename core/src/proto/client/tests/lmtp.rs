@@ -78,3 +78,27 @@ fn a_354_without_a_recipient_is_a_violation() {
     ));
     assert_eq!(talk.lost(), ["0 Refused@Rcpt:550 = 550"]);
 }
+
+#[test]
+fn recipients_taken_although_mail_was_refused_leave_the_number_of_replies_open() {
+    let both = &["PIPELINING", "CHUNKING"];
+    let mut talk = Talk::ready(Protocol::Lmtp, both);
+    talk.begin_chunks(&["a", "b"], Transfer::Whole(5));
+    talk.begin_chunks(&["c"], Transfer::Whole(5));
+    talk.skip();
+    talk.script("S: 550 no\nS: 250 ok\nS: 250 ok");
+    assert!(matches!(
+        talk.violates("503 no MAIL"),
+        Violation::WrongReply {
+            command: "BDAT",
+            ..
+        }
+    ));
+    assert_eq!(
+        talk.lost(),
+        [
+            "0 Unknown@EndOfData:-, Unknown@EndOfData:- = -",
+            "1 Unknown@EndOfData:- = -"
+        ]
+    );
+}
