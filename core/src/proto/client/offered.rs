@@ -80,6 +80,7 @@ impl Connection {
             most: usize::try_from(most).unwrap_or(usize::MAX),
             seen: std::mem::take(&mut self.domains),
         });
+        let before = domains.as_ref().map_or(0, |domains| domains.seen.len());
         let most = limits.recipients.unwrap_or(u32::MAX);
         let (mut named, mut reason) = (0, None);
         let barred = envelope.recipients().iter().map(|recipient| {
@@ -100,7 +101,11 @@ impl Connection {
         let barred = barred.collect();
         self.domains = domains.map(|domains| domains.seen).unwrap_or_default();
         match reason {
-            Some(reason) if named == 0 || all_or_nothing => Err(reason),
+            Some(reason) if named == 0 || all_or_nothing => {
+                // Nothing of it is sent.
+                self.domains.truncate(before);
+                Err(reason)
+            }
             _ => Ok(barred),
         }
     }

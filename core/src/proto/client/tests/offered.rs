@@ -292,6 +292,21 @@ fn c075_recipients_above_the_servers_limits_are_not_tried() {
     );
     let full = send(&mut talk, &["1@z.example"]);
     assert_eq!(full, Err(NotNow::Limit("RCPTDOMAINMAX")));
+    // Those of an envelope that was not begun do not count.
+    let mut other = Talk::ready(Protocol::Smtp, limits);
+    let options = TransactionOptions {
+        all_or_nothing: true,
+        ..TransactionOptions::default()
+    };
+    let begun = other.connection.begin(
+        with("", "", "", &["1@u.example", "1@v.example", "1@w.example"]),
+        options,
+    );
+    assert_eq!(begun, Err(NotNow::Limit("RCPTMAX")));
+    send(&mut other, &["1@x.example", "1@y.example"]).unwrap();
+    other.script(
+        "C: MAIL FROM:<a@b.example>\nC: RCPT TO:<1@x.example>\nC: RCPT TO:<1@y.example>\nC: DATA",
+    );
     talk.script("S: 250 ok\nS: 250 ok\nS: 250 ok\nS: 354 go\nE: send-body 1\nB: 1 text\nS: 250 queued\nE: finished 1 Accepted@EndOfData:250, NotTried@Rcpt:-, Accepted@EndOfData:250 = 250");
 
     let options = TransactionOptions {
