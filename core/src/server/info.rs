@@ -68,8 +68,8 @@ impl SessionInfo {
         }
     }
 
-    /// XCLIENT: the peer speaks for this client from now on, and what was learnt before is forgotten.
-    pub(super) fn set_client(&mut self, client: &ClientAttributes) {
+    /// XCLIENT: the peer speaks for this client from now on, whose user this is, and what was learnt before is forgotten.
+    pub(super) fn set_client(&mut self, client: &ClientAttributes, user: Option<&str>) {
         let known = Arc::make_mut(&mut self.0);
         let ip = match &client.address {
             Some(Attribute::Known(ip)) => Some(*ip),
@@ -90,9 +90,7 @@ impl SessionInfo {
         if let Some(hello) = client.hello.as_ref().and_then(Attribute::known) {
             known.hello = Some(hello.to_string());
         }
-        if let Some(login) = &client.login {
-            known.user = login.known().map(ToString::to_string);
-        }
+        known.user = user.map(str::to_owned);
     }
 
     pub(super) fn set_user(&mut self, name: &str) {

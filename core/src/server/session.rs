@@ -146,7 +146,8 @@ impl<S: Session> Conversation<S> {
             Event::Help(topic) => ask(pin!(async { session.help(info, topic).await })).await,
             Event::Etrn(node) => ask(pin!(async { session.etrn(info, node).await })).await,
             Event::Client(attributes) => {
-                self.channel.info.set_client(&attributes);
+                let user = self.channel.machine.user();
+                self.channel.info.set_client(&attributes, user);
                 return Next::Go;
             }
             Event::Unknown { verb, argument } => {

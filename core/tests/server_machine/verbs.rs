@@ -1,6 +1,7 @@
 //! The rarer verbs: ETRN, XCLIENT, and those that are known and never carried out.
 
 use mailwire::proto::server::{Config, Hooks};
+use mailwire::sasl::Mechanism;
 
 use crate::talk::{Talk, after_hello, asking, config, greeted, talk};
 
@@ -133,6 +134,39 @@ fn s377_s378_xclient_begins_the_session_anew() {
         "S: 503 5.5.1 Only QUIT is possible here",
     ]);
     assert_eq!(talk.connection.user(), None);
+}
+
+#[test]
+fn s377_the_login_of_a_proxy_is_not_its_clients() {
+    let config = config()
+        .with_mechanisms([Mechanism::Plain])
+        .with_auth_in_clear(true);
+    let mut talk = trusted(config);
+    talk.lend(b"EHLO proxy\r\n");
+    talk.output.clear();
+    talk.follow(&[
+        "C: AUTH PLAIN AHRpbQBwdw==",
+        "E: Auth \"\" tim pw",
+        "A: accept",
+        "S: 235 2.7.0 Authentication successful",
+    ]);
+    assert_eq!(talk.connection.user(), Some("tim"));
+    talk.follow(&[
+        "C: XCLIENT ADDR=192.0.2.1",
+        "E: Client ADDR=192.0.2.1",
+        "S: 220 mx.example.org ESMTP",
+    ]);
+    assert_eq!(talk.connection.user(), None);
+    // What XCLIENT itself has said stays until it says something else.
+    talk.follow(&[
+        "C: XCLIENT LOGIN=tim",
+        "E: Client LOGIN=tim",
+        "S: 220 mx.example.org ESMTP",
+        "C: XCLIENT ADDR=192.0.2.1",
+        "E: Client ADDR=192.0.2.1",
+        "S: 220 mx.example.org ESMTP",
+    ]);
+    assert_eq!(talk.connection.user(), Some("tim"));
 }
 
 #[test]

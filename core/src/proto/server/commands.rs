@@ -279,8 +279,10 @@ impl Connection {
         self.hello = None;
         self.extended = false;
         if let Some(login) = &attributes.login {
-            self.user = login.known().map(ClientText::to_string);
+            self.told_user = login.known().map(ClientText::to_string);
         }
+        // What the proxy itself has proven is not for its client to use.
+        self.user.clone_from(&self.told_user);
         self.bad_commands = 0;
         self.idle_commands = 0;
         self.auth_failures = 0;

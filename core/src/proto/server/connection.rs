@@ -42,6 +42,8 @@ pub struct Connection {
     /// The time of day, as it was told last: seconds since 1970.
     pub(super) now: Option<i64>,
     pub(super) user: Option<String>,
+    /// The user that XCLIENT has told.
+    pub(super) told_user: Option<String>,
     pub(super) transaction: Option<Transaction>,
     pub(super) owed: Owed,
     /// Recipients whose answers are owed.
@@ -151,6 +153,7 @@ impl Connection {
             recipient_domains: Vec::new(),
             now: None,
             user: None,
+            told_user: None,
             transaction: None,
             owed: Owed::Nothing,
             candidates: VecDeque::new(),
@@ -246,6 +249,7 @@ impl Connection {
         self.hello = None;
         self.extended = false;
         self.user = None;
+        self.told_user = None;
         self.transaction = None;
         self.finder.begin_anew();
         self.skipping = None;

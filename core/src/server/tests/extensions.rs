@@ -130,6 +130,24 @@ fn s376_s377_a_trusted_proxy_speaks_for_its_client() {
         server.seen.wait_for("mail"),
         "mail a@b hello=client.example user=tim"
     );
+    // What the proxy itself was let in by is not its client's.
+    let server = Running::with(|options| {
+        let login = [("user", "tim:pw"), ("allow_plaintext_auth", "true")];
+        set(options, &login);
+        set(options, &[("xclient", "127.0.0.0/8, ::1")]);
+    });
+    let mut talk = server.greeted();
+    assert!(talk.ask("AUTH PLAIN AHRpbQBwdw==").starts_with("235 "));
+    assert_eq!(
+        talk.ask("XCLIENT ADDR=127.0.0.1"),
+        "220 mx.example.org ESMTP"
+    );
+    assert_eq!(talk.ask("HELO client.example"), "250 mx.example.org");
+    assert_eq!(talk.ask("MAIL FROM:<a@b>"), "250 2.1.0 OK");
+    assert_eq!(
+        server.seen.wait_for("mail"),
+        "mail a@b hello=client.example user=-"
+    );
     let server = Running::with(|options| set(options, &[("xclient", "192.0.2.1")]));
     let mut talk: Talk = server.greeted();
     assert!(talk.ask("XCLIENT ADDR=127.0.0.1").starts_with("550 5.7.0 "));
