@@ -18,11 +18,12 @@ pub struct InvalidDateTime;
 impl DateTime {
     /// The time so many seconds after the start of 1970 in UTC. `None` outside the years 0 to 9999.
     pub fn from_unix(seconds: i64) -> Option<Self> {
-        let (days, time) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
-        let (year, month, day) = date(days);
-        if !(0..=9999).contains(&year) {
+        let first = days(0, 1, 1) * 86400;
+        if !(first..days(10_000, 1, 1) * 86400).contains(&seconds) {
             return None;
         }
+        let (day, time) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+        let (year, month, day) = date(day);
         let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
         let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
         Some(Self {
@@ -147,7 +148,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 
 /// The date that lies so many days after the start of 1970.
 fn date(day: i64) -> (i64, i64, i64) {
-    // A guess that is never too late and at most a year early.
+    // A guess that is never too late, and early by some twenty years at most.
     let mut year = 1970 + day.div_euclid(366).min(day.div_euclid(365)) - i64::from(day < 0);
     while days(year + 1, 1, 1) <= day {
         year += 1;
@@ -200,6 +201,17 @@ mod tests {
             "+026-01-01T00:00:00Z",
         ] {
             assert_eq!(text.parse::<DateTime>(), Err(InvalidDateTime), "{text}");
+        }
+    }
+
+    #[test]
+    fn years_have_four_digits() {
+        let text = |unix| DateTime::from_unix(unix).map(|time| time.to_string());
+        let (first, last) = (-62_167_219_200, 253_402_300_799);
+        assert_eq!(text(first).as_deref(), Some("0000-01-01T00:00:00Z"));
+        assert_eq!(text(last).as_deref(), Some("9999-12-31T23:59:59Z"));
+        for unix in [first - 1, last + 1, i64::MIN, i64::MAX] {
+            assert_eq!(text(unix), None);
         }
     }
 

@@ -388,6 +388,12 @@ fn s353_mail_is_held_for_those_who_authenticate_and_not_too_long() {
         "C: MAIL FROM:<a@b> HOLDFOR=3600",
         OK,
     ]);
+    // Nor where the clock is beyond all years.
+    for now in [i64::MAX, i64::MIN] {
+        talk = greeted(holding());
+        talk.connection.set_time(now);
+        assert!(!announced(&mut talk).iter().any(named));
+    }
     // Where nobody can authenticate, it is not offered.
     let mut talk = greeted(with(Extensions::FUTURERELEASE));
     talk.connection.set_time(now.unix());

@@ -61,9 +61,9 @@ impl Connection {
                 }
                 Extension::FutureRelease => {
                     let longest = config.longest_hold;
-                    let latest = self
-                        .now
-                        .and_then(|now| DateTime::from_unix(now + i64::from(longest.seconds())));
+                    let latest = self.now.and_then(|now| {
+                        DateTime::from_unix(now.saturating_add(longest.seconds().into()))
+                    });
                     if let Some(latest) = latest {
                         lines.line(format_args!("FUTURERELEASE {longest} {latest}"));
                     }

@@ -152,7 +152,7 @@ impl Connection {
         }
         let within = match hold {
             Hold::For(seconds) => *seconds <= longest,
-            Hold::Until(time) => time.unix() - now <= i64::from(longest.seconds()),
+            Hold::Until(time) => time.unix().saturating_sub(now) <= i64::from(longest.seconds()),
         };
         (!within).then_some(replies::TOO_LATE)
     }
