@@ -4,8 +4,8 @@ use super::chunks::Chunks;
 use super::connection::Owed;
 use super::{Connection, Event, Extensions, Hooks, replies};
 use crate::proto::{
-    BodyType, ByMode, Envelope, Extension, ForwardPath, Hold, MailParameters, RcptParameters,
-    Recipient, ReversePath, Submitter, limits,
+    BodyType, ByMode, Envelope, Extension, ForwardPath, Hold, MailParameters, Mailbox,
+    RcptParameters, Recipient, ReversePath, Submitter, limits,
 };
 
 /// A mail transaction that MAIL has opened.
@@ -224,7 +224,8 @@ impl Connection {
         };
         let mut new: Vec<&str> = Vec::new();
         let all = self.candidates.iter().map(Recipient::path).chain([path]);
-        for domain in all.map(domain_of).filter(|domain| !self.has_taken(domain)) {
+        let domains = all.filter_map(domain_of);
+        for domain in domains.filter(|domain| !self.has_taken(domain)) {
             if !new.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
                 new.push(domain);
             }
@@ -258,8 +259,10 @@ impl Connection {
 
     /// Accepts a recipient.
     pub(super) fn add(&mut self, recipient: Recipient) {
-        let domain = domain_of(recipient.path());
-        if self.config.max_recipient_domains.is_some() && !self.has_taken(domain) {
+        if self.config.max_recipient_domains.is_some()
+            && let Some(domain) = domain_of(recipient.path())
+            && !self.has_taken(domain)
+        {
             self.recipient_domains.push(domain.into());
         }
         if let Some(transaction) = &mut self.transaction {
@@ -299,8 +302,8 @@ impl Connection {
     }
 }
 
-/// The domain that a recipient counts under. The postmaster's is this host's own.
-fn domain_of(path: &ForwardPath) -> &str {
-    path.mailbox()
-        .map_or("", |mailbox| mailbox.domain_as_ascii())
+/// The domain that a recipient counts under. The postmaster's is this host's own, and nothing bars the way there (RFC 5321 section
+/// 4.5.1).
+fn domain_of(path: &ForwardPath) -> Option<&str> {
+    path.mailbox().map(Mailbox::domain_as_ascii)
 }
