@@ -834,8 +834,9 @@ bool mailwire_version_check(uint32_t compiled_with);
 
 /**
  * Whether the library can do something: "client", "server", "lmtp", "starttls", "implicit-tls", "auth-plain",
- * "auth-login", "size", "8bitmime", "pipelining", "enhancedstatuscodes". False for NULL and for a name that it does not
- * know.
+ * "auth-login", "auth-cram-md5", "auth-scram-sha-1", "auth-scram-sha-1-plus", "auth-scram-sha-256",
+ * "auth-scram-sha-256-plus", "size", "8bitmime", "smtputf8", "chunking", "pipelining", "enhancedstatuscodes". False for
+ * NULL and for a name that it does not know.
  *
  * Thread: any.
  * Since 0.1.

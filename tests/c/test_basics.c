@@ -14,6 +14,8 @@ static void versions(void) {
     CHECK(!MAILWIRE_VERSION_AT_LEAST(MAILWIRE_VERSION_MAJOR, MAILWIRE_VERSION_MINOR, MAILWIRE_VERSION_PATCH + 1));
     CHECK(!MAILWIRE_VERSION_AT_LEAST(MAILWIRE_VERSION_MAJOR, MAILWIRE_VERSION_MINOR + 1, 0));
     CHECK(mailwire_has_feature("starttls"));
+    CHECK(mailwire_has_feature("auth-scram-sha-256-plus"));
+    CHECK(mailwire_has_feature("chunking"));
     CHECK(!mailwire_has_feature("teleport"));
     CHECK(!mailwire_has_feature(NULL));
 }
