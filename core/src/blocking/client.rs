@@ -5,12 +5,12 @@ use std::fmt;
 
 use super::call::Call;
 use super::pool::{Borrowed, Pool};
-use crate::client::{Connection, Content, ContentSlot, Options};
+use crate::client::{Connection, Content, ContentSlot, Options, Request};
 use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
-use crate::proto::Envelope;
 use crate::proto::client::NotNow;
+use crate::proto::{Envelope, Reply};
 
 /// A client that keeps its connections. Share it between threads; each call borrows a connection and drives it on its own
 /// thread. No thread runs behind it, but for a short one while a host name is looked up.
@@ -157,6 +157,28 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Sends a command over a connection and gives the reply to it, whatever that says: see [`Request`] and [`Connection::ask`]. A
+    /// kept connection that turns out to be dead is replaced by another, but for a command of the caller's own, which the server may
+    /// have heard.
+    pub fn ask(&self, request: Request<'_>, call: Call<'_>) -> Result<Reply, Error> {
+        let ends = self.begin(&call)?;
+        loop {
+            let mut borrowed = self.pool.borrow(&call, ends)?;
+            let repeatable = borrowed.is_reused() && request.may_be_repeated();
+            let asking = async |connection: &mut Connection| connection.ask_now(request).await;
+            match borrowed.run(&call, ends, asking) {
+                Ok(Err(error)) if repeatable && was_stale(&error) => {}
+                Ok(result) => return result,
+                Err(cut_short) => {
+                    return Err(match borrowed.connection() {
+                        Some(connection) => connection.fail(cut_short.at(Phase::Command)),
+                        None => cut_short,
+                    });
+                }
+            }
+        }
     }
 
     /// Says goodbye on idle connections. Calls under way end as they would; later ones fail with [`Status::Closed`].

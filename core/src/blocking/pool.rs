@@ -47,6 +47,7 @@ pub(super) struct Borrowed<'p> {
     /// What may cut its goodbye short.
     call: Call<'p>,
     pooled: Option<Pooled>,
+    reused: bool,
 }
 
 impl Pool {
@@ -88,6 +89,7 @@ impl Pool {
                     pool: self,
                     call: *call,
                     pooled: Some(pooled),
+                    reused: true,
                 };
                 if borrowed.is_fresh() {
                     return Ok(borrowed);
@@ -104,6 +106,7 @@ impl Pool {
                     pool: self,
                     call: *call,
                     pooled: Some(pooled),
+                    reused: false,
                 });
             } else {
                 // Woken when a connection is free; the tick is there for the caller's wish to stop.
@@ -233,11 +236,9 @@ impl Drop for Pooled {
 }
 
 impl Borrowed<'_> {
-    /// Whether other messages went over this connection before.
+    /// Whether this connection was in use before.
     pub(super) fn is_reused(&self) -> bool {
-        self.pooled
-            .as_ref()
-            .is_some_and(|pooled| pooled.messages > 0)
+        self.reused
     }
 
     /// Runs `work` on the connection, on this thread. Fails if the call was cut short: see [`Borrowed::connection`] then.

@@ -111,6 +111,14 @@ impl Connection {
         !self.busy && self.machine.is_idle()
     }
 
+    pub(super) fn check_usable(&self) -> Result<(), Error> {
+        if self.is_usable() {
+            return Ok(());
+        }
+        let text = "the connection is not usable any more";
+        Err(self.fail(Error::new(Status::Closed, text)))
+    }
+
     /// How many more messages the server takes in this session (RFC 9422). `None` if it told no limit.
     pub fn messages_left(&self) -> Option<u64> {
         self.machine.transactions_left()
@@ -330,7 +338,7 @@ impl Connection {
     }
 
     /// Adds where it happened to an error of this connection.
-    pub(super) fn fail(&self, error: Error) -> Error {
+    pub(crate) fn fail(&self, error: Error) -> Error {
         error
             .with_peer(self.peer.clone())
             .with_tls(self.tls().cloned())

@@ -1,4 +1,4 @@
-//! From nothing to a session that can send: connect, TLS, greeting, EHLO, STARTTLS, AUTH.
+//! From nothing to a session that can send: connect, TLS, greeting, EHLO, STARTTLS, XCLIENT, AUTH.
 
 use super::connection::Step;
 use super::limits::longest_wait;
@@ -73,7 +73,10 @@ impl Connection {
                 return Err(self.leave(error).await);
             }
         }
-        // Boxed, as it is large and done once.
+        // Boxed, as they are large and done once.
+        if let Err(error) = Box::pin(self.speak_for(policy)).await {
+            return Err(self.leave(error).await);
+        }
         if self.options.login.is_wanted()
             && let Err(error) = Box::pin(self.authenticate()).await
         {
@@ -124,7 +127,7 @@ impl Connection {
     }
 
     /// EHLO or LHLO; HELO for servers that do not know EHLO, unless something is wanted that only EHLO can give.
-    async fn hello(&mut self, name: &Domain, policy: TlsPolicy) -> Result<(), Error> {
+    pub(super) async fn hello(&mut self, name: &Domain, policy: TlsPolicy) -> Result<(), Error> {
         let reply = self.one_hello(Hello::Ehlo, name).await?;
         if reply.is_positive() {
             return Ok(());
@@ -204,7 +207,7 @@ impl Connection {
     }
 
     /// The name for EHLO: as set, or this host's full name, or the address of this end as a literal.
-    fn local_name(&self) -> Domain {
+    pub(super) fn local_name(&self) -> Domain {
         if let Some(name) = &self.options.local_hostname {
             return name.clone();
         }

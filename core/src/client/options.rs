@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::login::Login;
 use crate::error::Error;
 use crate::proto::data::LineEnds;
-use crate::proto::{Domain, Protocol};
+use crate::proto::{ClientAttributes, Domain, Protocol};
 use crate::tls::{ClientTls, TlsPolicy};
 
 /// The options of a client. Secure by default: TLS as [`TlsPolicy::Auto`] has it, certificates verified against the system's
@@ -21,6 +21,7 @@ pub struct Options {
     pub(super) tls: TlsPolicy,
     pub(super) client_tls: ClientTls,
     pub(super) local_hostname: Option<Domain>,
+    pub(super) speak_for: Option<Box<ClientAttributes>>,
     pub(super) source_address: Option<IpAddr>,
     pub(super) connect_timeout: Duration,
     pub(super) timeout: Option<Duration>,
@@ -90,6 +91,7 @@ impl Options {
             tls: TlsPolicy::Auto,
             client_tls: ClientTls::default(),
             local_hostname: None,
+            speak_for: None,
             source_address: None,
             connect_timeout: Duration::from_secs(10),
             timeout: None,
@@ -184,6 +186,16 @@ impl Options {
             .parse()
             .map_err(|e| Error::invalid(format!("local_hostname {name:?}: {e}")))?;
         self.local_hostname = Some(name);
+        Ok(())
+    }
+
+    /// For a proxy: on whose behalf every session speaks, told by XCLIENT before the login. Opening a connection fails if the server
+    /// does not offer that, or not to this host.
+    pub fn set_speak_for(&mut self, client: ClientAttributes) -> Result<(), Error> {
+        client
+            .check()
+            .map_err(|what| Error::invalid(format!("speak_for: what is said {what}")))?;
+        self.speak_for = Some(Box::new(client));
         Ok(())
     }
 

@@ -72,7 +72,7 @@ impl Connection {
 
     /// Takes what the server has said since the last message, without waiting: it must not pass for the reply to the next
     /// command. That the server has closed is left for that command to find.
-    async fn heed_unasked(&mut self) -> Result<(), Error> {
+    pub(super) async fn heed_unasked(&mut self) -> Result<(), Error> {
         if !self.is_usable() {
             return Ok(());
         }
@@ -95,15 +95,9 @@ impl Connection {
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
         each: &mut Report<'_>,
     ) -> VecDeque<C> {
-        if !self.is_usable() {
+        if let Err(error) = self.check_usable() {
             if messages.next().is_some() {
-                each(
-                    0,
-                    Err(self.fail(Error::new(
-                        Status::Closed,
-                        "the connection is not usable any more",
-                    ))),
-                );
+                each(0, Err(error));
             }
             return VecDeque::new();
         }

@@ -87,6 +87,17 @@ impl ClientAttributes {
         *self == Self::default()
     }
 
+    /// Whether it can go on a command line; what it is if not.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.is_empty() {
+            Err("is empty")
+        } else if "XCLIENT\r\n".len() + self.to_string().len() > limits::COMMAND_LINE {
+            Err("is too long for a command line")
+        } else {
+            Ok(())
+        }
+    }
+
     /// Parses what follows the verb. Each attribute is given at most once, and values are looked at once they are decoded.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidAttributes> {
         let mut all = Self::default();

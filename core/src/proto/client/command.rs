@@ -88,13 +88,8 @@ impl Connection {
     /// Sends XCLIENT, which the server must have announced together with each attribute: on whose behalf we speak from now on.
     /// If the reply is positive the session is at its beginning again, and a new hello is needed.
     pub fn speak_for(&mut self, client: &ClientAttributes) -> Result<(), NotNow> {
+        client.check().map_err(NotNow::Argument)?;
         let attributes = client.to_string();
-        if attributes.is_empty() {
-            return Err(NotNow::Argument("is empty"));
-        }
-        if "XCLIENT".len() + attributes.len() + 2 > limits::COMMAND_LINE {
-            return Err(NotNow::Argument("is too long for a command line"));
-        }
         self.check_ready()?;
         self.check_offered("XCLIENT")?;
         for name in ClientAttributes::NAMES.split(' ') {
