@@ -192,9 +192,9 @@ impl Options {
     /// For a proxy: on whose behalf every session speaks, told by XCLIENT before the login. Opening a connection fails if the server
     /// does not offer that, or not to this host.
     pub fn set_speak_for(&mut self, client: ClientAttributes) -> Result<(), Error> {
-        client
-            .check()
-            .map_err(|what| Error::invalid(format!("speak_for: what is said {what}")))?;
+        if client.is_empty() {
+            return Err(Error::invalid("speak_for: nothing is said of the client"));
+        }
         self.speak_for = Some(Box::new(client));
         Ok(())
     }

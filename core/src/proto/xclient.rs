@@ -87,17 +87,6 @@ impl ClientAttributes {
         *self == Self::default()
     }
 
-    /// Whether it can go on a command line; what it is if not.
-    pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if self.is_empty() {
-            Err("is empty")
-        } else if "XCLIENT\r\n".len() + self.to_string().len() > limits::COMMAND_LINE {
-            Err("is too long for a command line")
-        } else {
-            Ok(())
-        }
-    }
-
     /// Parses what follows the verb. Each attribute is given at most once, and values are looked at once they are decoded.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidAttributes> {
         let mut all = Self::default();
@@ -235,6 +224,28 @@ mod tests {
 
     fn parse(text: &str) -> Result<ClientAttributes, InvalidAttributes> {
         ClientAttributes::parse(text)
+    }
+
+    #[test]
+    fn all_that_can_be_said_fits_on_a_command_line() {
+        let label = "é".repeat(27);
+        let name = [&label[..]; 4].join(".") + "." + &"é".repeat(17);
+        let text = ClientText::new(&"\u{e9}".repeat(limits::DOMAIN / 2)).map(Attribute::Known);
+        let address = Some(Attribute::Known([0xffff; 8].into()));
+        let longest = ClientAttributes {
+            name: name.parse().ok().map(Attribute::Known),
+            address: address.clone(),
+            port: Some(Attribute::TemporarilyUnavailable),
+            extended: Some(true),
+            hello: text.clone(),
+            login: text,
+            destination_address: address,
+            destination_port: Some(Attribute::TemporarilyUnavailable),
+        };
+        assert!(longest.name.is_some() && longest.login.is_some());
+        let line = format!("XCLIENT{longest}\r\n");
+        assert!(line.len() < limits::COMMAND_LINE, "{}", line.len());
+        assert_eq!(parse(&longest.to_string()), Ok(longest));
     }
 
     #[test]

@@ -204,6 +204,7 @@ mod tests {
             "a@b..c",
             "\"a@b",
             "\"a\"b@c",
+            "\"a\\ü\"@b",
             "a@[1.2.3]",
             "a@[IPv6:1.2.3.4]",
             "a@[1.2.3.4",
@@ -214,11 +215,9 @@ mod tests {
         ] {
             assert!(text.parse::<Mailbox>().is_err(), "{text:?}");
         }
-        assert!(
-            format!("{}@b", "a".repeat(limits::LOCAL_PART + 1))
-                .parse::<Mailbox>()
-                .is_err()
-        );
+        let with_local_part = |length| format!("{}@b", "a".repeat(length)).parse::<Mailbox>();
+        assert!(with_local_part(limits::LOCAL_PART).is_ok());
+        assert!(with_local_part(limits::LOCAL_PART + 1).is_err());
         assert!(
             format!("a@{}", "b.".repeat(128))
                 .parse::<Mailbox>()
@@ -252,6 +251,20 @@ mod tests {
         assert!(equal("\"\\a\"@b", "a@b"));
         assert!(!equal("A@b", "a@b"));
         assert!(!equal("\"a\\\\b\"@c", "ab@c"));
+    }
+
+    #[test]
+    fn what_is_equal_hashes_alike_and_little_else_does() {
+        let hash = |text: &str| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            text.parse::<Mailbox>().unwrap().hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash("a@EXAMPLE.org"), hash("\"\\a\"@example.ORG"));
+        assert_eq!(hash("a@bücher.example"), hash("a@xn--bcher-kva.example"));
+        for other in ["A@example.org", "b@example.org", "a@example.net"] {
+            assert_ne!(hash("a@example.org"), hash(other), "{other}");
+        }
     }
 
     #[test]

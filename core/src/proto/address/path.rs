@@ -190,6 +190,8 @@ mod tests {
         assert_eq!(split_path("<\"a>\\\"\"@b>x"), Ok(("\"a>\\\"\"@b", "x")));
         assert_eq!(split_path("<@x,@y.z:a@b>"), Ok(("a@b", "")));
         assert_eq!(split_path("<>"), Ok(("", "")));
+        // Outside of quotes a backslash hides nothing.
+        assert_eq!(split_path("<a\\>x>"), Ok(("a\\", "x>")));
         for text in ["a@b", "<a@b", "<@x,y:a@b>", "<@x a@b>", "<\"a>"] {
             assert!(split_path(text).is_err(), "{text}");
         }

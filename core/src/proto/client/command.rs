@@ -88,7 +88,9 @@ impl Connection {
     /// Sends XCLIENT, which the server must have announced together with each attribute: on whose behalf we speak from now on.
     /// If the reply is positive the session is at its beginning again, and a new hello is needed.
     pub fn speak_for(&mut self, client: &ClientAttributes) -> Result<(), NotNow> {
-        client.check().map_err(NotNow::Argument)?;
+        if client.is_empty() {
+            return Err(NotNow::Argument("is empty"));
+        }
         let attributes = client.to_string();
         self.check_ready()?;
         self.check_offered("XCLIENT")?;

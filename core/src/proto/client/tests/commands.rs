@@ -76,6 +76,7 @@ fn c060_helo_follows_a_refused_ehlo_and_gives_no_extensions() {
 fn lmtp_says_lhlo_and_has_no_helo() {
     let mut talk = Talk::ready(Protocol::Lmtp, &["PIPELINING"]);
     assert!(talk.connection.pipelining());
+    assert_eq!(talk.connection.protocol(), Protocol::Lmtp);
     let name = "client.example.org".parse().unwrap();
     assert_eq!(
         talk.connection.hello(Hello::Helo, &name),
@@ -136,6 +137,48 @@ fn c004_an_argument_that_could_smuggle_is_refused_before_a_byte_is_queued() {
     ));
     talk.silent();
     assert!(talk.connection.is_idle());
+}
+
+#[test]
+fn an_argument_leaves_room_for_its_verb_and_for_smtputf8() {
+    let longest = limits::COMMAND_LINE - limits::VERB - " SMTPUTF8\r\n".len();
+    let mut talk = Talk::ready(Protocol::Smtp, &[]);
+    let too_long = talk.connection.verify(&"x".repeat(longest + 1));
+    assert!(matches!(too_long, Err(NotNow::Argument(_))));
+    talk.connection.verify(&"x".repeat(longest)).unwrap();
+}
+
+#[test]
+fn what_a_driver_reads_of_a_connection_is_what_has_happened() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["SIZE 100", "X-OWN"]);
+    let offered = talk.connection.capabilities();
+    assert!(offered.has("X-OWN"));
+    assert_eq!(offered.size_limit(), Some(100));
+    // The greeting and the reply to EHLO, which has three lines.
+    assert_eq!(talk.connection.replies(), 2);
+    talk.connection.noop().unwrap();
+    talk.script("C: NOOP\nS: 250-ok");
+    assert_eq!(talk.connection.replies(), 2);
+    talk.script("S: 250 ok\nE: reply NOOP 250");
+    assert_eq!(talk.connection.replies(), 3);
+}
+
+#[test]
+fn the_phase_that_a_connection_ended_in_is_kept_and_there_is_none_before() {
+    let mut talk = Talk::ready(Protocol::Smtp, &[]);
+    talk.connection.help("").unwrap();
+    talk.script("C: HELP");
+    assert_eq!(talk.connection.ended_in(), None);
+    talk.connection.lost();
+    assert_eq!(talk.connection.ended_in(), Some(Phase::Command));
+    // Lost a second time, it ended where it did.
+    talk.connection.lost();
+    assert_eq!(talk.connection.ended_in(), Some(Phase::Command));
+
+    let mut talk = Talk::ready(Protocol::Smtp, &[]);
+    talk.begin(&["a"]);
+    talk.script("C: MAIL FROM:<me@example.org>\nS: 421 bye\nE: closing 421");
+    assert_eq!(talk.connection.ended_in(), Some(Phase::Mail));
 }
 
 #[test]

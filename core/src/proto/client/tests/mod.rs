@@ -21,7 +21,7 @@ use std::fmt::Write;
 
 use super::*;
 use crate::outcome::Outcome;
-use crate::proto::{Domain, Envelope, Need, Progress, TlsVersion, Violation};
+use crate::proto::{Domain, Envelope, Need, Progress, TlsVersion, Violation, limits};
 
 struct Talk {
     connection: Connection,

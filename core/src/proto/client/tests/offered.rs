@@ -62,6 +62,7 @@ fn sent(extensions: &[&str], mail: &str, rcpt: &str) -> Result<[String; 2], NotN
 fn c063_c126_what_is_offered_is_sent_and_what_may_be_is_left_out() {
     for (extensions, mail, expected) in [
         ("SIZE 5000", "SIZE=100", "SIZE=100"),
+        ("SIZE 100", "SIZE=100", "SIZE=100"),
         ("", "SIZE=100", ""),
         ("8BITMIME", "BODY=8BITMIME", "BODY=8BITMIME"),
         ("8BITMIME", "BODY=7BIT", "BODY=7BIT"),

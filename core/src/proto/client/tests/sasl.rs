@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::sasl::{
-    ChannelBinding, ClientContext, ClientExchange, Credentials, Decoy, Found, Mechanism, Nonce,
-    SaslError, Secret, ServerContext, ServerExchange, Step, base64,
+    ChannelBinding, ClientContext, ClientExchange, ClientMechanism, Credentials, Decoy, Found,
+    Mechanism, Nonce, SaslError, Secret, ServerContext, ServerExchange, Step, base64,
 };
 
 const EXPORTER: [u8; 32] = [6; 32];
@@ -190,6 +190,40 @@ fn a_response_that_fits_into_no_line_is_not_sent() {
     let (mut talk, _) = begun(Mechanism::Xoauth2, &credentials);
     assert_eq!(answer(&mut talk, b"").len(), base64::MAX_ENCODED);
     talk.script("S: 235 in\nE: auth 235");
+}
+
+/// A mechanism that answers whatever it is asked, and believes every success.
+struct Patient;
+
+impl ClientMechanism for Patient {
+    fn name(&self) -> &'static str {
+        "X-PATIENT"
+    }
+
+    fn respond(&mut self, _: &[u8]) -> Result<Secret, SaslError> {
+        Ok(Secret::from("yes"))
+    }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn c125_no_exchange_has_more_steps_than_the_limit() {
+    for (steps, last) in [(limits::AUTH_STEPS, "eWVz"), (limits::AUTH_STEPS + 1, "*")] {
+        let mut talk = Talk::ready(Protocol::Smtp, &["AUTH X-PATIENT"]);
+        let exchange = ClientExchange::own(Box::new(Patient)).unwrap();
+        talk.connection.auth(exchange).unwrap();
+        assert_eq!(said(&mut talk), "AUTH X-PATIENT");
+        let answers: Vec<String> = (0..steps).map(|_| answer(&mut talk, b"more")).collect();
+        assert!(
+            answers[..steps - 1]
+                .iter()
+                .all(|response| response == "eWVz")
+        );
+        assert_eq!(answers[steps - 1], last, "{steps} steps");
+    }
 }
 
 #[test]
