@@ -84,7 +84,7 @@ bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if 
 fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libFuzzer
 	$(PYTHON) tests/fuzz/fuzz.py $(or $(SECONDS),10) $(TARGETS)
 
-mutants: need need-python ## cargo-mutants over proto and sasl, in shards that are remembered; MOST=n ends after n shards
+mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards
 	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))
 
 mutants-rules: need need-python ## break each of the ten rules of security, and see its test turn red

@@ -5,11 +5,11 @@
 A mutant is a function that returns something else, or an operator that is another one. Only the tests in memory are run, without
 the default features: what `proto` and `sasl` promise has to be tested there.
 
-A file is cut into shards of some thirty mutants. A shard that is done is remembered in build/mutants as long as its file is the
-same, so a run can be broken off and taken up again; `--most` ends it after so many shards, and files that are named are the only
-ones. `--survivors` tries those again that survived, which is for new tests. `--report` tries nothing. Mutants that mean the same
-as the original are named in equivalent.txt with the reason. The status is 1 if a shard is not done, or if less than 95 in a hundred
-of the others were noticed.
+A file is cut into shards of some thirty mutants. What became of a shard stands in record.json, and holds as long as the file is the
+same, tests aside: so a run can be broken off and taken up again, and after a change only what was changed is tried. `--most` ends a
+run after so many shards, and files that are named are the only ones. `--survivors` tries those again that survived, which is for new
+tests. `--report` tries nothing. Mutants that mean the same as the original are named in equivalent.txt with the reason. The status
+is 1 if a shard is not done, or if less than 95 in a hundred of the others were noticed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from tree import BUILD, CARGO, ENVIRONMENT, QUICK, ROOT, TREE, copy
 
 VERSION = "27.1.0"
 TOOLS = ROOT / "build" / "tools"
-EQUIVALENT = Path(__file__).resolve().parent / "equivalent.txt"
+HERE = Path(__file__).resolve().parent
+EQUIVALENT = HERE / "equivalent.txt"
+RECORD = HERE / "record.json"
 ROOMS = ["core/src/proto", "core/src/sasl"]
 TESTS = ["--lib", "--test", "server_machine", "--test", "end_of_data"]
 # What is built and run the soonest, by where a file is. What survives it meets all the tests.
@@ -40,10 +42,10 @@ FIRST = {
     "core/src/proto": ["--lib"],
 }
 ENOUGH = 95.0
-RESULTS = BUILD / "results"
 SHARD = 30
-# Seconds; the tests themselves take one or two.
-LONGEST = 30
+# Seconds; the tests themselves take one or two, and all of them ten.
+LONGEST = 15
+LONGEST_OF_ALL = 60
 
 
 def tool() -> Path:
@@ -57,7 +59,7 @@ def tool() -> Path:
 
 @dataclass
 class Shard:
-    """Some of the mutants of a file, and where their results are."""
+    """Some of the mutants of a file."""
 
     file: str
     digest: str
@@ -65,29 +67,57 @@ class Shard:
     of: int
 
     @property
-    def output(self) -> Path:
-        return RESULTS / self.file.replace("/", "-") / self.digest / f"{self.number}-of-{self.of}"
+    def name(self) -> str:
+        """What it is called in the record."""
+        return f"{self.file} {self.digest} {self.number}/{self.of}"
 
-    def is_done(self) -> bool:
-        return (self.output / "done").exists()
+
+@dataclass
+class Count:
+    """What became of mutants: how many were noticed, by a failing test or by taking too long, did not build, and survived."""
+
+    noticed: int
+    slow: int
+    unviable: int
+    survived: list[str]
+
+
+Record = dict[str, Count]
 
 
 def all_shards(program: Path, files: list[str]) -> list[Shard]:
-    """The shards of the files as they are. Results of files that were other ones are removed."""
+    """The shards of the files as they are."""
     command = [program, "mutants", "--dir", ROOT, "--list", "--json", *selected(files)]
     listed = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     count = Counter(mutant["file"] for mutant in listed)
-    shards = [
-        Shard(file, hashlib.sha256((ROOT / file).read_bytes()).hexdigest()[:16], number, of)
+    return [
+        Shard(file, digest(ROOT / file), number, of)
         for file, mutants in sorted(count.items())
         for of in [-(-mutants // SHARD)]
         for number in range(of)
     ]
-    kept = {shard.output.parent for shard in shards}
-    for old in RESULTS.glob("*/*"):
-        if old.parent in {folder.parent for folder in kept} and old not in kept:
-            shutil.rmtree(old)
-    return shards
+
+
+def digest(file: Path) -> str:
+    """What stands in a file in front of its tests."""
+    code = file.read_text().split("\n#[cfg(test)]\nmod tests {")[0]
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
+
+
+def load(shards: list[Shard]) -> Record:
+    """What is known. What was known of files that were other ones is forgotten."""
+    old = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    listed, names = {shard.file for shard in shards}, {shard.name for shard in shards}
+    return {
+        name: Count(**count)
+        for name, count in old.items()
+        for file in [name.split()[0]]
+        if (name in names if file in listed else (ROOT / file).exists())
+    }
+
+
+def save(record: Record) -> None:
+    RECORD.write_text(json.dumps({name: vars(count) for name, count in sorted(record.items())}, indent=1) + "\n")
 
 
 def selected(files: list[str]) -> list[str]:
@@ -102,28 +132,44 @@ def prove_green() -> None:
     subprocess.run(command, cwd=TREE, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
 
 
-def run(program: Path, output: Path, selection: list[str], tests: list[str]) -> None:
-    """Tries the selected mutants."""
+def run(program: Path, selection: list[str], tests: list[str], longest: int) -> dict[str, str]:
+    """Tries the selected mutants. Gives each by name, and what became of it."""
+    output = BUILD / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     command = [program, "mutants", "--dir", TREE, "--in-place", "--no-default-features", "--no-shuffle", *selection]
-    command += ["--baseline", "skip", "--timeout", str(LONGEST), "--output", output]
+    command += ["--baseline", "skip", "--timeout", str(longest), "--output", output]
     command += [f"--cargo-arg={argument}" for argument in QUICK] + ["--", *tests]
     # 2: some survived, 3: some took too long. All else than these is a fault.
     status = subprocess.run(command, env=ENVIRONMENT).returncode
     if status not in (0, 2, 3):
         sys.exit(f"cargo-mutants failed with {status}")
+    outcomes = json.loads((output / "mutants.out" / "outcomes.json").read_text())["outcomes"]
+    mutants = [outcome for outcome in outcomes if isinstance(outcome["scenario"], dict)]
+    return {outcome["scenario"]["Mutant"]["name"]: outcome["summary"] for outcome in mutants}
 
 
-def results(folders: list[Path]) -> dict[str, str]:
-    """Each mutant by name, and what became of it. A later try counts more."""
-    found: dict[str, str] = {}
-    files = [file for folder in folders for file in folder.rglob("mutants.out/outcomes.json")]
-    for file in sorted(files, key=lambda file: file.stat().st_mtime):
-        for outcome in json.loads(file.read_text())["outcomes"]:
-            if isinstance(outcome["scenario"], dict):
-                found[outcome["scenario"]["Mutant"]["name"]] = outcome["summary"]
-    return found
+def try_shard(program: Path, shard: Shard) -> Count:
+    """All of a shard."""
+    first = next(tests for room, tests in FIRST.items() if shard.file.startswith(room))
+    selection = [*selected([shard.file]), "--shard", f"{shard.number}/{shard.of}"]
+    results = run(program, selection, first, LONGEST)
+    count = Counter(results.values())
+    missed = [name for name, summary in results.items() if summary == "MissedMutant"]
+    return try_survivors(
+        program, shard, Count(count["CaughtMutant"], count["Timeout"], count["Unviable"], missed)
+    )
+
+
+def try_survivors(program: Path, shard: Shard, count: Count) -> Count:
+    """Those of a shard that survived, with all the tests."""
+    if not count.survived:
+        return count
+    names = [f"--re=^{re.escape(name)}$" for name in count.survived]
+    results = run(program, selected([shard.file]) + names, TESTS, LONGEST_OF_ALL)
+    noticed = Counter(results.values())
+    missed = [name for name in count.survived if results.get(name) == "MissedMutant"]
+    return Count(count.noticed + noticed["CaughtMutant"], count.slow + noticed["Timeout"], count.unviable, missed)
 
 
 def plain(name: str) -> str:
@@ -137,44 +183,24 @@ def equivalents() -> Counter[str]:
     return Counter(line for line in lines if line and not line.startswith(("#", " ")))
 
 
-def report(shards: list[Shard]) -> float:
+def report(counts: list[Count]) -> float:
     """Prints what survived, and gives how many in a hundred did not."""
-    found = results([shard.output for shard in shards])
     left, survivors, excused = equivalents(), [], 0
-    for name, summary in sorted(found.items()):
-        if summary == "MissedMutant":
-            if left[plain(name)] > 0:
-                left[plain(name)] -= 1
-                excused += 1
-            else:
-                survivors.append(name)
-    count = Counter(found.values())
-    noticed = count["CaughtMutant"] + count["Timeout"]
+    for name in sorted(name for count in counts for name in count.survived):
+        if left[plain(name)] > 0:
+            left[plain(name)] -= 1
+            excused += 1
+        else:
+            survivors.append(name)
+            print(f"survived: {name}")
+    slow, unviable = sum(count.slow for count in counts), sum(count.unviable for count in counts)
+    noticed = sum(count.noticed for count in counts) + slow
     score = 100 * noticed / max(noticed + len(survivors), 1)
-    for name in survivors:
-        print(f"survived: {name}")
     print(
-        f"{noticed} noticed ({count['Timeout']} by taking too long), {len(survivors)} survived, {excused} equivalent, "
-        f"{count['Unviable']} do not build: {score:.1f} in a hundred"
+        f"{noticed} noticed ({slow} by taking too long), {len(survivors)} survived, {excused} equivalent, "
+        f"{unviable} do not build: {score:.1f} in a hundred"
     )
     return score
-
-
-def try_shard(program: Path, shard: Shard) -> None:
-    """All of a shard."""
-    first = next(tests for room, tests in FIRST.items() if shard.file.startswith(room))
-    selection = ["--shard", f"{shard.number}/{shard.of}"]
-    run(program, shard.output, selected([shard.file]) + selection, first)
-    try_survivors(program, shard, results([shard.output]))
-    (shard.output / "done").touch()
-
-
-def try_survivors(program: Path, shard: Shard, found: dict[str, str]) -> None:
-    """Those of a shard that survived, with all the tests."""
-    missed = [name for name, summary in found.items() if summary == "MissedMutant"]
-    if missed:
-        names = [f"--re=^{re.escape(name)}$" for name in missed]
-        run(program, shard.output / "again", selected([shard.file]) + names, TESTS)
 
 
 def main() -> int:
@@ -186,19 +212,23 @@ def main() -> int:
     arguments = parser.parse_args()
     program = tool()
     shards = all_shards(program, arguments.files)
+    record = load(shards)
+    missing = [shard for shard in shards if shard.name not in record]
     if not arguments.report:
         copy()
         prove_green()
     if arguments.survivors:
-        for shard in shards:
-            try_survivors(program, shard, results([shard.output]))
+        for shard in [shard for shard in shards if shard.name in record]:
+            record[shard.name] = try_survivors(program, shard, record[shard.name])
+            save(record)
     elif not arguments.report:
-        for shard in [shard for shard in shards if not shard.is_done()][: arguments.most]:
-            try_shard(program, shard)
-    score = report(shards)
-    done = sum(shard.is_done() for shard in shards)
-    print(f"{done} of {len(shards)} shards are done")
-    return 1 if done < len(shards) or score < ENOUGH else 0
+        for shard in missing[: arguments.most]:
+            record[shard.name] = try_shard(program, shard)
+            save(record)
+    done = [record[shard.name] for shard in shards if shard.name in record]
+    score = report(done)
+    print(f"{len(done)} of {len(shards)} shards are done")
+    return 1 if len(done) < len(shards) or score < ENOUGH else 0
 
 
 if __name__ == "__main__":

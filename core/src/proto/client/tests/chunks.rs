@@ -357,3 +357,25 @@ fn c077_an_lmtp_reply_that_is_missing_leaves_its_recipient_unknown() {
         );
     }
 }
+
+#[test]
+fn c052_a_421_in_the_middle_of_a_chunk_leaves_the_message_untried() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["CHUNKING"]);
+    let id = talk.begin_chunks(&["a"], Transfer::Chunks);
+    talk.script(
+        "C: MAIL FROM:<me@example.org>
+         S: 250 ok
+         C: RCPT TO:<a@example.org>
+         S: 250 ok
+         E: send-body 0",
+    );
+    talk.chunk(0, 100, false);
+    // Its command, and a part of it.
+    drain(&mut talk.connection, "BDAT 100\r\n".len() + 50);
+    talk.feed(b"421 bye\r\n").unwrap();
+    assert!(matches!(talk.events.pop_front(), Some(Event::Closing(_))));
+    let [(lost, outcome)] = &talk.connection.lost()[..] else {
+        panic!("one transaction was begun");
+    };
+    assert_eq!((*lost, outcome.delivery()), (id, crate::Delivery::NotTried));
+}

@@ -428,3 +428,36 @@ fn quit_may_follow_the_end_of_data_at_once_and_its_failure_is_no_failure_to_send
     assert_eq!(talk.need, Need::Close);
     assert_eq!(talk.lost(), [""; 0]);
 }
+
+/// A transaction that DATA was refused in is left open on the server.
+fn left_open() -> Talk {
+    let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING"]);
+    talk.begin(&["a"]);
+    talk.script(
+        "C: MAIL FROM:<me@example.org>
+         C: RCPT TO:<a@example.org>
+         C: DATA
+         S: 250 ok
+         S: 250 ok
+         S: 451 later
+         E: finished 0 Deferred@Data:451 = 451",
+    );
+    talk
+}
+
+#[test]
+fn only_a_reset_that_was_done_closes_what_was_left_open() {
+    let mut talk = left_open();
+    talk.connection.noop().unwrap();
+    talk.script("C: NOOP\nS: 250 ok\nE: reply NOOP 250");
+    talk.connection.reset().unwrap();
+    talk.script("C: RSET\nS: 500 what\nE: reply RSET 500");
+    talk.begin(&["b"]);
+    talk.script("C: RSET\nC: MAIL FROM:<me@example.org>\nC: RCPT TO:<b@example.org>\nC: DATA");
+
+    let mut talk = left_open();
+    talk.connection.reset().unwrap();
+    talk.script("C: RSET\nS: 250 ok\nE: reply RSET 250");
+    talk.begin(&["b"]);
+    talk.script("C: MAIL FROM:<me@example.org>\nC: RCPT TO:<b@example.org>\nC: DATA");
+}
