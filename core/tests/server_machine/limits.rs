@@ -137,6 +137,92 @@ fn recipients_that_are_refused_are_commands_without_mail() {
     ]);
 }
 
+/// The lines are said again until the session ends, and so often they are answered.
+fn answered_before_the_end(talk: &mut Talk, line: &[u8], reply: &str) -> usize {
+    for count in 0..1000 {
+        talk.lend(line);
+        let said = talk.line();
+        if said.as_deref() == Some("421 4.7.0 Too many commands without mail") {
+            talk.follow(&["N: Close"]);
+            return count;
+        }
+        assert_eq!(said.as_deref(), Some(reply));
+    }
+    panic!("{reply} is said for ever")
+}
+
+#[test]
+fn chunks_that_are_refused_are_commands_without_mail() {
+    let idle = || config().with_max_idle_commands(5).with_size_limit(Some(10));
+    let none = "503 5.5.1 No valid recipient";
+    let reset = "503 5.5.1 A chunk was refused, say RSET first";
+    // EHLO, MAIL and the first chunk are three of them.
+    for (octets, chunk) in [("1", "BDAT 1\r\nx"), ("0", "BDAT 0\r\n")] {
+        let mut talk = greeted(idle());
+        talk.follow(&["C: MAIL FROM:<a@b>", "S: 250 2.1.0 OK"]);
+        talk.lend(chunk.as_bytes());
+        assert_eq!(talk.line().as_deref(), Some(none));
+        let answered = answered_before_the_end(&mut talk, chunk.as_bytes(), reset);
+        // An empty chunk is known beforehand to bring no mail.
+        assert_eq!(answered, if octets == "0" { 2 } else { 3 }, "BDAT {octets}");
+    }
+    let too_big = [
+        "C: MAIL FROM:<a@b>",
+        "C: RCPT TO:<c@d>",
+        "C: BDAT 11",
+        "c: 12345678901",
+        "S: 250 2.1.0 OK",
+        "S: 250 2.1.5 OK",
+        "S: 552 5.3.4 Message too big",
+    ];
+    let mut talk = greeted(idle());
+    talk.follow(&too_big);
+    assert_eq!(answered_before_the_end(&mut talk, b"BDAT 1\r\nx", reset), 3);
+}
+
+#[test]
+fn a_chunk_that_the_application_refuses_is_a_command_without_mail() {
+    let config = config().with_hooks(Hooks::DATA).with_max_idle_commands(5);
+    let mut talk = greeted(config);
+    for _ in 0..2 {
+        talk.follow(&[
+            "C: MAIL FROM:<a@b>",
+            "C: RCPT TO:<c@d>",
+            "C: BDAT 1 LAST",
+            "c: x",
+            "S: 250 2.1.0 OK",
+            "S: 250 2.1.5 OK",
+            "E: Data",
+            "A: 554 no",
+            "S: 554 5.0.0 no",
+        ]);
+    }
+    // EHLO, two of MAIL, two of BDAT.
+    talk.follow(&[
+        "C: NOOP",
+        "S: 421 4.7.0 Too many commands without mail",
+        "N: Close",
+    ]);
+}
+
+#[test]
+fn recipients_behind_a_chunk_are_commands_without_mail() {
+    let mut talk = greeted(config().with_max_idle_commands(5));
+    talk.follow(&[
+        "C: MAIL FROM:<a@b>",
+        "C: RCPT TO:<c@d>",
+        "C: BDAT 1",
+        "c: x",
+        "E: Body x",
+        "S: 250 2.1.0 OK",
+        "S: 250 2.1.5 OK",
+        "S: 250 2.0.0 OK",
+    ]);
+    let begun = "503 5.5.1 The message has begun";
+    let answered = answered_before_the_end(&mut talk, b"RCPT TO:<c@d>\r\n", begun);
+    assert_eq!(answered, 4);
+}
+
 #[test]
 fn s388_addresses_outside_ascii_are_commands_without_mail() {
     let mut talk = greeted(config().with_max_idle_commands(5));

@@ -36,7 +36,7 @@ impl Connection {
                     self.owed = Owed::Rcpt;
                 }
                 if !self.respond(reply, replies::RCPT_OK) {
-                    self.idle_commands = self.idle_commands.saturating_add(1);
+                    self.count_refused();
                 } else if let Some(recipient) = recipient {
                     self.add(recipient);
                 }

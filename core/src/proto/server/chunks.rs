@@ -161,6 +161,10 @@ impl Connection {
     }
 
     fn skip(&mut self, chunk: Chunk, reply: Refusal, then: Then) {
+        // Without a transaction, or empty, it was known beforehand to bring no mail.
+        if self.transaction.is_some() && chunk.size() > 0 {
+            self.count_refused();
+        }
         self.state = State::Skip(Skip {
             left: chunk.size(),
             reply,

@@ -225,7 +225,8 @@ impl Connection {
         })
     }
 
-    /// Counts a command that brings no mail. If there were too many, its reply says so.
+    /// Counts a command that brings no mail. If there were too many, its reply says so. Of RCPT and of a chunk it turns out later:
+    /// see [`count_refused`](Self::count_refused).
     fn is_idling(&mut self, command: &Command<'_>) -> bool {
         let brings_mail = match command {
             Command::Quit => return false,
@@ -244,6 +245,12 @@ impl Connection {
             self.close();
         }
         idling
+    }
+
+    /// Counts a recipient or a chunk that might have brought mail and was refused. It has its reply: the next command is told if
+    /// there were too many.
+    pub(super) fn count_refused(&mut self) {
+        self.idle_commands = self.idle_commands.saturating_add(1);
     }
 
     fn ask<'a>(&mut self, accepted: &'static str, event: Event<'a>) -> Event<'a> {

@@ -173,13 +173,14 @@ impl Connection {
             return None;
         };
         if !matches!(transaction.chunks, Chunks::None) {
+            self.count_refused();
             self.outbox.text(replies::MESSAGE_BEGUN);
         } else if let Some(reply) = self.unfit_recipient(&path, &parameters) {
             if reply == replies::UNKNOWN_PARAMETER {
                 self.bad(reply);
             } else {
                 // RFC 5321 section 4.5.3.1.10: the earlier ones stay.
-                self.idle_commands = self.idle_commands.saturating_add(1);
+                self.count_refused();
                 self.outbox.text(reply);
             }
         } else if self.config.hooks.has(Hooks::RCPT) {
