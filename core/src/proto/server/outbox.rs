@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::proto::{Reply, limits};
 
-/// Memory that an empty outbox keeps.
+/// Memory that an empty outbox keeps, and how much it may keep of what was sent.
 const KEPT: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -26,6 +26,10 @@ impl Outbox {
         self.sent = self.sent.saturating_add(n).min(self.bytes.len());
         if self.sent == self.bytes.len() {
             self.clear();
+        } else if self.sent >= KEPT {
+            // Where each write leaves something, the outbox never runs empty.
+            self.bytes.drain(..self.sent);
+            self.sent = 0;
         }
     }
 
@@ -149,5 +153,32 @@ mod tests {
         assert_eq!(outbox.pending(), b"x");
         outbox.sent(usize::MAX);
         assert!(outbox.pending().is_empty() && outbox.bytes.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn an_outbox_that_never_runs_empty_does_not_grow() {
+        let mut outbox = Outbox::default();
+        let (mut queued, mut sent) = (0_u64, 0_u64);
+        for number in 0..10_000 {
+            outbox.text(&format!("{number:06}\n"));
+            queued += 7;
+            let part = outbox.pending().len() - 1 - number % 3;
+            outbox.sent(part);
+            sent += part as u64;
+            assert_eq!(outbox.pending().len() as u64, queued - sent);
+            assert!(outbox.pending().ends_with(b"\n"));
+            assert!(outbox.bytes.len() < KEPT + 16, "{}", outbox.bytes.len());
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_large_write_is_not_moved_before_a_page_was_sent() {
+        let mut outbox = Outbox::default();
+        outbox.text(&"x".repeat(2 * KEPT));
+        outbox.sent(KEPT - 1);
+        assert_eq!((outbox.sent, outbox.bytes.len()), (KEPT - 1, 2 * KEPT));
+        outbox.sent(1);
+        assert_eq!((outbox.sent, outbox.bytes.len()), (0, KEPT));
+        assert_eq!(outbox.pending(), "x".repeat(KEPT).as_bytes());
     }
 }
