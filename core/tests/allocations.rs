@@ -12,7 +12,7 @@ use allocation_counter::measure;
 use mailwire::proto::client::{self, Hello, TransactionOptions};
 use mailwire::proto::server::{Answer, Config, Connection, Hooks};
 use mailwire::proto::{Envelope, Progress, Protocol};
-use mailwire::sasl::Mechanism;
+use mailwire::sasl::{ClientContext, ClientExchange, Credentials, Mechanism};
 
 /// How often a session does all before it is in steady state.
 const WARM_UP: usize = 3;
@@ -169,9 +169,7 @@ fn a_client_allocates_for_a_transaction_what_its_envelope_and_outcome_hold() {
     let counted = transaction();
     // The sender as this server is told it; and for all recipients together who is barred, and the verdicts.
     assert_eq!(counted[0], 3);
-    // The room for the texts of replies went with the last one that was kept, and is made anew with the first.
-    assert_eq!(counted[1], 1, "MAIL");
-    assert_eq!(counted[2..], [0; 5], "three RCPT, DATA and the end mark");
+    assert_eq!(counted[1..], [0; 6], "all that follows, up to the end mark");
 }
 
 /// What a machine may keep at most, whoever is at the other end: 64 KiB of replies that wait, an envelope of a hundred recipients,
@@ -180,6 +178,24 @@ const KEPT: u64 = 256 * 1024;
 
 /// Octets that a hostile peer sends.
 const FLOOD: usize = 1024 * 1024;
+
+#[test]
+fn a_server_keeps_little_for_a_client_that_never_reads_to_the_end() {
+    let kept = measure(|| {
+        let config = config().with_max_bad_commands(u32::MAX);
+        let mut connection = Connection::new(Arc::new(config), None);
+        for _ in 0..FLOOD / 64 {
+            let (Progress::Event { used, .. } | Progress::Need { used, .. }) =
+                connection.receive(b"HELP\r\n").unwrap();
+            let said: usize = connection.transmit().map(|slice| slice.len()).sum();
+            // All but an octet: the machine has always something left to send.
+            connection.sent(said.saturating_sub(1));
+            assert!(used > 0 && connection.has_output());
+        }
+    });
+    assert!(kept.bytes_max < 16 * 1024, "{} octets", kept.bytes_max);
+    assert_eq!(kept.bytes_current, 0, "nothing stays behind");
+}
 
 #[test]
 fn a_server_keeps_little_of_what_a_client_sends_that_reads_nothing() {
@@ -234,8 +250,53 @@ fn a_server_keeps_little_of_what_a_client_sends_that_reads_nothing() {
     }
 }
 
+/// Clients that wait for their server, each for something else.
+fn states() -> [fn() -> client::Connection; 6] {
+    fn introduced() -> client::Connection {
+        let mut connection = client::Connection::new(Protocol::Smtp, None);
+        answer(&mut connection, b"220 mx.example ESMTP\r\n");
+        let name = "client.example".parse().unwrap();
+        connection.hello(Hello::Ehlo, &name).unwrap();
+        answer(&mut connection, b"");
+        connection
+    }
+    fn begun() -> client::Connection {
+        let mut connection = greeted();
+        let envelope = Envelope::parse("me@client.example", ["a@b.example"; 100]).unwrap();
+        let options = TransactionOptions::default();
+        connection.begin(envelope, options).unwrap();
+        answer(&mut connection, b"");
+        connection
+    }
+    [
+        || client::Connection::new(Protocol::Smtp, None),
+        introduced,
+        || {
+            let mut connection = introduced();
+            answer(&mut connection, b"250-mx.example\r\n250 AUTH LOGIN\r\n");
+            let credentials = Credentials::new("tim", "pw").unwrap();
+            let context = ClientContext::default();
+            let login = ClientExchange::new(Mechanism::Login, &credentials, &context).unwrap();
+            connection.auth(login).unwrap();
+            answer(&mut connection, b"");
+            connection
+        },
+        begun,
+        || {
+            let mut connection = begun();
+            answer(&mut connection, b"250 2.1.0 OK\r\n");
+            connection
+        },
+        || {
+            let mut connection = begun();
+            answer(&mut connection, &b"250 2.1.0 OK\r\n".repeat(101));
+            connection
+        },
+    ]
+}
+
 #[test]
-fn a_client_keeps_little_of_what_a_server_sends() {
+fn a_client_keeps_little_of_what_a_server_sends_wherever_it_stands() {
     let long = "x".repeat(8000);
     for flood in [
         "x",
@@ -245,26 +306,78 @@ fn a_client_keeps_little_of_what_a_server_sends() {
         "250-\u{1b}\r\n",
         "2",
         "334 QUFB\r\n",
+        &format!("334 {}\r\n", &long[..7996].replace('x', "A")),
+        "354 x\r\n",
+        "550 x\r\n",
+        &format!("550-{long}\r\n"),
     ] {
         let stream = flood.repeat(FLOOD / flood.len());
-        let kept = measure(|| {
-            let mut connection = client::Connection::new(Protocol::Smtp, None);
-            let mut used = 0;
-            while let Ok(Progress::Event { used: more, .. } | Progress::Need { used: more, .. }) =
-                connection.receive(&stream.as_bytes()[used..])
-            {
-                used += more;
-                if more == 0 {
-                    break;
+        for (state, begin) in states().into_iter().enumerate() {
+            let kept = measure(|| {
+                let mut connection = begin();
+                let mut used = 0;
+                while let Ok(
+                    Progress::Event { used: more, .. } | Progress::Need { used: more, .. },
+                ) = connection.receive(&stream.as_bytes()[used..])
+                {
+                    used += more;
+                    if more == 0 {
+                        break;
+                    }
+                    // What follows a reply is to be sent before the next can come.
+                    let said = connection.transmit().map(|slice| slice.len()).sum();
+                    connection.sent(said);
                 }
+            });
+            let shown = &flood[..flood.len().min(20)];
+            assert!(
+                kept.bytes_max < KEPT,
+                "{} octets for {shown:?} in state {state}",
+                kept.bytes_max
+            );
+            assert_eq!(kept.bytes_current, 0, "nothing stays behind");
+        }
+    }
+}
+
+#[test]
+fn a_client_keeps_one_reply_for_however_many_recipients_it_is_about() {
+    let recipients: Vec<String> = (0..10_000).map(|n| format!("{n}@b.example")).collect();
+    let line = [b"550-".as_slice(), &b"x".repeat(250), b"\r\n"].concat();
+    let long = [line.repeat(255), b"550 x\r\n".to_vec()].concat();
+    let kept = |reply: &[u8]| {
+        let mut connection = greeted();
+        let envelope = Envelope::parse("me@client.example", &recipients).unwrap();
+        let options = TransactionOptions::default();
+        connection.begin(envelope, options).unwrap();
+        let (mut used, mut finished) = (0, None);
+        answer(&mut connection, b"");
+        let taken = measure(|| {
+            while finished.is_none() {
+                // The replies to RCPT are short.
+                let input = if used < reply.len() {
+                    &reply[used..]
+                } else {
+                    b"503 x\r\n"
+                };
+                match connection.receive(input).unwrap() {
+                    Progress::Event { event, .. } => finished = Some(event),
+                    Progress::Need { used: more, .. } => used += more,
+                }
+                let said = connection.transmit().map(|slice| slice.len()).sum();
+                connection.sent(said);
             }
         });
-        let shown = &flood[..flood.len().min(20)];
-        assert!(
-            kept.bytes_max < KEPT,
-            "{} octets for {shown:?}",
-            kept.bytes_max
-        );
-        assert_eq!(kept.bytes_current, 0, "nothing stays behind");
-    }
+        let lines = std::str::from_utf8(reply).unwrap().lines().count();
+        let Some(client::Event::Finished { outcome, .. }) = finished else {
+            panic!("{finished:?}");
+        };
+        assert_eq!(outcome.recipients().len(), recipients.len());
+        let mut replies = outcome.recipients().iter().map(|one| one.reply().unwrap());
+        assert!(replies.clone().all(|told| told.code() == 550));
+        assert_eq!(replies.next_back().unwrap().lines().count(), lines);
+        taken.bytes_max
+    };
+    let (short, long) = (kept(b"550 x\r\n"), kept(&long));
+    assert!(long < short + KEPT, "{long} octets in place of {short}");
 }

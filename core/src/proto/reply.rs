@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use memchr::memchr;
 
@@ -16,7 +19,14 @@ pub struct Reply {
     code: u16,
     enhanced: Option<EnhancedStatus>,
     /// Lines joined by LF, which no line holds.
-    text: Cow<'static, str>,
+    text: Text,
+}
+
+/// A text that costs nothing to copy: a reply of 64 KiB may be about thousands of recipients.
+#[derive(Clone)]
+enum Text {
+    Fixed(&'static str),
+    Shared(Arc<str>),
 }
 
 /// Why a reply cannot be made.
@@ -51,7 +61,7 @@ impl Reply {
         Ok(Self {
             code,
             enhanced: None,
-            text,
+            text: text.into(),
         })
     }
 
@@ -72,7 +82,7 @@ impl Reply {
         Ok(Self {
             code,
             enhanced: None,
-            text: Cow::Owned(text),
+            text: Text::Shared(text.into()),
         })
     }
 
@@ -105,7 +115,7 @@ impl Reply {
         Self {
             code,
             enhanced,
-            text: Cow::Borrowed(text),
+            text: Text::Fixed(text),
         }
     }
 
@@ -194,6 +204,40 @@ impl fmt::Debug for Reply {
     }
 }
 
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Fixed(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+impl From<Cow<'static, str>> for Text {
+    fn from(text: Cow<'static, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Fixed(text),
+            Cow::Owned(text) => Self::Shared(text.into()),
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text {}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
 fn check_code(code: u16) -> Result<(), InvalidReply> {
     // RFC 5321 section 4.2: Reply-code = %x32-35 %x30-35 %x30-39
     if (200..600).contains(&code) && code / 10 % 10 <= 5 {
@@ -278,7 +322,8 @@ const USUAL: usize = 64;
 /// Gathers a peer's reply line by line, within [`limits`].
 #[derive(Debug, Default)]
 pub struct ReplyGatherer {
-    code: Option<u16>,
+    /// Of the lines so far, if there are any.
+    code: u16,
     lines: usize,
     text: String,
     enhanced: Option<EnhancedStatus>,
@@ -287,12 +332,19 @@ pub struct ReplyGatherer {
 impl ReplyGatherer {
     /// Takes one line without its CRLF. Gives the reply when this was its last line.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Violation> {
+        Ok(self.add(line)?.map(|_| self.reply()))
+    }
+
+    /// Takes one line without its CRLF. Gives the code when this was the reply's last line: then [`reply`](Self::reply) or
+    /// [`codes`](Self::codes) has it, and the next line begins another.
+    pub(super) fn add(&mut self, line: &[u8]) -> Result<Option<u16>, Violation> {
         let (code, more, text) = split(line).ok_or_else(|| {
             let mut text = String::new();
             push_readable(&mut text, line);
             Violation::NotAReply(text)
         })?;
-        if let Some(first) = self.code.filter(|&first| first != code) {
+        if self.lines > 0 && self.code != code {
+            let first = self.code;
             return Err(Violation::MixedCodes { first, then: code });
         }
         // RFC 2034 section 4: the same enhanced code stands in front of each line's text.
@@ -314,37 +366,35 @@ impl ReplyGatherer {
             self.text.reserve(text.len().max(USUAL));
         }
         push_readable(&mut self.text, if enhanced.is_some() { rest } else { text });
-        self.code = Some(code);
+        self.code = code;
         self.lines += 1;
         if self.lines > limits::REPLY_LINES || self.text.len() > limits::REPLY_SIZE {
             return Err(Violation::ReplyTooLong);
         }
-        if more {
-            return Ok(None);
-        }
-        let done = std::mem::take(self);
-        Ok(Some(Reply {
-            code,
-            enhanced: done.enhanced,
-            text: Cow::Owned(done.text),
-        }))
+        Ok((!more).then_some(code))
     }
-}
 
-impl ReplyGatherer {
-    /// Takes the room of a text that nobody will ask for, for the reply that comes next. What is left are the codes.
-    pub(super) fn reuse(&mut self, reply: Reply) -> Reply {
-        if let Cow::Owned(mut text) = reply.text
-            && self.lines == 0
-            && text.capacity() <= limits::REPLY_LINE
-        {
-            text.clear();
-            self.text = text;
+    /// The reply whose last line was taken.
+    pub(super) fn reply(&mut self) -> Reply {
+        let text = Text::Shared(self.text.as_str().into());
+        Reply {
+            text,
+            ..self.codes()
+        }
+    }
+
+    /// The same without its text, for which nobody will ask.
+    pub(super) fn codes(&mut self) -> Reply {
+        let done = std::mem::take(self);
+        if done.text.capacity() <= limits::REPLY_LINE {
+            // Its room is for the reply that comes next.
+            self.text = done.text;
+            self.text.clear();
         }
         Reply {
-            code: reply.code,
-            enhanced: reply.enhanced,
-            text: Cow::Borrowed(""),
+            code: done.code,
+            enhanced: done.enhanced,
+            text: Text::Fixed(""),
         }
     }
 }
@@ -420,6 +470,43 @@ mod tests {
             Reply::new(250, "x".repeat(limits::REPLY_TEXT + 1)),
             Err(InvalidReply::TooLong)
         );
+    }
+
+    #[test]
+    fn a_text_is_shared_by_all_copies_and_compared_by_what_it_says() {
+        let fixed = Reply::fixed(250, None, "x");
+        let made = Reply::new(250, String::from("x")).unwrap();
+        let gathered = gather(&[b"250 x"]).unwrap().unwrap();
+        for reply in [&made, &gathered] {
+            assert_eq!(*reply, fixed);
+            let hashes = [reply, &fixed].map(|reply| {
+                let mut hasher = std::hash::DefaultHasher::new();
+                reply.hash(&mut hasher);
+                hasher.finish()
+            });
+            assert_eq!(hashes[0], hashes[1]);
+            assert_eq!(reply.clone().text().as_ptr(), reply.text().as_ptr());
+        }
+        for other in ["y", ""] {
+            assert_ne!(made, Reply::new(250, String::from(other)).unwrap());
+            assert_ne!(made, Reply::fixed(250, None, other));
+        }
+    }
+
+    #[test]
+    fn a_gatherer_keeps_room_for_a_usual_reply_and_no_more() {
+        let mut gatherer = ReplyGatherer::default();
+        for (text, kept) in [(limits::REPLY_LINE, true), (limits::REPLY_LINE + 1, false)] {
+            let line = [b"550 5.1.1 ".as_slice(), &b"x".repeat(text)].concat();
+            assert_eq!(gatherer.add(&line), Ok(Some(550)));
+            // So that its room is as long as the text.
+            gatherer.text.shrink_to_fit();
+            let reply = gatherer.codes();
+            assert_eq!((reply.code(), reply.text()), (550, ""));
+            assert_eq!(reply.enhanced(), EnhancedStatus::new(5, 1, 1));
+            assert_eq!(gatherer.text.capacity() > 0, kept, "{text}");
+        }
+        assert_eq!(gatherer.line(b"250 y").unwrap().unwrap().text(), "y");
     }
 
     #[test]

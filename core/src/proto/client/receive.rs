@@ -69,10 +69,10 @@ impl Connection {
             {
                 Found::Line { len, used: line } => {
                     used += line;
-                    let reply = self.inbox.gatherer.line(&rest[..len])?;
-                    self.inbox.in_reply = reply.is_none();
-                    if let Some(reply) = reply
-                        && let Some(event) = self.take_reply(reply)?
+                    let last = self.inbox.gatherer.add(&rest[..len])?;
+                    self.inbox.in_reply = last.is_none();
+                    if let Some(code) = last
+                        && let Some(event) = self.take_reply(code)?
                     {
                         return Ok(Progress::Event { used, event });
                     }

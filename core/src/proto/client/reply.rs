@@ -7,14 +7,19 @@ use crate::error::Phase;
 use crate::proto::{Capabilities, Protocol, Reply, Violation};
 
 impl Connection {
-    /// Takes the next reply, in the order of the commands, and queues what may be sent because of it.
-    pub(super) fn take_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+    /// Takes the next reply, which has this code, in the order of the commands, and queues what may be sent because of it.
+    pub(super) fn take_reply(&mut self, code: u16) -> Result<Option<Event>, Violation> {
         self.replies += 1;
         let answered = self
             .awaited
             .front()
             .filter(|oldest| !self.inbox.surplus && oldest.end <= self.outbox.sent_in_all())
             .map(|oldest| oldest.what);
+        let reply = if answered.is_some_and(|what| self.is_plain(what, code)) {
+            self.inbox.gatherer.codes()
+        } else {
+            self.inbox.gatherer.reply()
+        };
         // RFC 5321 section 3.8: 421 may come at any time, as a reply or by itself.
         if reply.code() == 421 {
             self.take_closing(answered, &reply);
@@ -28,13 +33,6 @@ impl Connection {
         }
         self.awaited.pop_front();
         self.last_phase = Some(what.phase());
-        // Who said yes to these says no more than that, and many of them come.
-        let plain = matches!(what, Answers::Mail | Answers::Rcpt(_) | Answers::Reset);
-        let reply = if plain && reply.is_positive() {
-            self.inbox.gatherer.reuse(reply)
-        } else {
-            reply
-        };
         let event = match what {
             Answers::Greeting => {
                 self.stage = if reply.is_positive() {
@@ -105,6 +103,18 @@ impl Connection {
         Ok(event)
     }
 
+    /// Whether a reply is a yes that says no more than that. Many of these come, and nobody asks for their text.
+    fn is_plain(&self, what: Answers, code: u16) -> bool {
+        match what {
+            Answers::Mail | Answers::Rcpt(_) | Answers::Reset => code / 100 == 2,
+            Answers::Data => {
+                let transaction = self.transactions.front();
+                code == 354 && transaction.is_some_and(Transaction::has_standing)
+            }
+            _ => false,
+        }
+    }
+
     fn take_hello_reply(&mut self, hello: Hello, reply: Reply) -> Event {
         if reply.is_positive() {
             self.capabilities = match hello {
@@ -154,7 +164,6 @@ impl Connection {
         }
         if transaction.has_standing() {
             transaction.send_body();
-            self.inbox.gatherer.reuse(reply);
             return Ok(Some(Event::SendBody(transaction.id())));
         }
         // RFC 2920 section 3.1: with no recipient, a lone dot gets out of it. If the server did take one although it had refused
