@@ -149,7 +149,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// The date that lies so many days after the start of 1970.
 fn date(day: i64) -> (i64, i64, i64) {
     // A guess that is never too late, and early by some twenty years at most.
-    let mut year = 1970 + day.div_euclid(366).min(day.div_euclid(365)) - i64::from(day < 0);
+    let mut year = 1970 + day.div_euclid(366).min(day.div_euclid(365));
     while days(year + 1, 1, 1) <= day {
         year += 1;
     }

@@ -1,6 +1,7 @@
 //! AUTH (RFC 4954): when it may come, its exchanges, and who may send mail without it.
 
 use mailwire::error::Phase;
+use mailwire::proto::limits;
 use mailwire::proto::server::{Config, Hooks};
 
 use crate::talk::{Talk, after_hello, asking, config, greeted, talk};
@@ -263,6 +264,7 @@ fn s011_s210_the_longest_line_and_one_longer() {
     let line = mailwire::sasl::base64::encode(&message);
     let line = std::str::from_utf8(line.expose()).unwrap();
     assert_eq!(line.len(), 12288);
+    assert_eq!(limits::AUTH_LINE, line.len() + "\r\n".len());
     for way in [
         format!("AUTH PLAIN {line}\r\n"),
         format!("AUTH PLAIN\r\n{line}\r\n"),

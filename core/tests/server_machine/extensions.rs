@@ -314,6 +314,14 @@ fn s352_the_limits_of_a_session_are_told_and_hold() {
 }
 
 #[test]
+fn a_configuration_tells_what_it_was_told() {
+    assert!(!config().starttls() && config().with_starttls(true).starttls());
+    let extensions = with(Extensions::DELIVERBY).extensions();
+    assert!(extensions.has(Extensions::USUAL.with(Extensions::DELIVERBY)));
+    assert!(!extensions.has(Extensions::DSN));
+}
+
+#[test]
 fn s355_deliver_by_has_a_minimum_for_what_is_to_be_returned() {
     let mut talk = greeted(with(Extensions::DELIVERBY));
     assert!(announced(&mut talk).contains(&"DELIVERBY".to_owned()));

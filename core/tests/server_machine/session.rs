@@ -229,7 +229,7 @@ fn an_answer_that_is_not_owed_is_refused() {
         talk.connection.answer(reply("421 bye").into()),
         Err(NotOwed)
     );
-    talk.follow(&["C: NOOP", "S: 250 2.0.0 OK"]);
+    talk.follow(&["C: NOOP", "S: 250 2.0.0 OK", "N: More"]);
 }
 
 #[test]

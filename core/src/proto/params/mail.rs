@@ -319,6 +319,8 @@ mod tests {
             parse(" BY=-0060;nt").unwrap().by,
             DeliverBy::new(-60, ByMode::Notify, true)
         );
+        let traces = |text: &str| parse(text).unwrap().by.unwrap().trace();
+        assert_eq!((traces(" BY=5;RT"), traces(" BY=5;R")), (true, false));
         assert_eq!(parse(" BY=+120;R").unwrap().to_string(), " BY=120;R");
         assert_eq!(DeliverBy::new(0, ByMode::Return, false), None);
         assert_eq!(DeliverBy::new(i32::MIN, ByMode::Notify, false), None);
