@@ -161,7 +161,8 @@ pub(in crate::proto) fn split_path(text: &str) -> Result<(&str, &str), InvalidAd
     Err(InvalidAddress::LocalPart("a path ends with >"))
 }
 
-/// `@a,@b:user@domain` is understood and becomes `user@domain`.
+/// `@a,@b:user@domain` is understood and becomes `user@domain`. A route leads to a mailbox alone (RFC 5321 section 4.1.2), not to the
+/// null path or a postmaster without domain.
 fn without_route(path: &str) -> Result<&str, InvalidAddress> {
     if !path.starts_with('@') {
         return Ok(path);
@@ -175,7 +176,11 @@ fn without_route(path: &str) -> Result<&str, InvalidAddress> {
             .ok_or(InvalidAddress::Domain("a source route is @domain,@domain:"))?;
         domain.parse::<Domain>()?;
     }
-    Ok(mailbox)
+    if mailbox.contains('@') {
+        Ok(mailbox)
+    } else {
+        Err(InvalidAddress::NoAt)
+    }
 }
 
 #[cfg(test)]
@@ -198,6 +203,13 @@ mod tests {
     }
 
     #[test]
+    fn s086_behind_a_source_route_there_is_neither_the_null_path_nor_a_bare_postmaster() {
+        for text in ["<@x:>", "<@x,@y.z:>", "<@x:postmaster>", "<@x:PostMaster>"] {
+            assert_eq!(split_path(text), Err(InvalidAddress::NoAt), "{text}");
+        }
+    }
+
+    #[test]
     fn s084_the_postmaster_prints_as_given_and_is_always_the_same() {
         let given: ForwardPath = "PostMaster".parse().unwrap();
         assert_eq!(given.to_string(), "PostMaster");
@@ -215,6 +227,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn s086_a_source_route_leads_to_a_mailbox_or_nowhere(
+            route in "@[a-c]{1,3}(,@[a-c]{1,3}(\\.[a-c])?){0,2}",
+            end in "|postmaster|[a-c]{1,3}@[a-c]{1,3}|\"[> :,@]{0,3}\"@[a-c]|\\PC{0,6}|[\"@:,.<> a-c\\\\]{0,8}"
+        ) {
+            let path = format!("<{route}:{end}>");
+            if end.parse::<Mailbox>().is_ok() {
+                prop_assert_eq!(split_path(&path), Ok((end.as_str(), "")));
+            } else if let Ok((other, "")) = split_path(&path) {
+                prop_assert!(other.parse::<ReversePath>().is_err());
+                prop_assert!(other.parse::<ForwardPath>().is_err());
+            }
+        }
+
         #[test]
         fn nothing_that_parses_can_break_a_line_or_leave_its_brackets(text in "\\PC{0,12}|[\"@.<> a-c\\\\\r\n\0\u{e9}]{0,16}") {
             if let Ok(path) = text.parse::<ForwardPath>() {
