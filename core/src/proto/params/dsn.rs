@@ -123,9 +123,13 @@ impl Notify {
         Self(self.0 | more.0)
     }
 
-    /// Whether all of `wanted` are among these.
+    /// Whether all of `wanted` are among these; of NEVER, whether there are none.
     pub const fn has(self, wanted: Self) -> bool {
-        self.0 & wanted.0 == wanted.0
+        if wanted.is_never() {
+            self.is_never()
+        } else {
+            self.0 & wanted.0 == wanted.0
+        }
     }
 
     /// Whether no notice is wanted.

@@ -105,7 +105,9 @@ mod tests {
     fn s300_notify_is_never_alone_or_each_of_the_others_once() {
         let notify = parse(" notify=Success,DELAY").unwrap().notify.unwrap();
         assert!(notify.has(Notify::SUCCESS.with(Notify::DELAY)) && !notify.has(Notify::FAILURE));
-        assert!(parse(" NOTIFY=never").unwrap().notify.unwrap().is_never());
+        let never = parse(" NOTIFY=never").unwrap().notify.unwrap();
+        assert!(never.is_never() && never.has(Notify::NEVER) && !never.has(Notify::SUCCESS));
+        assert!(!notify.is_never() && !notify.has(Notify::NEVER));
         for value in [
             "NEVER,SUCCESS",
             "SUCCESS,NEVER",
