@@ -62,8 +62,8 @@ impl Envelope {
         self.reverse_path.is_ascii() && self.recipients.iter().all(Recipient::is_ascii)
     }
 
-    /// The same envelope in ASCII, with domains in A-labels, for a server without SMTPUTF8. `None` if a local part is not ASCII.
-    /// Its SMTPUTF8 parameter stays as it is: the message may need that even so.
+    /// The same envelope in ASCII, with domains in A-labels, for a server without SMTPUTF8. `None` if a local part is not ASCII, or an
+    /// ORCPT is too long in it. Its SMTPUTF8 parameter stays as it is: the message may need that even so.
     pub fn to_ascii(&self) -> Option<Self> {
         Some(Self {
             reverse_path: self.reverse_path.to_ascii()?,
@@ -118,11 +118,11 @@ impl Recipient {
         self.path.is_ascii() && self.parameters.is_ascii()
     }
 
-    /// The same in ASCII, with a domain in A-labels. `None` if the local part is not ASCII.
+    /// The same in ASCII, with a domain in A-labels. `None` if the local part is not ASCII, or ORCPT is too long in it.
     pub fn to_ascii(&self) -> Option<Self> {
         Some(Self {
             path: self.path.to_ascii()?,
-            parameters: self.parameters.to_ascii(),
+            parameters: self.parameters.to_ascii()?,
         })
     }
 
@@ -177,5 +177,10 @@ mod tests {
         parameters.set("ORCPT", Some("utf-8;\u{fc}@b")).unwrap();
         envelope.push(Recipient::new("c@d".parse().unwrap()).with_parameters(parameters));
         assert!(!envelope.is_ascii() && envelope.to_ascii().unwrap().is_ascii());
+        let mut parameters = RcptParameters::default();
+        let long = format!("utf-8;{}@b", "\u{fc}".repeat(200));
+        parameters.set("ORCPT", Some(&long)).unwrap();
+        envelope.push(Recipient::new("e@f".parse().unwrap()).with_parameters(parameters));
+        assert_eq!(envelope.to_ascii(), None);
     }
 }

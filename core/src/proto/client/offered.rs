@@ -67,7 +67,7 @@ impl Connection {
         })
     }
 
-    /// The recipients that cannot be named to this server: their local part is not ASCII and SMTPUTF8 not offered, or they are
+    /// The recipients that cannot be named to this server: they have no form in ASCII and SMTPUTF8 is not offered, or they are
     /// more than it takes (RFC 9422). It is an error if none is left, or all or none are to have the message.
     fn bar(
         &mut self,
@@ -85,7 +85,7 @@ impl Connection {
         let (mut named, mut reason) = (0, None);
         let barred = envelope.recipients().iter().map(|recipient| {
             let (why, delivery) =
-                if !utf8 && !recipient.path().is_ascii() && recipient.path().to_ascii().is_none() {
+                if !utf8 && !recipient.is_ascii() && recipient.to_ascii().is_none() {
                     (NotNow::NotOffered("SMTPUTF8"), Delivery::Refused)
                 } else if named >= most {
                     (NotNow::Limit("RCPTMAX"), Delivery::NotTried)

@@ -202,17 +202,16 @@ impl OriginalRecipient {
         self.text.is_ascii()
     }
 
-    /// The same in ASCII: letters outside it are written as numbers (RFC 6533 section 3).
-    #[must_use]
-    pub fn to_ascii(&self) -> Self {
+    /// The same in ASCII: letters outside it are written as numbers (RFC 6533 section 3). `None` if that is too long.
+    pub fn to_ascii(&self) -> Option<Self> {
         let mut text = String::with_capacity(self.text.len());
         self.text
             .chars()
             .for_each(|c| push(&mut text, c, c.is_ascii()));
-        Self {
+        (text.len() <= limits::ORIGINAL_RECIPIENT).then(|| Self {
             text: text.into(),
             semicolon: self.semicolon,
-        }
+        })
     }
 
     fn is_utf8(&self) -> bool {

@@ -52,13 +52,16 @@ impl RcptParameters {
         self.orcpt.as_ref().is_none_or(OriginalRecipient::is_ascii)
     }
 
-    /// The same in ASCII.
-    #[must_use]
-    pub fn to_ascii(&self) -> Self {
-        Self {
-            orcpt: self.orcpt.as_ref().map(OriginalRecipient::to_ascii),
+    /// The same in ASCII. `None` if ORCPT is too long in it.
+    pub fn to_ascii(&self) -> Option<Self> {
+        let orcpt = match &self.orcpt {
+            Some(orcpt) => Some(orcpt.to_ascii()?),
+            None => None,
+        };
+        Some(Self {
+            orcpt,
             ..self.clone()
-        }
+        })
     }
 
     /// Parses what follows the path of an RCPT command.
@@ -96,6 +99,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::proto::limits;
 
     fn parse(text: &str) -> Result<RcptParameters, InvalidParameter> {
         RcptParameters::parse(text)
@@ -176,7 +180,7 @@ mod tests {
             .unwrap();
         assert_eq!(orcpt.address().unwrap(), "\u{fc}+x@b\u{fc}.example");
         assert!(!orcpt.is_ascii());
-        let ascii = orcpt.to_ascii();
+        let ascii = orcpt.to_ascii().unwrap();
         assert_eq!(ascii.as_str(), "utf-8;\\x{FC}\\x{2B}x@b\\x{FC}.example");
         assert_eq!(ascii.address(), orcpt.address());
         assert_eq!(
@@ -195,13 +199,31 @@ mod tests {
             if let Ok(parameters) = parse(&words.concat()) {
                 let printed = parameters.to_string();
                 prop_assert_eq!(parse(&printed).unwrap(), parameters.clone());
-                let ascii = parameters.to_ascii();
+                let ascii = parameters.to_ascii().unwrap();
                 prop_assert!(ascii.is_ascii() && ascii.to_string().is_ascii());
                 prop_assert_eq!(parse(&ascii.to_string()).unwrap(), ascii);
                 let again = parameters.to_parameters().iter().map(|p| format!(" {p}")).collect::<Vec<_>>().concat();
                 prop_assert_eq!(again, printed);
                 if let Some(orcpt) = &parameters.orcpt {
-                    prop_assert_eq!(orcpt.to_ascii().address(), orcpt.address());
+                    prop_assert_eq!(orcpt.to_ascii().unwrap().address(), orcpt.address());
+                }
+            }
+        }
+
+        #[test]
+        fn s301_an_original_recipient_has_an_ascii_form_if_that_is_not_too_long(
+            address in "[a@]{1,20}[\u{e9}\u{4e2d}a]{50,100}|[a\u{e9}\u{20ac}\u{1f600}]{1,170}|[a\u{e9}]{240,260}"
+        ) {
+            let text = format!("utf-8;{address}");
+            if let Ok(orcpt) = text.parse::<OriginalRecipient>() {
+                let number = |c: char| if c.is_ascii() { 1 } else { format!("\\x{{{:X}}}", u32::from(c)).len() };
+                let fits = text.chars().map(number).sum::<usize>() <= limits::ORIGINAL_RECIPIENT;
+                let ascii = orcpt.to_ascii();
+                prop_assert_eq!(ascii.is_some(), fits);
+                if let Some(ascii) = ascii {
+                    prop_assert!(ascii.is_ascii());
+                    prop_assert_eq!(ascii.address(), orcpt.address());
+                    prop_assert_eq!(ascii.as_str().parse::<OriginalRecipient>().unwrap(), ascii);
                 }
             }
         }

@@ -243,6 +243,38 @@ fn c130_without_smtputf8_a_domain_goes_in_a_labels() {
 }
 
 #[test]
+fn without_smtputf8_an_original_recipient_that_grows_too_long_bars_its_recipient_alone() {
+    let extensions = &["PIPELINING", "DSN"];
+    // In ASCII each letter has six characters, so that 500 are full.
+    let longest = format!("utf-8;{}xy", "é".repeat(82));
+    let [_, rcpt] = sent(extensions, "", &format!("ORCPT={longest}")).unwrap();
+    assert_eq!(rcpt.len(), "ORCPT=".len() + limits::ORIGINAL_RECIPIENT);
+    let too_long = format!("ORCPT={longest}z");
+    assert_eq!(
+        sent(extensions, "", &too_long),
+        Err(NotNow::NotOffered("SMTPUTF8"))
+    );
+    let mut talk = Talk::ready(Protocol::Smtp, extensions);
+    let mut envelope = with("a@b.example", "", &too_long, &["c@d.example"]);
+    envelope.push(Recipient::new("e@f.example".parse().unwrap()));
+    talk.connection
+        .begin(envelope, TransactionOptions::default())
+        .unwrap();
+    talk.script(
+        "C: MAIL FROM:<a@b.example>
+         C: RCPT TO:<e@f.example>
+         C: DATA
+         S: 250 ok
+         S: 250 ok
+         S: 354 go
+         E: send-body 0
+         B: 0 text
+         S: 250 queued
+         E: finished 0 Refused@Rcpt:-, Accepted@EndOfData:250 = 250",
+    );
+}
+
+#[test]
 fn c130_without_smtputf8_nothing_is_sent_where_nobody_is_left() {
     for (sender, recipients, all_or_nothing) in [
         ("é@x.example", &["a@x.example"][..], false),
