@@ -1,5 +1,6 @@
 //! Domain names and address literals.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,8 +11,8 @@ use crate::proto::limits;
 
 /// A domain name, or an address literal such as `[192.0.2.1]`.
 ///
-/// It prints as it was given. Two are equal if they mean the same: case does not count, and a name in letters outside ASCII
-/// (U-labels) is the name in its A-labels (RFC 5890 section 2.3.2.1).
+/// It prints as it was given. Two are equal if they mean the same: case does not count, a name in letters outside ASCII
+/// (U-labels) is the name in its A-labels (RFC 5890 section 2.3.2.1), and an IPv6 address is the same however it is shortened.
 #[derive(Debug, Clone)]
 pub struct Domain {
     text: Box<str>,
@@ -63,7 +64,7 @@ impl FromStr for Domain {
 
 impl PartialEq for Domain {
     fn eq(&self, other: &Self) -> bool {
-        self.as_ascii().eq_ignore_ascii_case(other.as_ascii())
+        canonical(self.as_ascii()) == canonical(other.as_ascii())
     }
 }
 
@@ -71,7 +72,7 @@ impl Eq for Domain {}
 
 impl Hash for Domain {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash(self.as_ascii(), state);
+        canonical(self.as_ascii()).hash(state);
     }
 }
 
@@ -81,12 +82,26 @@ impl fmt::Display for Domain {
     }
 }
 
-/// Hashes a domain so that its case does not count.
-pub(super) fn hash<H: Hasher>(ascii: &str, state: &mut H) {
-    ascii
-        .bytes()
-        .for_each(|b| state.write_u8(b.to_ascii_lowercase()));
-    state.write_u8(0xff);
+/// What all texts in ASCII of one domain have in common.
+pub(super) fn canonical(ascii: &str) -> Cow<'_, str> {
+    if let Some(address) = ipv6(ascii) {
+        Cow::Owned(address.to_string())
+    } else if ascii.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(ascii.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(ascii)
+    }
+}
+
+/// The address of a literal such as `[IPv6:2001:db8::1]`, which is written in many ways; an IPv4 address is in one.
+fn ipv6(ascii: &str) -> Option<Ipv6Addr> {
+    let inside = ascii.strip_prefix('[')?.strip_suffix(']')?;
+    let (tag, address) = inside.split_once(':')?;
+    if tag.eq_ignore_ascii_case("IPv6") {
+        address.parse().ok()
+    } else {
+        None
+    }
 }
 
 /// Checks a domain name or an address literal, and gives the A-labels of a name that is not ASCII.
@@ -191,6 +206,29 @@ mod tests {
     }
 
     #[test]
+    fn literals_of_one_address_are_equal_and_print_as_they_were_given() {
+        let literal = domain("[IPv6:2001:db8::1]");
+        for same in [
+            "[IPv6:2001:db8:0:0:0:0:0:1]",
+            "[ipv6:2001:0DB8::0001]",
+            "[IPv6:2001:db8::0.0.0.1]",
+        ] {
+            assert_eq!(literal, domain(same), "{same}");
+            assert_eq!(domain(same).as_str(), same);
+        }
+        assert_eq!(domain("[x:Y]"), domain("[X:y]"));
+        for (one, other) in [
+            ("[IPv6:2001:db8::1]", "[IPv6:2001:db8::2]"),
+            ("[IPv6:::ffff:192.0.2.1]", "[192.0.2.1]"),
+            ("[IPv6:::1]", "[x:::1]"),
+            ("[x:::1]", "[x:0::1]"),
+            ("[192.0.2.1]", "192.0.2.1"),
+        ] {
+            assert_ne!(domain(one), domain(other));
+        }
+    }
+
+    #[test]
     fn s299_u_labels_and_a_labels_are_the_same_name() {
         let u_labels = domain("Bücher.example");
         assert_eq!(u_labels.as_str(), "Bücher.example");
@@ -268,6 +306,8 @@ mod tests {
         let hash = |text: &str| state.hash_one(domain(text));
         assert_eq!(hash("B\u{fc}cher.example"), hash("XN--bcher-kva.EXAMPLE"));
         assert_ne!(hash("a.example"), hash("b.example"));
+        assert_eq!(hash("[IPV6:2001:DB8::1]"), hash("[IPv6:2001:db8:0::0:1]"));
+        assert_ne!(hash("[IPv6:2001:db8::1]"), hash("[IPv6:2001:db8::2]"));
         assert!(!domain("a.example").is_literal());
     }
 

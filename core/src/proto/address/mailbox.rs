@@ -9,8 +9,8 @@ use crate::proto::limits;
 
 /// A mailbox: `local-part@domain`.
 ///
-/// It prints as it was given. Two mailboxes are equal if they mean the same: the domain's case does not count, nor whether it is
-/// in U-labels or A-labels, nor needless quoting of the local part; the local part's case does (RFC 5321 section 2.4).
+/// It prints as it was given. Two mailboxes are equal if they mean the same: their domains are equal as every [`Domain`](super::Domain) is,
+/// and needless quoting of the local part does not count; the local part's case does (RFC 5321 section 2.4).
 #[derive(Debug, Clone)]
 pub struct Mailbox {
     text: Box<str>,
@@ -89,8 +89,7 @@ impl fmt::Display for Mailbox {
 
 impl PartialEq for Mailbox {
     fn eq(&self, other: &Self) -> bool {
-        self.domain_as_ascii()
-            .eq_ignore_ascii_case(other.domain_as_ascii())
+        domain::canonical(self.domain_as_ascii()) == domain::canonical(other.domain_as_ascii())
             && unquoted(self.local_part()).eq(unquoted(other.local_part()))
     }
 }
@@ -101,7 +100,7 @@ impl Hash for Mailbox {
     fn hash<H: Hasher>(&self, state: &mut H) {
         unquoted(self.local_part()).for_each(|b| state.write_u8(b));
         state.write_u8(b'@');
-        domain::hash(self.domain_as_ascii(), state);
+        domain::canonical(self.domain_as_ascii()).hash(state);
     }
 }
 
@@ -248,6 +247,8 @@ mod tests {
         let equal = |a: &str, b: &str| a.parse::<Mailbox>() == b.parse::<Mailbox>();
         assert!(equal("a@EXAMPLE.org", "a@example.ORG"));
         assert!(equal("\"a\"@b", "a@b"));
+        assert!(equal("a@[IPv6:2001:db8::1]", "a@[ipv6:2001:DB8:0::1]"));
+        assert!(!equal("a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::2]"));
         assert!(equal("\"\\a\"@b", "a@b"));
         assert!(!equal("A@b", "a@b"));
         assert!(!equal("\"a\\\\b\"@c", "ab@c"));
