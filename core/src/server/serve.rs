@@ -257,10 +257,7 @@ impl Shared {
         let (Some(domains), ForwardPath::Mailbox(mailbox)) = (&self.options.domains, path) else {
             return true;
         };
-        let theirs = mailbox.domain_as_ascii();
-        domains
-            .iter()
-            .any(|own| own.as_ascii().eq_ignore_ascii_case(theirs))
+        domains.iter().any(|own| mailbox.is_at(own))
     }
 }
 

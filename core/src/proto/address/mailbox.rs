@@ -4,12 +4,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use super::{InvalidAddress, check_characters, domain};
+use super::{Domain, InvalidAddress, check_characters, domain};
 use crate::proto::limits;
 
 /// A mailbox: `local-part@domain`.
 ///
-/// It prints as it was given. Two mailboxes are equal if they mean the same: their domains are equal as every [`Domain`](super::Domain) is,
+/// It prints as it was given. Two mailboxes are equal if they mean the same: their domains are equal as every [`Domain`] is,
 /// and needless quoting of the local part does not count; the local part's case does (RFC 5321 section 2.4).
 #[derive(Debug, Clone)]
 pub struct Mailbox {
@@ -33,6 +33,11 @@ impl Mailbox {
     /// The domain in ASCII: as given, or in A-labels where it was given in letters outside ASCII (RFC 5891).
     pub fn domain_as_ascii(&self) -> &str {
         self.a_labels.as_deref().unwrap_or(self.domain())
+    }
+
+    /// Whether this domain is its own.
+    pub fn is_at(&self, domain: &Domain) -> bool {
+        domain::canonical(self.domain_as_ascii()) == domain::canonical(domain.as_ascii())
     }
 
     /// The whole, as given.
@@ -252,6 +257,18 @@ mod tests {
         assert!(equal("\"\\a\"@b", "a@b"));
         assert!(!equal("A@b", "a@b"));
         assert!(!equal("\"a\\\\b\"@c", "ab@c"));
+    }
+
+    #[test]
+    fn a_mailbox_is_at_its_domain_however_that_is_written() {
+        let is_at = |mailbox: &str, domain: &str| {
+            let mailbox: Mailbox = mailbox.parse().unwrap();
+            mailbox.is_at(&domain.parse().unwrap())
+        };
+        assert!(is_at("a@B.example", "b.EXAMPLE"));
+        assert!(is_at("a@b\u{fc}cher.example", "xn--bcher-kva.example"));
+        assert!(is_at("a@[IPv6:2001:db8::1]", "[IPv6:2001:db8:0::1]"));
+        assert!(!is_at("a@c.b.example", "b.example"));
     }
 
     #[test]
