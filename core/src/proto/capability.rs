@@ -37,13 +37,8 @@ impl Capabilities {
         let entries = reply
             .lines()
             .skip(1)
-            .filter_map(|line| {
-                let line = line.trim();
-                // Old servers write `AUTH=LOGIN PLAIN`; it is read as `AUTH LOGIN PLAIN`.
-                let (keyword, rest) = line.split_once([' ', '\t', '=']).unwrap_or((line, ""));
-                (!keyword.is_empty())
-                    .then(|| (keyword.to_ascii_uppercase(), rest.trim().to_owned()))
-            })
+            .map(|line| entry(line.trim()))
+            .filter(|(keyword, _)| !keyword.is_empty())
             .collect();
         Self { entries }
     }
@@ -144,6 +139,21 @@ impl Capabilities {
     }
 }
 
+/// Old servers write `AUTH=LOGIN PLAIN`; it is read as `AUTH LOGIN PLAIN`. What else has an equals sign in its first word is no keyword of
+/// RFC 5321: from that sign on it stays as it was given.
+fn entry(line: &str) -> (String, String) {
+    let (name, rest) = line.split_at(line.find([' ', '\t', '=']).unwrap_or(line.len()));
+    let keyword = name.to_ascii_uppercase();
+    match rest.strip_prefix('=') {
+        Some(names) if keyword == "AUTH" => (keyword, names.trim().to_owned()),
+        Some(_) => {
+            let (value, rest) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+            (keyword + value, rest.trim().to_owned())
+        }
+        None => (keyword, rest.trim().to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +187,33 @@ mod tests {
         );
         let all: Vec<_> = caps.iter().collect();
         assert_eq!(all[2], ("X-ODD", "a b"));
+    }
+
+    #[test]
+    fn an_equals_sign_ends_the_keyword_auth_and_no_other() {
+        let caps = read(&[
+            "host",
+            "xverp=a=b c",
+            "=odd",
+            "auth=Login =X",
+            "Auth=",
+            "AUTHOR=x",
+            "SIZE=5",
+            "X-Tab\t a=b ",
+        ]);
+        assert_eq!(
+            caps.iter().collect::<Vec<_>>(),
+            [
+                ("XVERP=a=b", "c"),
+                ("=odd", ""),
+                ("AUTH", "Login =X"),
+                ("AUTH", ""),
+                ("AUTHOR=x", ""),
+                ("SIZE=5", ""),
+                ("X-TAB", "a=b"),
+            ]
+        );
+        assert!(caps.has("xverp=A=b") && caps.has("auth") && !caps.has("size"));
     }
 
     #[test]
