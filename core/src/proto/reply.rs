@@ -361,11 +361,13 @@ impl ReplyGatherer {
         } else {
             self.text.push('\n');
         }
+        // Another code than the first line's would be lost, so it stays in the text.
+        let repeated = enhanced.is_some() && enhanced == self.enhanced;
         if self.text.capacity() == 0 {
             // Enough for most replies, so that one that is longer than the one before need not grow.
             self.text.reserve(text.len().max(USUAL));
         }
-        push_readable(&mut self.text, if enhanced.is_some() { rest } else { text });
+        push_readable(&mut self.text, if repeated { rest } else { text });
         self.code = code;
         self.lines += 1;
         if self.lines > limits::REPLY_LINES || self.text.len() > limits::REPLY_SIZE {
@@ -545,6 +547,48 @@ mod tests {
         let mut wire = Vec::new();
         reply.write_to(&mut wire, false);
         assert_eq!(wire, b"250-one\\x1b[2J\r\n250-\r\n250 \\xff??\r\n");
+    }
+
+    #[test]
+    fn of_later_lines_only_the_code_of_the_first_is_dropped() {
+        for (lines, enhanced, text) in [
+            (["5.7.1 a", "5.7.1 b"], "5.7.1", "a\nb"),
+            (["5.7.1 a", "5.7.1"], "5.7.1", "a\n"),
+            (["5.7.1 a", "5.7.26 b"], "5.7.1", "a\n5.7.26 b"),
+            (["5.7.1 a", "b"], "5.7.1", "a\nb"),
+            (
+                ["Blocked", "5.7.1 see there"],
+                "",
+                "Blocked\n5.7.1 see there",
+            ),
+            (["Blocked", "5.7.1"], "", "Blocked\n5.7.1"),
+            (["4.7.1 a", "4.7.1 b"], "", "4.7.1 a\n4.7.1 b"),
+        ] {
+            let [first, last] = lines;
+            let (first, last) = (format!("550-{first}"), format!("550 {last}"));
+            let reply = gather(&[first.as_bytes(), last.as_bytes()]).unwrap();
+            let reply = reply.unwrap();
+            assert_eq!(reply.enhanced(), EnhancedStatus::parse(enhanced));
+            assert_eq!(reply.text(), text);
+        }
+    }
+
+    #[test]
+    fn a_peers_code_may_have_any_second_digit_and_ours_those_of_the_rfc() {
+        for code in [200, 260, 571, 599] {
+            let reply = gather(&[format!("{code} x").as_bytes()]).unwrap().unwrap();
+            assert_eq!(reply.code(), code);
+        }
+        for (code, ours) in [
+            (200, true),
+            (259, true),
+            (559, true),
+            (560, false),
+            (571, false),
+        ] {
+            assert_eq!(Reply::new(code, "x").is_ok(), ours, "{code}");
+            assert_eq!(Reply::multiline(code, ["x"]).is_ok(), ours, "{code}");
+        }
     }
 
     #[test]
