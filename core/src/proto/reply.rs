@@ -119,7 +119,7 @@ impl Reply {
         }
     }
 
-    /// The code, 200 to 559.
+    /// The code: 200 to 559 as RFC 5321 section 4.2 has it, and that is what we can say. A peer may say up to 599, as some do with 571.
     pub fn code(&self) -> u16 {
         self.code
     }
