@@ -10,7 +10,7 @@ use super::{Domain, Xtext, limits};
 /// What is said about a client. `None`: nothing is, and what is known stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientAttributes {
-    /// NAME: its host name.
+    /// NAME: its host name, told in A-labels.
     pub name: Option<Attribute<Domain>>,
     /// ADDR: its address.
     pub address: Option<Attribute<IpAddr>>,
@@ -132,7 +132,9 @@ impl ClientAttributes {
 impl fmt::Display for ClientAttributes {
     /// As they follow the verb, each with a space in front.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print(f, "NAME", self.name.as_ref(), Domain::to_string)?;
+        print(f, "NAME", self.name.as_ref(), |name| {
+            name.as_ascii().to_owned()
+        })?;
         print(f, "ADDR", self.address.as_ref(), address_text)?;
         print(f, "PORT", self.port.as_ref(), u16::to_string)?;
         if let Some(extended) = self.extended {
@@ -268,6 +270,17 @@ mod tests {
             all.destination_port,
             Some(Attribute::TemporarilyUnavailable)
         );
+    }
+
+    #[test]
+    fn a_name_outside_ascii_is_told_in_a_labels() {
+        let name: Domain = "b\u{fc}cher.example".parse().unwrap();
+        let all = ClientAttributes {
+            name: Some(Attribute::Known(name)),
+            ..ClientAttributes::default()
+        };
+        assert_eq!(all.to_string(), " NAME=xn--bcher-kva.example");
+        assert_eq!(parse(&all.to_string()), Ok(all));
     }
 
     #[test]
