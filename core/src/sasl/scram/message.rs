@@ -319,12 +319,34 @@ mod tests {
         ] {
             assert!(read(message).is_err(), "{message}");
         }
-        for message in ["", "v=", "v=!", "v=YQ==,v=YQ==", "x=YQ==", "m=a,v=YQ=="] {
-            let signature = read_server_final(message.as_bytes());
-            assert!(
-                signature.is_err() || signature.unwrap().expose().is_empty(),
-                "{message}"
-            );
+        let signature = |message: &str| {
+            read_server_final(message.as_bytes()).map(|signature| signature.expose().to_vec())
+        };
+        assert_eq!(signature("v=YQ==,x=new"), Ok(b"a".to_vec()));
+        // No octets are a signature too: one that the client finds to be none.
+        assert_eq!(signature("v="), Ok(Vec::new()));
+        assert_eq!(
+            signature("e=other-error"),
+            Err(SaslError::Server("other-error".to_owned()))
+        );
+        for (message, error) in [
+            ("", SaslError::Malformed("an attribute is not in order")),
+            ("v=!", SaslError::NotBase64),
+            ("v=YQ", SaslError::NotBase64),
+            (
+                "v=YQ==,v=YQ==",
+                SaslError::Malformed("an attribute is there twice"),
+            ),
+            (
+                "x=YQ==",
+                SaslError::Malformed("an attribute is not in its place"),
+            ),
+            (
+                "m=a,v=YQ==",
+                SaslError::Rejected("a mandatory extension is not known"),
+            ),
+        ] {
+            assert_eq!(signature(message), Err(error), "{message}");
         }
     }
 
