@@ -309,6 +309,42 @@ fn s352_the_limits_of_a_session_are_told_and_hold() {
             RCPT_OK,
         ],
     );
+    // A domain counts once, however it is written.
+    after_hello(
+        with(Extensions::SMTPUTF8)
+            .with_max_recipient_domains(Some(2))
+            .with_hooks(Hooks::RCPT),
+        &[
+            "C: MAIL FROM:<a@b> SMTPUTF8",
+            OK,
+            "C: RCPT TO:<1@[IPv6:2001:db8::1]>",
+            "C: RCPT TO:<2@[ipv6:2001:DB8:0::1]>",
+            "C: RCPT TO:<3@b\u{fc}cher.example>",
+            "C: RCPT TO:<4@XN--bcher-kva.example>",
+            "C: RCPT TO:<postmaster>",
+            "E: Rcpt <1@[IPv6:2001:db8::1]>",
+            "E: Rcpt <2@[ipv6:2001:DB8:0::1]>",
+            "E: Rcpt <3@b\u{fc}cher.example>",
+            "E: Rcpt <4@XN--bcher-kva.example>",
+            "E: Rcpt <postmaster>",
+            "A: accept",
+            RCPT_OK,
+            "A: accept",
+            RCPT_OK,
+            "A: accept",
+            RCPT_OK,
+            "A: accept",
+            RCPT_OK,
+            "A: accept",
+            RCPT_OK,
+            "C: RCPT TO:<5@[IPv6:2001:DB8::1]>",
+            "E: Rcpt <5@[IPv6:2001:DB8::1]>",
+            "A: accept",
+            RCPT_OK,
+            "C: RCPT TO:<6@c.example>",
+            "S: 452 4.5.3 Too many domains of recipients",
+        ],
+    );
     let mut talk = greeted(with(Extensions::LIMITS).with_max_recipients(1_000_000));
     assert!(announced(&mut talk).contains(&"LIMITS".to_owned()));
 }

@@ -2,6 +2,7 @@
 //! as it is: where it is ASCII to any server, and else where SMTPUTF8 is in use.
 
 mod domain;
+mod domains;
 mod mailbox;
 mod path;
 
@@ -9,6 +10,7 @@ pub use domain::Domain;
 pub use mailbox::Mailbox;
 pub use path::{ForwardPath, Postmaster, ReversePath};
 
+pub(super) use domains::Domains;
 pub(super) use path::split_path;
 
 /// Why a text is no address.

@@ -28,6 +28,7 @@ use self::authentication::Authentication;
 use self::outbox::Outbox;
 use self::receive::Inbox;
 use self::transaction::Transaction;
+use super::address::Domains;
 use super::{Capabilities, Protocol, TlsInfo};
 use crate::error::Phase;
 use crate::sasl::SaslError;
@@ -56,7 +57,7 @@ pub struct Connection {
     /// Whether the server may hold a transaction, after all that is queued, that neither an end of data nor a RSET has closed.
     open: bool,
     /// The domains of recipients so far, where the server limits their number.
-    domains: Vec<String>,
+    domains: Domains,
     /// Octets of chunks that were queued and have no reply.
     unanswered: u64,
     /// Replies taken so far.
@@ -140,7 +141,7 @@ impl Connection {
             transactions: VecDeque::new(),
             next_transaction: 0,
             open: false,
-            domains: Vec::new(),
+            domains: Domains::default(),
             unanswered: 0,
             replies: 0,
             last_phase: None,

@@ -6,6 +6,7 @@
 
 use super::{Connection, NotNow, TransactionOptions, Transfer};
 use crate::outcome::Delivery;
+use crate::proto::address::Domains;
 use crate::proto::{
     BodyType, ByMode, Capabilities, Envelope, Extension, Hold, MailParameters, Recipient,
     ReversePath,
@@ -76,11 +77,11 @@ impl Connection {
         all_or_nothing: bool,
     ) -> Result<Vec<Option<Delivery>>, NotNow> {
         let limits = self.capabilities.session_limits();
-        let mut domains = limits.recipient_domains.map(|most| Domains {
+        let mut domains = limits.recipient_domains.map(|most| Room {
             most: usize::try_from(most).unwrap_or(usize::MAX),
-            seen: std::mem::take(&mut self.domains),
+            before: &self.domains,
+            new: Domains::default(),
         });
-        let before = domains.as_ref().map_or(0, |domains| domains.seen.len());
         let most = limits.recipients.unwrap_or(u32::MAX);
         let (mut named, mut reason) = (0, None);
         let barred = envelope.recipients().iter().map(|recipient| {
@@ -99,38 +100,39 @@ impl Connection {
             Some(delivery)
         });
         let barred = barred.collect();
-        self.domains = domains.map(|domains| domains.seen).unwrap_or_default();
-        match reason {
-            Some(reason) if named == 0 || all_or_nothing => {
-                // Nothing of it is sent.
-                self.domains.truncate(before);
-                Err(reason)
-            }
-            _ => Ok(barred),
+        if let Some(reason) = reason
+            && (named == 0 || all_or_nothing)
+        {
+            return Err(reason);
         }
+        let new = domains.map(|domains| domains.new).unwrap_or_default();
+        self.domains.append(new);
+        Ok(barred)
     }
 }
 
-/// The domains that recipients of a session had (RFC 9422 section 4.3).
-struct Domains {
+/// What is left for domains of recipients of which a session may have a number (RFC 9422 section 4.3).
+struct Room<'a> {
     most: usize,
-    /// In ASCII and small letters.
-    seen: Vec<String>,
+    /// Those of the envelopes that were begun.
+    before: &'a Domains,
+    /// Those that this envelope adds.
+    new: Domains,
 }
 
-impl Domains {
+impl Room<'_> {
     /// Counts a recipient's domain. Gives whether there may be one more.
     fn take(&mut self, recipient: &Recipient) -> bool {
         let Some(mailbox) = recipient.path().mailbox() else {
             return true;
         };
-        let domain = mailbox.domain_as_ascii().to_ascii_lowercase();
-        if self.seen.contains(&domain) {
+        let domain = mailbox.domain_as_ascii();
+        if self.before.has(domain) || self.new.has(domain) {
             return true;
         }
-        let fits = self.seen.len() < self.most;
+        let fits = self.before.len() + self.new.len() < self.most;
         if fits {
-            self.seen.push(domain);
+            self.new.insert(domain);
         }
         fits
     }

@@ -11,6 +11,7 @@ use super::outbox::Outbox;
 use super::transaction::Transaction;
 use super::{Config, Event, replies};
 use crate::error::Phase;
+use crate::proto::address::Domains;
 use crate::proto::chunk::Chunk;
 use crate::proto::{
     Envelope, Found, LineFinder, Need, Progress, Protocol, Recipient, Reply, TlsInfo, Violation,
@@ -36,7 +37,7 @@ pub struct Connection {
     /// Whether the last hello was EHLO or LHLO, so that extensions are in use.
     pub(super) extended: bool,
     /// The domains of the recipients that this session has taken, if their number is limited.
-    pub(super) recipient_domains: Vec<Box<str>>,
+    pub(super) recipient_domains: Domains,
     /// Whether the peer may speak for others, by XCLIENT.
     pub(super) trusted: bool,
     /// The time of day, as it was told last: seconds since 1970.
@@ -150,7 +151,7 @@ impl Connection {
             hello: None,
             extended: false,
             trusted: false,
-            recipient_domains: Vec::new(),
+            recipient_domains: Domains::default(),
             now: None,
             user: None,
             told_user: None,

@@ -223,22 +223,12 @@ impl Connection {
         let Some(most) = self.config.max_recipient_domains else {
             return false;
         };
-        let mut new: Vec<&str> = Vec::new();
-        let all = self.candidates.iter().map(Recipient::path).chain([path]);
-        let domains = all.filter_map(domain_of);
-        for domain in domains.filter(|domain| !self.has_taken(domain)) {
-            if !new.iter().any(|known| known.eq_ignore_ascii_case(domain)) {
-                new.push(domain);
-            }
+        let taken = &self.recipient_domains;
+        if domain_of(path).is_none_or(|domain| taken.has(domain)) {
+            return false;
         }
-        !new.is_empty() && self.recipient_domains.len() + new.len() > most
-    }
-
-    /// Whether the session has taken a recipient of this domain, as far as that is counted.
-    fn has_taken(&self, domain: &str) -> bool {
-        self.recipient_domains
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(domain))
+        let all = self.candidates.iter().map(Recipient::path).chain([path]);
+        taken.len() + taken.count_new(all.filter_map(domain_of)) > most
     }
 
     pub(super) fn ask_recipient<'a>(
@@ -262,9 +252,8 @@ impl Connection {
     pub(super) fn add(&mut self, recipient: Recipient) {
         if self.config.max_recipient_domains.is_some()
             && let Some(domain) = domain_of(recipient.path())
-            && !self.has_taken(domain)
         {
-            self.recipient_domains.push(domain.into());
+            self.recipient_domains.insert(domain);
         }
         if let Some(transaction) = &mut self.transaction {
             transaction.accepted += 1;

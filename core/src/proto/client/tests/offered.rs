@@ -353,6 +353,34 @@ fn c075_recipients_above_the_servers_limits_are_not_tried() {
 }
 
 #[test]
+fn c075_a_domain_counts_once_however_it_is_written() {
+    let mut talk = Talk::ready(
+        Protocol::Smtp,
+        &["PIPELINING", "SMTPUTF8", "LIMITS RCPTDOMAINMAX=2"],
+    );
+    let recipients = [
+        "1@[IPv6:2001:db8::1]",
+        "2@bücher.example",
+        "postmaster",
+        "3@[ipv6:2001:DB8:0::1]",
+        "4@XN--bcher-kva.example",
+        "5@c.example",
+    ];
+    let envelope = with("", "", "", &recipients);
+    let options = TransactionOptions::default();
+    talk.connection.begin(envelope, options).unwrap();
+    talk.script(
+        "C: MAIL FROM:<> SMTPUTF8
+         C: RCPT TO:<1@[IPv6:2001:db8::1]>
+         C: RCPT TO:<2@bücher.example>
+         C: RCPT TO:<postmaster>
+         C: RCPT TO:<3@[ipv6:2001:DB8:0::1]>
+         C: RCPT TO:<4@XN--bcher-kva.example>
+         C: DATA",
+    );
+}
+
+#[test]
 fn c075_no_more_transactions_are_begun_than_the_server_takes() {
     let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING", "LIMITS MAILMAX=2"]);
     assert_eq!(talk.connection.transactions_left(), Some(2));
