@@ -1,5 +1,6 @@
 //! BDAT (RFC 3030): messages in chunks.
 
+use mailwire::error::Phase;
 use mailwire::proto::server::{Config, Extensions, Hooks};
 
 use crate::talk::{Talk, after_hello, config, greeted};
@@ -50,6 +51,19 @@ fn s270_s271_s275_chunks_are_answered_one_by_one_and_the_last_by_the_application
         ],
     );
     assert!(talk.connection.envelope().is_none());
+}
+
+#[test]
+fn between_chunks_the_message_is_waited_for_and_behind_it_a_command() {
+    let mut talk = begun(config());
+    let waits_for = |talk: &Talk| talk.connection.waiting_for();
+    assert_eq!(waits_for(&talk), Some(Phase::Idle));
+    talk.follow(&["c: BDAT 3\r\nx\r\n", "E: Body x\\r\\n", RECEIVED]);
+    assert_eq!(waits_for(&talk), Some(Phase::Body));
+    talk.follow(&["C: BDAT 0 LAST", "E: EndOfData 3"]);
+    assert_eq!(waits_for(&talk), Some(Phase::Answer));
+    talk.follow(&["A: accept", RECEIVED]);
+    assert_eq!(waits_for(&talk), Some(Phase::Idle));
 }
 
 #[test]

@@ -294,6 +294,7 @@ mod tests {
         );
         let hold = parse(" HOLDFOR=999999999").unwrap().hold;
         assert_eq!(hold, HoldFor::new(999_999_999).map(Hold::For));
+        assert_eq!(HoldFor::new(604_800), Some(HoldFor::WEEK));
     }
 
     #[test]
@@ -311,6 +312,7 @@ mod tests {
                 "5;RTT",
                 "x;R",
                 "1234567890;R",
+                "0000000001;R",
                 "+;R",
                 "5;R;T",
             ],
