@@ -157,14 +157,16 @@ fn a_client_that_goes_away_ends_its_own_session_only() {
 #[test]
 fn domains_of_others_are_refused_without_asking() {
     let server = Running::with(|options| {
-        options.set_domains(Some(vec!["ours.example".parse().unwrap()]));
+        let ours = ["ours.example", "[IPv6:2001:db8::1]"];
+        options.set_domains(Some(ours.map(|domain| domain.parse().unwrap()).into()));
     });
     let mut talk = server.greeted();
     talk.send(
         "MAIL FROM:<a@b.example>\r\nRCPT TO:<a@theirs.example>\r\nRCPT TO:<refuse@Ours.Example>\r\n\
-         RCPT TO:<c@sub.ours.example>\r\nRCPT TO:<d@ours.example>\r\nRCPT TO:<postmaster>\r\n",
+         RCPT TO:<c@sub.ours.example>\r\nRCPT TO:<d@ours.example>\r\nRCPT TO:<postmaster>\r\n\
+         RCPT TO:<e@[ipv6:2001:DB8:0::1]>\r\nRCPT TO:<f@[IPv6:2001:db8::2]>\r\n",
     );
-    let codes: Vec<String> = (0..6).map(|_| talk.reply()[..9].to_owned()).collect();
+    let codes: Vec<String> = (0..8).map(|_| talk.reply()[..9].to_owned()).collect();
     assert_eq!(
         codes,
         [
@@ -173,12 +175,14 @@ fn domains_of_others_are_refused_without_asking() {
             "550 5.0.0",
             "550 5.7.1",
             "250 2.1.5",
-            "250 2.1.5"
+            "250 2.1.5",
+            "250 2.1.5",
+            "550 5.7.1"
         ]
     );
     assert_eq!(
         server.seen.wait_for("rcpt"),
-        "rcpt refuse@Ours.Example d@ours.example postmaster"
+        "rcpt refuse@Ours.Example d@ours.example postmaster e@[ipv6:2001:DB8:0::1]"
     );
 }
 
