@@ -63,7 +63,7 @@ impl Reply {
         Ok(Self {
             code,
             enhanced: None,
-            text: text.into(),
+            text: Text::new(text),
         })
     }
 
@@ -206,6 +206,15 @@ impl fmt::Debug for Reply {
     }
 }
 
+impl Text {
+    fn new(text: Cow<'static, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Fixed(text),
+            Cow::Owned(text) => Self::Shared(text.into()),
+        }
+    }
+}
+
 impl Deref for Text {
     type Target = str;
 
@@ -213,15 +222,6 @@ impl Deref for Text {
         match self {
             Self::Fixed(text) => text,
             Self::Shared(text) => text,
-        }
-    }
-}
-
-impl From<Cow<'static, str>> for Text {
-    fn from(text: Cow<'static, str>) -> Self {
-        match text {
-            Cow::Borrowed(text) => Self::Fixed(text),
-            Cow::Owned(text) => Self::Shared(text.into()),
         }
     }
 }
