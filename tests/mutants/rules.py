@@ -22,6 +22,7 @@ CORE = ["-p", "mailwire", "--no-default-features"]
 UNIT = [*CORE, "--lib"]
 SERVER = [*CORE, "--test", "server_machine"]
 END = [*CORE, "--test", "end_of_data"]
+STREAMS = ["-p", "mailwire", "--lib"]
 CLIENT = ["-p", "mailwire", "--test", "client"]
 REPLAY = ["-p", "mailwire-fuzz", "--test", "replay"]
 BINDING = ["-p", "mailwire-ffi", "--lib"]
@@ -104,6 +105,15 @@ MUTANTS = [
         'policy == TlsPolicy::Implicit && !self.capabilities().has("STARTTLS")',
         CLIENT,
         "outcomes::faults_before_the_transaction_each_have_their_own_text",
+    ),
+    Mutant(
+        4,
+        "nobody looks at the server's certificate",
+        "core/src/tls/client.rs",
+        "                root_verifier(store)?\n",
+        "                root_verifier(store).map(|_| Arc::new(AnyCertificate(provider())))?\n",
+        STREAMS,
+        "net::tests::handshake::every_wrong_certificate_is_named_by_its_fault",
     ),
     Mutant(
         5,
