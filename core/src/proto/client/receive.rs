@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use super::{Connection, Event, Outgoing, Stage, TransactionId};
+use super::{Answers, Connection, Event, Outgoing, Stage, TransactionId};
 use crate::outcome::Outcome;
 use crate::proto::{
     Capabilities, Found, LineFinder, Need, Progress, ReplyGatherer, TlsInfo, Violation, limits,
@@ -62,11 +62,8 @@ impl Connection {
                 Stage::Greeting | Stage::Unwelcome | Stage::Greeted | Stage::Ready => {}
             }
             let rest = &input[used..];
-            match self
-                .inbox
-                .lines
-                .find(rest, limits::REPLY_LINE, limits::REPLY_LINE)
-            {
+            let limit = self.longest_line();
+            match self.inbox.lines.find(rest, limit, limit) {
                 Found::Line { len, used: line } => {
                     used += line;
                     let last = self.inbox.gatherer.add(&rest[..len])?;
@@ -86,6 +83,14 @@ impl Connection {
                 }
                 Found::TooLong { .. } | Found::Endless => return Err(Violation::ReplyLineTooLong),
             }
+        }
+    }
+
+    /// The octets that the next line may have: a challenge is longer than other replies (RFC 4954 section 4).
+    fn longest_line(&self) -> usize {
+        match self.awaited.front().map(|oldest| oldest.what) {
+            Some(Answers::Auth) => "334 ".len() + limits::AUTH_LINE,
+            _ => limits::REPLY_LINE,
         }
     }
 

@@ -227,6 +227,35 @@ fn c125_no_exchange_has_more_steps_than_the_limit() {
 }
 
 #[test]
+fn rfc_4954_section_4_a_challenge_may_have_12288_octets_and_no_other_reply() {
+    let (mut talk, _) = begun(Mechanism::Login, &tim());
+    assert_eq!(
+        answer(&mut talk, &[b'x'; crate::sasl::MAX_RESPONSE]),
+        "dGlt"
+    );
+    let one_more = format!("334 {}", "A".repeat(base64::MAX_ENCODED + 1));
+    assert!(matches!(
+        talk.violates(&one_more),
+        Violation::ReplyLineTooLong
+    ));
+    let longest = format!("235 {}\r\n", "x".repeat(limits::REPLY_LINE - 6));
+    let (mut talk, _) = begun(Mechanism::Plain, &tim());
+    talk.feed(longest.as_bytes()).unwrap();
+    assert!(talk.connection.is_authenticated());
+    // The exchange is over: the next replies are as short as others.
+    talk.connection.noop().unwrap();
+    said(&mut talk);
+    talk.feed(longest.as_bytes()).unwrap();
+    talk.connection.noop().unwrap();
+    said(&mut talk);
+    let one_more = longest.trim_end().replacen("235 ", "235 x", 1);
+    assert!(matches!(
+        talk.violates(&one_more),
+        Violation::ReplyLineTooLong
+    ));
+}
+
+#[test]
 fn c122_c125_challenges_are_bounded() {
     let (mut talk, _) = begun(Mechanism::CramMd5, &tim());
     let huge = format!("334 {}", "A".repeat(1 << 20));
