@@ -183,10 +183,14 @@ impl Connection {
     /// What the exchange is lent.
     fn context(&self, mechanism: Mechanism) -> Result<ClientContext, Error> {
         let exporter = self.tls().and_then(|tls| tls.exporter().copied());
-        // RFC 5802 section 6. A caller that named its mechanisms and no -PLUS one wants none.
+        // RFC 5802 section 6: `y` says that the server binds to nothing, and one that does has to refuse who says so. So it is not
+        // said to one that offers a -PLUS of another hash, which would have been taken if the caller allowed it. Nor if the caller
+        // named its mechanisms and no -PLUS one, for it wants none.
         let binding = match (exporter, mechanism.with_channel_binding()) {
             (Some(octets), None) => ChannelBinding::Exporter(octets),
-            (Some(_), Some(bound)) if self.options.login.allows(bound) && !self.offers(bound) => {
+            (Some(_), Some(bound))
+                if self.options.login.allows(bound) && !self.offers_binding() =>
+            {
                 ChannelBinding::NotOffered
             }
             _ => ChannelBinding::Impossible,
@@ -204,9 +208,10 @@ impl Connection {
         })
     }
 
-    fn offers(&self, mechanism: Mechanism) -> bool {
+    /// Whether the server offers a mechanism with a binding that is known here.
+    fn offers_binding(&self) -> bool {
         let mut offered = self.capabilities().auth_mechanisms();
-        offered.any(|name| name.eq_ignore_ascii_case(mechanism.name()))
+        offered.any(|name| Mechanism::from_name(name).is_some_and(|m| Mechanism::PLUS.contains(&m)))
     }
 
     /// The strongest mechanism that the server offers, the caller allows and this connection can carry.

@@ -49,6 +49,9 @@ impl Mechanism {
         Self::Anonymous,
     ];
 
+    /// Those that are the same as another with a binding to the TLS connection.
+    pub(crate) const PLUS: [Self; 2] = [Self::ScramSha256Plus, Self::ScramSha1Plus];
+
     /// The name as it is written after AUTH and in the reply to EHLO.
     pub fn name(self) -> &'static str {
         match self {

@@ -85,6 +85,12 @@ async fn c111_the_strongest_that_is_offered() {
             &[ScramSha256, ScramSha256Plus],
             Some("SCRAM-SHA-256 y"),
         ),
+        // The server does bind to TLS, so nobody may tell it that it does not.
+        (
+            &[Plain, ScramSha256, ScramSha1Plus],
+            &[ScramSha256, ScramSha256Plus],
+            Some("SCRAM-SHA-256 n"),
+        ),
         (&Mechanism::ALL, &[Plain, Login], Some("PLAIN \0tim\0pw")),
         (&[Plain, CramMd5], &[ScramSha1], None),
     ] {
