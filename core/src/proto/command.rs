@@ -1,11 +1,30 @@
 //! Commands as a server reads them (RFC 5321 section 4.1.1): a line becomes a [`Command`], or the reason for a refusal.
 
+use std::fmt;
+
 use super::address::split_path;
 use super::chunk::Chunk;
 use super::{
     ClientAttributes, ForwardPath, InvalidAddress, InvalidAttributes, InvalidParameter,
     MailParameters, RcptParameters, ReversePath,
 };
+
+/// The initial response of AUTH in base64. It may be a password, so it is not printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InitialResponse<'a>(&'a str);
+
+impl<'a> InitialResponse<'a> {
+    /// The base64 itself. Take care where it goes.
+    pub fn expose(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for InitialResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitialResponse(…)")
+    }
+}
 
 /// A command that was understood. It borrows the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +58,8 @@ pub enum Command<'a> {
     Help(&'a str),
     /// STARTTLS (RFC 3207).
     StartTls,
-    /// AUTH (RFC 4954) with the mechanism's name, and the initial response in base64.
-    Auth(&'a str, Option<&'a str>),
+    /// AUTH (RFC 4954) with the mechanism's name, and the initial response.
+    Auth(&'a str, Option<InitialResponse<'a>>),
     /// ETRN (RFC 1985) with the node whose queue is to be started, its option `@` or `#` in front.
     Etrn(&'a str),
     /// XCLIENT with what it says about the client.
@@ -280,7 +299,7 @@ fn auth(argument: &str) -> Result<Command<'_>, CommandError> {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     });
-    let initial = words.next();
+    let initial = words.next().map(InitialResponse);
     match (mechanism, words.next()) {
         (Some(mechanism), None) => Ok(Command::Auth(mechanism, initial)),
         _ => Err(CommandError::Argument(
@@ -305,7 +324,26 @@ mod tests {
         assert_eq!(parse("data\t"), Ok(Command::Data));
         assert_eq!(parse("TuRn"), Ok(Command::Obsolete("TuRn")));
         assert_eq!(parse("FOO bar baz"), Ok(Command::Unknown("FOO", "bar baz")));
-        assert_eq!(parse("AUTH plain ="), Ok(Command::Auth("plain", Some("="))));
+        assert_eq!(parse("AUTH plain"), Ok(Command::Auth("plain", None)));
+    }
+
+    #[test]
+    fn an_initial_response_is_not_printed() {
+        let Ok(command) = parse("AUTH plain AHRpbQBwdw==") else {
+            panic!()
+        };
+        assert!(
+            matches!(command, Command::Auth("plain", Some(initial)) if initial.expose() == "AHRpbQBwdw==")
+        );
+        assert_eq!(
+            format!("{command:?}"),
+            r#"Auth("plain", Some(InitialResponse(…)))"#
+        );
+        assert_eq!(parse("AUTH plain AHRpbQBwdw=="), Ok(command));
+        assert_ne!(
+            parse("AUTH plain AHRpbQBwdA=="),
+            parse("AUTH plain AHRpbQBwdw==")
+        );
     }
 
     #[test]

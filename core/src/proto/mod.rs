@@ -26,7 +26,7 @@ mod xtext;
 
 pub use address::{Domain, ForwardPath, InvalidAddress, Mailbox, Postmaster, ReversePath};
 pub use capability::{Capabilities, FutureRelease, SessionLimits};
-pub use command::{Command, CommandError};
+pub use command::{Command, CommandError, InitialResponse};
 pub use date_time::{DateTime, InvalidDateTime};
 pub use envelope::{Envelope, InvalidEnvelope, Recipient};
 pub use extension::Extension;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use bytes::BytesMut;
+use zeroize::Zeroize;
 
 /// The size of a read buffer, in octets. Larger ones leave the processor's cache, smaller ones cost more system calls.
 pub(crate) const READ_BUFFER: usize = 64 * 1024;
@@ -17,17 +18,32 @@ thread_local! {
 /// Makes room in `buffer`: all of [`READ_BUFFER`] if it is empty, and at least `least` octets behind what it holds.
 pub(crate) fn make_room(buffer: &mut BytesMut, least: usize) {
     if buffer.capacity() == 0 {
-        *buffer = POOL
-            .try_with(|pool| pool.borrow_mut().pop())
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER));
+        *buffer = fresh();
     } else if buffer.is_empty() {
         // The memory is had again unless a part of it was handed out and is still held.
         buffer.reserve(READ_BUFFER);
     } else if buffer.capacity() - buffer.len() < least {
-        buffer.reserve(READ_BUFFER);
+        let mut full = std::mem::replace(buffer, fresh());
+        buffer.reserve(full.len() + least);
+        buffer.extend_from_slice(&full);
+        // It may be half a line of AUTH.
+        overwrite(&mut full);
+        full.clear();
+        give_back(&mut full);
     }
+}
+
+/// An empty buffer of [`READ_BUFFER`] octets.
+fn fresh() -> BytesMut {
+    POOL.try_with(|pool| pool.borrow_mut().pop())
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
+}
+
+/// Overwrites octets that may be a password: the memory of a buffer goes to the next session.
+pub(crate) fn overwrite(octets: &mut [u8]) {
+    octets.zeroize();
 }
 
 /// Takes the memory of an empty buffer back, unless a part of it was handed out and is still held.
@@ -79,6 +95,15 @@ mod tests {
         buffer.extend_from_slice(b"12345678");
         make_room(&mut buffer, 1);
         assert_eq!(&buffer[..], b"12345678");
-        assert!(buffer.capacity() - buffer.len() >= READ_BUFFER);
+        assert!(buffer.capacity() >= READ_BUFFER);
+    }
+
+    #[test]
+    fn a_secret_is_overwritten_and_what_stands_behind_it_is_not() {
+        let mut buffer = BytesMut::from(&b"AUTH PLAIN AHRpbQBwdw==\r\nNOOP\r\n"[..]);
+        let line = 25;
+        overwrite(&mut buffer[..line]);
+        assert_eq!(&buffer[..line], [0; 25]);
+        assert_eq!(&buffer[line..], b"NOOP\r\n");
     }
 }

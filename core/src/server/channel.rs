@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::buffer::{READ_BUFFER, give_back, make_room};
+use super::buffer::{READ_BUFFER, give_back, make_room, overwrite};
 use super::limits::Admission;
 use super::serve::Shared;
 use super::{Extensions, SessionInfo};
@@ -259,6 +259,8 @@ impl Channel {
     /// client still sends is read for a moment, for a connection that is closed over unread bytes is reset, and the last words
     /// are lost with it.
     pub(super) async fn close(&mut self, quit: bool) {
+        // Seldom is anything left, and then it may be half of a login.
+        overwrite(&mut self.input);
         let closing = async {
             if self.machine.has_output() && self.flush().await.is_err() {
                 return;

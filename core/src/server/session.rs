@@ -10,6 +10,7 @@ use bytes::Buf;
 
 use super::aside::aside;
 use super::body::{Body, NO_MEMORY, Stage};
+use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
 use super::limits::Admission;
 use super::serve::Shared;
@@ -90,9 +91,13 @@ impl<S: Session> Conversation<S> {
                 Ok(Progress::Event { used, event }) => (used, self.hear(event).await),
                 Ok(Progress::Need { used, need }) => (used, Next::Need(need)),
                 Err(violation) => {
+                    self.channel.input = input;
                     return Err(Ended::violation(&violation, self.channel.phase()));
                 }
             };
+            if self.channel.machine.heard_secret() {
+                overwrite(&mut input[..used]);
+            }
             input.advance(used);
             self.channel.input = input;
             match next {

@@ -482,6 +482,31 @@ fn an_applications_own_mechanism() {
 }
 
 #[test]
+fn a_driver_is_told_what_it_has_to_overwrite() {
+    let mut talk = greeted(everything());
+    let mut heard = |line: &str| {
+        talk.lend(line.as_bytes());
+        let once = talk.connection.heard_secret();
+        assert!(!talk.connection.heard_secret(), "it is told once");
+        once
+    };
+    assert!(!heard("NOOP\r\n"));
+    assert!(!heard("AUT\r\n"));
+    assert!(heard("auth PLAIN ????\r\n"));
+    assert!(!heard("NOOP\r\n"));
+    assert!(heard("AUTH\tLOGIN\r\n"));
+    assert!(heard("dGlt\r\n"));
+    assert!(heard("*\r\n"));
+    assert!(!heard("NOOP AUTH\r\n"));
+    // A line that is too long for a command.
+    let long = format!("AUTH PLAIN {}", "A".repeat(20_000));
+    assert!(heard(&long));
+    assert!(heard("AAAA"));
+    assert!(heard("\r\n"));
+    assert!(!heard("NOOP\r\n"));
+}
+
+#[test]
 fn an_exchange_is_given_up_with_the_connection() {
     let mut talk = greeted(everything());
     let first = format!(

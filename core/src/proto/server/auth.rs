@@ -2,7 +2,7 @@
 
 use super::connection::{Owed, State, Step};
 use super::{Connection, Event, NotOwed, replies};
-use crate::proto::{Found, Need, Reply, Violation, limits};
+use crate::proto::{Found, InitialResponse, Need, Reply, Violation, limits};
 use crate::sasl::{
     self, Credentials, Decoy, Identity, Mechanism, Nonce, Proof, SaslError, Secret, ServerContext,
     ServerExchange, base64,
@@ -10,7 +10,11 @@ use crate::sasl::{
 
 impl Connection {
     /// The AUTH command.
-    pub(super) fn auth<'a>(&mut self, mechanism: &str, initial: Option<&str>) -> Option<Event<'a>> {
+    pub(super) fn auth<'a>(
+        &mut self,
+        mechanism: &str,
+        initial: Option<InitialResponse<'_>>,
+    ) -> Option<Event<'a>> {
         if !self.config.has_auth() {
             self.bad(replies::NOT_IMPLEMENTED);
         } else if self.tls_missing() {
@@ -25,7 +29,7 @@ impl Connection {
             self.outbox.text(replies::TOO_MANY_AUTH_FAILURES);
             self.close();
         } else {
-            return self.begin_mechanism(mechanism, initial);
+            return self.begin_mechanism(mechanism, initial.map(InitialResponse::expose));
         }
         None
     }
@@ -151,6 +155,7 @@ impl Connection {
 
     /// A line of the exchange.
     pub(super) fn auth_line<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Violation> {
+        self.secret_heard |= !input.is_empty();
         let (len, used) = match self.find_line(input, limits::AUTH_LINE) {
             Found::More { used } => return Ok(Step::Need(used, Need::More)),
             Found::Line { len, used } => (len, used),

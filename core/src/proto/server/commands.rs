@@ -35,6 +35,7 @@ impl Connection {
             return Err(Violation::OtherProtocol(name));
         }
         let limit = self.skipping().unwrap_or(line_limit(input));
+        self.secret_heard |= limit == AUTH_COMMAND || is_auth(input);
         let too_long = if limit == AUTH_COMMAND {
             replies::AUTH_LINE_TOO_LONG
         } else {
@@ -435,6 +436,13 @@ impl Connection {
             replies::MAIL_FIRST
         }
     }
+}
+
+/// Whether this is a line of AUTH, or may become one.
+fn is_auth(input: &[u8]) -> bool {
+    input
+        .get(..4)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"))
 }
 
 /// The longest line that is taken for what this one seems to become.

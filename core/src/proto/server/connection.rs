@@ -61,6 +61,8 @@ pub struct Connection {
     /// Commands since the last message was accepted.
     pub(super) idle_commands: u32,
     pub(super) auth_failures: u32,
+    /// Whether lines of AUTH were taken that the driver was not told of.
+    pub(super) secret_heard: bool,
     /// Transactions that were begun.
     pub(super) transactions: u32,
     finder: LineFinder,
@@ -165,6 +167,7 @@ impl Connection {
             bad_commands: 0,
             idle_commands: 0,
             auth_failures: 0,
+            secret_heard: false,
             transactions: 0,
             normaliser: None,
             skipping: None,
@@ -201,6 +204,12 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether what [`receive`](Self::receive) has taken since this was asked last may hold lines of AUTH, the command or
+    /// responses: passwords. A driver that keeps its memory overwrites these octets.
+    pub fn heard_secret(&mut self) -> bool {
+        std::mem::take(&mut self.secret_heard)
     }
 
     /// Bytes to send now.
