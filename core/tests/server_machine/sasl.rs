@@ -246,6 +246,18 @@ fn s222_s223_s224_what_proves_nothing_is_refused() {
         text(&base64::encode(b"y,,n=tim,r=abc"))
     );
     talk.follow(&[&line, "E: Nonce", "L: nonce", &format!("S: {REFUSED}")]);
+    // A binding of another hash was offered.
+    let bound = |plus| config().with_mechanisms([Mechanism::ScramSha256, plus]);
+    let line = line.replace("SHA-1", "SHA-256");
+    for plus in [Mechanism::ScramSha1Plus, Mechanism::ScramSha256Plus] {
+        let (mut talk, _) = over_tls(bound(plus), tls());
+        talk.follow(&[&line, "E: Nonce", "L: nonce", &format!("S: {REFUSED}")]);
+        // There is nothing to bind to, so it was not.
+        let (mut talk, _) = over_tls(bound(plus), tls().with_exporter(None));
+        talk.follow(&[&line, "E: Nonce", "L: nonce", "E: Lookup Keys(Sha256) tim"]);
+    }
+    let (mut talk, _) = over_tls(bound(Mechanism::ScramSha1), tls());
+    talk.follow(&[&line, "E: Nonce", "L: nonce", "E: Lookup Keys(Sha256) tim"]);
     // Failures of every kind count.
     let mut talk = greeted(everything());
     let line = format!(
@@ -479,6 +491,64 @@ fn an_applications_own_mechanism() {
     ]);
     let mut talk = greeted(config().with_own_mechanism(own.in_clear()));
     talk.follow(&["C: AUTH X-WORD", "S: 334 dGhlIHdvcmQ/"]);
+}
+
+/// A mechanism of the application's own whose challenges have so many octets.
+struct Wordy(usize);
+
+impl ServerMechanism for Wordy {
+    fn first_challenge(&mut self) -> Option<Secret> {
+        Some(Secret::new(vec![b'x'; self.0]))
+    }
+
+    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+        Ok(match response {
+            b"name" => Step::Credentials(tim()),
+            _ => Step::Challenge(Secret::new(vec![b'x'; self.0])),
+        })
+    }
+
+    fn refused(&mut self) -> Option<Secret> {
+        self.first_challenge()
+    }
+}
+
+#[test]
+fn rfc_4954_section_4_a_challenge_that_fits_into_no_line_is_not_sent() {
+    const LONGEST: usize = 12_288 / 4 * 3;
+    let challenge = format!("S: 334 {}", "eHh4".repeat(LONGEST / 3));
+    let refusal = "S: 535 5.7.8 no";
+    let asked = "E: Auth \"\" tim pw";
+    let wordy = |octets| {
+        let own = OwnMechanism::new("X-WORDY", move |_| Box::new(Wordy(octets)));
+        greeted(config().with_own_mechanism(own.unwrap().in_clear()))
+    };
+    wordy(LONGEST).follow(&[
+        "C: AUTH X-WORDY",
+        &challenge,
+        "C: AAAA",
+        &challenge,
+        "C: bmFtZQ==",
+        asked,
+        "A: 535 5.7.8 no",
+        &challenge,
+        "C: ",
+        refusal,
+    ]);
+    let fault = "S: 451 4.3.0 Local error in processing";
+    let noop = ["C: NOOP", "S: 250 2.0.0 OK"];
+    let mut talk = wordy(LONGEST + 1);
+    talk.follow(&["C: AUTH X-WORDY", fault]);
+    talk.follow(&noop);
+    talk.follow(&["C: AUTH X-WORDY AAAA", fault]);
+    talk.follow(&noop);
+    talk.follow(&[
+        "C: AUTH X-WORDY bmFtZQ==",
+        asked,
+        "A: 535 5.7.8 no",
+        refusal,
+    ]);
+    talk.follow(&noop);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::connection::{Owed, State, Step};
 use super::{Connection, Event, NotOwed, replies};
 use crate::proto::{Found, InitialResponse, Need, Reply, Violation, limits};
 use crate::sasl::{
-    self, Credentials, Decoy, Identity, Mechanism, Nonce, Proof, SaslError, Secret, ServerContext,
-    ServerExchange, base64,
+    self, Credentials, Decoy, Identity, MAX_RESPONSE, Mechanism, Nonce, Proof, SaslError, Secret,
+    ServerContext, ServerExchange, base64,
 };
 
 impl Connection {
@@ -38,7 +38,7 @@ impl Connection {
         let tls = self.tls.as_ref();
         if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
             if usable {
-                let exchange = own.begin(&self.context(None));
+                let exchange = own.begin(&self.context());
                 return self.begin_exchange(Ok(exchange), initial);
             }
             self.bad(replies::TLS_NEEDED_TO_AUTH);
@@ -48,7 +48,7 @@ impl Connection {
         match known {
             Some(mechanism) if self.config.allows(mechanism, tls) => {
                 if !mechanism.needs_nonce() {
-                    let exchange = ServerExchange::new(mechanism, &self.context(Some(mechanism)));
+                    let exchange = ServerExchange::new(mechanism, &self.context());
                     return self.begin_exchange(exchange, initial);
                 }
                 let initial = initial.map(|text| base64::decode_initial_response(text.as_bytes()));
@@ -68,13 +68,11 @@ impl Connection {
     }
 
     /// What is lent to an exchange besides a nonce.
-    fn context(&self, mechanism: Option<Mechanism>) -> ServerContext {
+    fn context(&self) -> ServerContext {
         let tls = self.tls.as_ref();
-        let bound = mechanism.and_then(|mechanism| match mechanism.with_channel_binding() {
-            None if mechanism.is_bound_to_tls() => Some(mechanism),
-            bound => bound,
-        });
-        let offered = bound.is_some_and(|bound| self.config.allows(bound, tls));
+        // RFC 5802 section 6: of whichever hash it is, a client that has seen it knows that this server binds to TLS.
+        let mut bound = Mechanism::PLUS.into_iter();
+        let offered = bound.any(|bound| self.config.allows(bound, tls));
         ServerContext::default()
             .with_channel_binding(tls.and_then(|tls| tls.exporter().copied()), offered)
             .with_certificate(tls.and_then(|tls| tls.peer_certificate().map(<[u8]>::to_vec)))
@@ -95,8 +93,7 @@ impl Connection {
                 .and_then(|response| exchange.initial_response(response.expose()));
             return self.advance(exchange, step);
         }
-        self.challenge(&exchange.first_challenge());
-        self.state = State::Auth(exchange);
+        self.challenge(&exchange.first_challenge(), State::Auth(exchange));
         None
     }
 
@@ -109,15 +106,14 @@ impl Connection {
                 return Err(NotOwed);
             }
         };
-        let context = self.context(Some(mechanism)).with_nonce(nonce);
+        let context = self.context().with_nonce(nonce);
         match (ServerExchange::new(mechanism, &context), initial) {
             (Ok(mut exchange), Some(initial)) => {
                 let step = exchange.initial_response(initial.expose());
                 self.state = State::AuthStep(Box::new((exchange, step)));
             }
             (Ok(mut exchange), None) => {
-                self.challenge(&exchange.first_challenge());
-                self.state = State::Auth(exchange);
+                self.challenge(&exchange.first_challenge(), State::Auth(exchange));
             }
             (Err(_), _) => self.bad(replies::UNKNOWN_MECHANISM),
         }
@@ -216,8 +212,7 @@ impl Connection {
     ) -> Option<Event<'a>> {
         match step {
             Ok(sasl::Step::Challenge(challenge)) => {
-                self.challenge(&challenge);
-                self.state = State::Auth(exchange);
+                self.challenge(&challenge, State::Auth(exchange));
             }
             Ok(sasl::Step::Lookup(lookup)) if self.may_act(lookup.identity()) => {
                 self.owed = Owed::Lookup(exchange);
@@ -283,11 +278,8 @@ impl Connection {
         match reply {
             Some(reply) if reply.is_permanent() => {
                 self.auth_failed();
-                match exchange.refused() {
-                    Some(challenge) => {
-                        self.challenge(&challenge);
-                        self.state = State::AuthRefused(reply);
-                    }
+                match exchange.refused().filter(fits_into_a_line) {
+                    Some(challenge) => self.challenge(&challenge, State::AuthRefused(reply)),
                     None => self.say(&reply),
                 }
             }
@@ -306,8 +298,20 @@ impl Connection {
         self.auth_failures = self.auth_failures.saturating_add(1);
     }
 
-    fn challenge(&mut self, challenge: &Secret) {
-        self.outbox
-            .challenge(base64::encode(challenge.expose()).expose());
+    /// Sends a challenge, behind which the session stands at `then`. If no line has room for it, the application's own mechanism
+    /// is at fault, and the exchange is over.
+    fn challenge(&mut self, challenge: &Secret, then: State) {
+        if fits_into_a_line(challenge) {
+            self.outbox
+                .challenge(base64::encode(challenge.expose()).expose());
+            self.state = then;
+        } else {
+            self.say(&replies::UNFIT_ANSWER);
+        }
     }
+}
+
+/// RFC 4954 section 4.
+fn fits_into_a_line(challenge: &Secret) -> bool {
+    challenge.expose().len() <= MAX_RESPONSE
 }
