@@ -34,17 +34,10 @@ EQUIVALENT = HERE / "equivalent.txt"
 RECORD = HERE / "record.json"
 ROOMS = ["core/src/proto", "core/src/sasl"]
 TESTS = ["--lib", "--test", "server_machine", "--test", "end_of_data"]
-# What is built and run the soonest, by where a file is. What survives it meets all the tests.
-FIRST = {
-    "core/src/proto/server": ["--test", "server_machine"],
-    "core/src/proto/client": ["--lib", "--", "proto::client"],
-    "core/src/sasl": ["--lib", "--", "sasl"],
-    "core/src/proto": ["--lib"],
-}
 ENOUGH = 95.0
 SHARD = 30
-# Seconds; the tests themselves take one or two, and all of them ten.
-LONGEST = 15
+# Seconds; the tests of a module take one or two, and all of them ten.
+LONGEST = 20
 LONGEST_OF_ALL = 60
 
 
@@ -132,9 +125,10 @@ def prove_green() -> None:
     subprocess.run(command, cwd=TREE, env=ENVIRONMENT, check=True, stdout=subprocess.DEVNULL)
 
 
-def run(program: Path, selection: list[str], tests: list[str], longest: int) -> dict[str, str]:
+def run(program: Path, selection: list[str], tests: list[str]) -> dict[str, str]:
     """Tries the selected mutants. Gives each by name, and what became of it."""
     output = BUILD / "output"
+    longest = LONGEST_OF_ALL if tests == TESTS else LONGEST
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     command = [program, "mutants", "--dir", TREE, "--in-place", "--no-default-features", "--no-shuffle", *selection]
@@ -149,27 +143,48 @@ def run(program: Path, selection: list[str], tests: list[str], longest: int) -> 
     return {outcome["scenario"]["Mutant"]["name"]: outcome["summary"] for outcome in mutants}
 
 
+def stages(file: str) -> list[list[str]]:
+    """Tests to try the mutants of a file with, one after the other: first those that are built and run the soonest, as most that
+    can be noticed is noticed by them, and in the end all."""
+    if file.startswith("core/src/proto/server"):
+        return [["--test", "server_machine"], TESTS]
+    room, module = file.removeprefix("core/src/").removesuffix(".rs").split("/")[:2]
+    return [["--lib", "--", f"{room}::{module}"], ["--lib"], TESTS]
+
+
 def try_shard(program: Path, shard: Shard) -> Count:
     """All of a shard."""
-    first = next(tests for room, tests in FIRST.items() if shard.file.startswith(room))
-    selection = [*selected([shard.file]), "--shard", f"{shard.number}/{shard.of}"]
-    results = run(program, selection, first, LONGEST)
-    count = Counter(results.values())
-    missed = [name for name, summary in results.items() if summary == "MissedMutant"]
-    return try_survivors(
-        program, shard, Count(count["CaughtMutant"], count["Timeout"], count["Unviable"], missed)
-    )
+    selection = ["--shard", f"{shard.number}/{shard.of}"]
+    count = Count(0, 0, 0, [])
+    for tests in stages(shard.file):
+        count = add(count, run(program, [*selected([shard.file]), *selection], tests))
+        if not count.survived:
+            break
+        selection = only(count.survived)
+    return count
 
 
 def try_survivors(program: Path, shard: Shard, count: Count) -> Count:
     """Those of a shard that survived, with all the tests."""
     if not count.survived:
         return count
-    names = [f"--re=^{re.escape(name)}$" for name in count.survived]
-    results = run(program, selected([shard.file]) + names, TESTS, LONGEST_OF_ALL)
-    noticed = Counter(results.values())
-    missed = [name for name in count.survived if results.get(name) == "MissedMutant"]
-    return Count(count.noticed + noticed["CaughtMutant"], count.slow + noticed["Timeout"], count.unviable, missed)
+    return add(count, run(program, selected([shard.file]) + only(count.survived), TESTS))
+
+
+def only(names: list[str]) -> list[str]:
+    """What says to cargo-mutants which mutants are meant."""
+    return [f"--re=^{re.escape(name)}$" for name in names]
+
+
+def add(count: Count, results: dict[str, str]) -> Count:
+    """What is known when those that had survived, or all, were tried again."""
+    more = Counter(results.values())
+    return Count(
+        count.noticed + more["CaughtMutant"],
+        count.slow + more["Timeout"],
+        count.unviable + more["Unviable"],
+        [name for name, summary in results.items() if summary == "MissedMutant"],
+    )
 
 
 def plain(name: str) -> str:
