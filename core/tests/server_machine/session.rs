@@ -470,6 +470,23 @@ fn s390_a_session_is_shut_down_between_commands() {
         "C: NOOP",
         "N: Close",
     ]);
+    // All was said.
+    talk.connection.shut_down(reply("421 4.3.2 Once more"));
+    assert!(!talk.connection.has_output());
+}
+
+#[test]
+fn a_session_is_shut_down_once() {
+    let mut talk = greeted(config().with_hooks(Hooks::MAIL));
+    talk.follow(&["C: MAIL FROM:<a@b>", "E: Mail <a@b>", "N: Answer"]);
+    talk.connection.shut_down(reply("421 4.3.2 Shutting down"));
+    talk.connection.shut_down(reply("421 4.3.2 Once more"));
+    talk.follow(&[
+        "A: accept",
+        "S: 250 2.1.0 OK",
+        "S: 421 4.3.2 Shutting down",
+        "N: Close",
+    ]);
 }
 
 #[test]

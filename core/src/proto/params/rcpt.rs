@@ -173,6 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn there_are_none_only_if_none_of_each_kind_is_there() {
+        assert!(RcptParameters::default().is_empty());
+        for one in [" NOTIFY=NEVER", " ORCPT=rfc822;a", " X-A"] {
+            assert!(!parse(one).unwrap().is_empty(), "{one}");
+        }
+    }
+
+    #[test]
+    fn the_form_in_ascii_has_all_that_the_other_has() {
+        let both = parse(" NOTIFY=NEVER ORCPT=utf-8;\u{fc} X-A=b").unwrap();
+        assert_eq!(
+            both.to_ascii().unwrap().to_string(),
+            " NOTIFY=NEVER ORCPT=utf-8;\\x{FC} X-A=b"
+        );
+    }
+
+    #[test]
     fn an_original_recipient_outside_ascii_has_a_form_inside_it() {
         let orcpt = parse(" ORCPT=utf-8;\u{fc}\\x{2B}x@b\u{fc}.example")
             .unwrap()
