@@ -3,6 +3,7 @@
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod between;
 mod blocking;
 mod choice;
 mod foreign;

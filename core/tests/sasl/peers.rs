@@ -10,7 +10,9 @@ use mailwire::server::{Answer, Answers, Body, Handler, Options, Server, Session,
 use mailwire::tls::{ClientTls, Pem, Roots, ServerTls, TlsPolicy};
 use mailwire::{Error, Status};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::sync::oneshot;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A throw-away authority, with certificates for a server and a client.
 pub(crate) struct Pki {
@@ -46,6 +48,28 @@ impl Pki {
     pub(crate) fn server_tls(&self) -> ServerTls {
         let (certificate, key, _) = self.issue("localhost");
         ServerTls::with_client_roots(&certificate, &key, &[self.root()]).unwrap()
+    }
+
+    /// TLS of both sides without mailwire, for somebody who has a certificate of the server's name.
+    pub(crate) fn both_sides(&self) -> (TlsAcceptor, TlsConnector) {
+        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key.into())
+            .unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server).into(), Arc::new(client).into())
     }
 
     pub(crate) fn client_tls(&self) -> ClientTls {
