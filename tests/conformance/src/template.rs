@@ -159,6 +159,22 @@ fn sum(text: &str, names: &Names) -> Option<i128> {
     Some(number + more)
 }
 
+/// `octets` with each `from` turned into `to`.
+pub(crate) fn replaced(octets: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = octets;
+    while let Some(first) = rest.first() {
+        if let Some(behind) = rest.strip_prefix(from.as_bytes()) {
+            out.extend_from_slice(to.as_bytes());
+            rest = behind;
+        } else {
+            out.push(*first);
+            rest = &rest[1..];
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,8 @@ use mailwire_conformance::case::{Case, Script};
 use mailwire_conformance::client::{
     Call, Ending, FAULTS, Faulty, Memory, Own, Report, Setting, Target, Wire, cases, groups, play,
 };
+use mailwire_conformance::runner::{idle, who_notices};
 use mailwire_conformance::server::{Finish, Pieces, Said, Unable};
-use mailwire_conformance::verdict::Verdict;
 
 const MEMORY: Memory = Memory {
     pieces: Pieces::Whole,
@@ -16,10 +16,6 @@ const MEMORY: Memory = Memory {
 
 fn all() -> Vec<Case> {
     cases().unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn is_red(case: &Case, target: &dyn Target) -> bool {
-    matches!(play(case, target).verdict, Verdict::Not(_))
 }
 
 #[test]
@@ -32,33 +28,11 @@ fn each_fault_turns_a_case_of_its_group_red() {
             target,
             fault: *fault,
         };
-        let group: Vec<&Case> = cases
-            .iter()
-            .filter(|case| case.group == fault.group)
-            .collect();
-        // Without the fault they are green, so it is the fault that they notice.
-        assert!(
-            !group.iter().any(|case| is_red(case, target)),
-            "{}",
-            fault.group
-        );
-        let red: Vec<&str> = group
-            .iter()
-            .filter(|case| is_red(case, &faulty))
-            .map(|case| case.id.as_str())
-            .collect();
-        println!(
-            "{:<12} a client that {}: {}",
-            fault.group,
-            fault.what,
-            red.join(" ")
-        );
-        assert!(
-            !red.is_empty(),
-            "{}: nobody notices a client that {}",
-            fault.group,
-            fault.what
-        );
+        let (group, what) = (fault.group, fault.what);
+        let sound = |case: &Case| play(case, target).verdict;
+        let noticed = who_notices(&cases, group, sound, |case| play(case, &faulty).verdict);
+        let rows = noticed.unwrap_or_else(|error| panic!("{group}, a client that {what}: {error}"));
+        println!("{group:<12} a client that {what}: {}", rows.join(" "));
     }
 }
 
@@ -130,14 +104,9 @@ impl Wire for Idle {
 #[test]
 fn no_conversation_is_passed_by_a_client_that_does_nothing() {
     let clients = [Ending::Success, Ending::Failure(None)].map(Idle);
-    let mut idle = Vec::new();
-    for case in all() {
-        for one in case.conversations() {
-            if !clients.iter().any(|client| is_red(&one, client)) {
-                let line = one.scripts[0].steps[0].line;
-                idle.push(format!("{} line {line}", case.id));
-            }
-        }
-    }
+    let idle = idle(&all(), |one| {
+        let each = clients.iter().map(|client| play(one, client).verdict);
+        each.collect()
+    });
     assert!(idle.is_empty(), "nothing turns these red: {idle:?}");
 }

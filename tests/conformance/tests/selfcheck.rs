@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use mailwire_conformance::case::{Case, Script};
+use mailwire_conformance::runner::{idle, who_notices};
 use mailwire_conformance::server::{
     FAULTS, Faulty, Finish, Journal, Memory, Pieces, Said, Setting, Target, Unable, Wire, cases,
     groups, play,
 };
 use mailwire_conformance::template::Names;
-use mailwire_conformance::verdict::Verdict;
 
 const MEMORY: Memory = Memory {
     pieces: Pieces::Whole,
@@ -19,45 +19,19 @@ fn all() -> Vec<Case> {
     cases().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn is_red(case: &Case, target: &dyn Target) -> bool {
-    matches!(play(case, target).verdict, Verdict::Not(_))
-}
-
 #[test]
 fn each_fault_turns_a_case_of_its_group_red() {
     let cases = all();
     for fault in FAULTS {
-        let target = Faulty {
+        let faulty = Faulty {
             target: MEMORY,
             fault: *fault,
         };
-        let group: Vec<&Case> = cases
-            .iter()
-            .filter(|case| case.group == fault.group)
-            .collect();
-        // Without the fault they are green, so it is the fault that they notice.
-        assert!(
-            !group.iter().any(|case| is_red(case, &MEMORY)),
-            "{}",
-            fault.group
-        );
-        let red: Vec<&str> = group
-            .iter()
-            .filter(|case| is_red(case, &target))
-            .map(|case| case.id.as_str())
-            .collect();
-        println!(
-            "{:<12} a server that {}: {}",
-            fault.group,
-            fault.what,
-            red.join(" ")
-        );
-        assert!(
-            !red.is_empty(),
-            "{}: nobody notices a server that {}",
-            fault.group,
-            fault.what
-        );
+        let (group, what) = (fault.group, fault.what);
+        let sound = |case: &Case| play(case, &MEMORY).verdict;
+        let noticed = who_notices(&cases, group, sound, |case| play(case, &faulty).verdict);
+        let rows = noticed.unwrap_or_else(|error| panic!("{group}, a server that {what}: {error}"));
+        println!("{group:<12} a server that {what}: {}", rows.join(" "));
     }
 }
 
@@ -145,14 +119,9 @@ fn no_conversation_is_passed_by_a_server_that_always_says_the_same() {
         ("", ""),
     ]
     .map(|(greeting, word)| Parrot { greeting, word });
-    let mut idle = Vec::new();
-    for case in all() {
-        for one in case.conversations() {
-            if !parrots.iter().any(|parrot| is_red(&one, parrot)) {
-                let line = one.scripts[0].steps[0].line;
-                idle.push(format!("{} line {line}", case.id));
-            }
-        }
-    }
+    let idle = idle(&all(), |one| {
+        let each = parrots.iter().map(|parrot| play(one, parrot).verdict);
+        each.collect()
+    });
     assert!(idle.is_empty(), "nothing turns these red: {idle:?}");
 }

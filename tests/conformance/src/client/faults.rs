@@ -8,6 +8,7 @@ use super::expectation::{Ending, Report};
 use super::{Call, Composition, Setting, Target, Wire};
 use crate::case::Script;
 use crate::server::{Finish, Said, Unable};
+use crate::template::replaced;
 
 /// What goes wrong on the way.
 #[derive(Debug, Clone, Copy)]
@@ -255,7 +256,7 @@ impl Wire for FaultyWire {
 
     fn send(&mut self, octets: &[u8]) {
         match self.act {
-            Act::ToClient(from, to) => self.wire.send(&in_octets(octets, from, to)),
+            Act::ToClient(from, to) => self.wire.send(&replaced(octets, from, to)),
             _ => self.wire.send(octets),
         }
     }
@@ -263,7 +264,7 @@ impl Wire for FaultyWire {
     fn receive(&mut self, patience: Duration) -> Said {
         match (self.wire.receive(patience), self.act) {
             (Said::Octets(octets), Act::ToServer(from, to)) => {
-                Said::Octets(in_octets(&octets, from, to))
+                Said::Octets(replaced(&octets, from, to))
             }
             (said, _) => said,
         }
@@ -304,21 +305,6 @@ fn given_otherwise(mut given: Composition, from: &str, to: &str) -> Composition 
     for (_, text) in &mut given.parts {
         *text = text.replace(from, to);
     }
-    given.message = in_octets(&given.message, from, to);
+    given.message = replaced(&given.message, from, to);
     given
-}
-
-fn in_octets(octets: &[u8], from: &str, to: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = octets;
-    while let Some(first) = rest.first() {
-        if let Some(behind) = rest.strip_prefix(from.as_bytes()) {
-            out.extend_from_slice(to.as_bytes());
-            rest = behind;
-        } else {
-            out.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    out
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Finish, Journal, Said, Setting, Target, Unable, Wire};
 use crate::case::Script;
-use crate::template::Names;
+use crate::template::{Names, replaced};
 
 /// What goes wrong on the way.
 #[derive(Debug, Clone, Copy)]
@@ -238,12 +238,11 @@ impl Wire for FaultyWire {
         const STARTTLS: &[u8] = b"STARTTLS\r\n";
         match self.act {
             Act::ToServer(from, to) => {
-                self.wire
-                    .send(&replaced(octets, from.as_bytes(), to.as_bytes()));
+                self.wire.send(&replaced(octets, from, to));
             }
             Act::Repair => {
-                let lines = replaced(octets, b"\r\n", b"\n");
-                self.wire.send(&replaced(&lines, b"\n", b"\r\n"));
+                let lines = replaced(octets, "\r\n", "\n");
+                self.wire.send(&replaced(&lines, "\n", "\r\n"));
             }
             Act::Inject if octets.starts_with(STARTTLS) => {
                 let (command, rest) = octets.split_at(STARTTLS.len());
@@ -261,7 +260,7 @@ impl Wire for FaultyWire {
     fn receive(&mut self, patience: Duration) -> Said {
         match (self.wire.receive(patience), self.act) {
             (Said::Octets(octets), Act::ToClient(from, to)) => {
-                Said::Octets(replaced(&octets, from.as_bytes(), to.as_bytes()))
+                Said::Octets(replaced(&octets, from, to))
             }
             (said, _) => said,
         }
@@ -284,20 +283,4 @@ impl Wire for FaultyWire {
     fn journal(&self) -> Option<Journal> {
         self.wire.journal()
     }
-}
-
-/// `octets` with each `from` turned into `to`.
-fn replaced(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = octets;
-    while let Some(first) = rest.first() {
-        if let Some(behind) = rest.strip_prefix(from) {
-            out.extend_from_slice(to);
-            rest = behind;
-        } else {
-            out.push(*first);
-            rest = &rest[1..];
-        }
-    }
-    out
 }
