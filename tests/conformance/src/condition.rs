@@ -16,6 +16,7 @@ pub(crate) enum Condition {
     Enhanced,
     Listed,
     Plain,
+    Mechanisms,
 }
 
 /// Subject and detail of the enhanced status codes in IANA's registry (RFC 5248), but for the details of 3.
@@ -29,7 +30,8 @@ const LISTED: &[&str] = &[
     "7.27", "7.28", "7.29", "7.30",
 ];
 
-/// The keywords of IANA's list of service extensions.
+/// The keywords of IANA's list of service extensions, and VRFY, which may stand beside them "as a convenience" (RFC 5321
+/// section 3.5.2).
 const REGISTERED: &[&str] = &[
     "8BITMIME",
     "ATRN",
@@ -51,6 +53,7 @@ const REGISTERED: &[&str] = &[
     "MT-PRIORITY",
     "MTRK",
     "NO-SOLICITING",
+    "ONEX",
     "PIPELINING",
     "REQUIRETLS",
     "RRVS",
@@ -62,6 +65,8 @@ const REGISTERED: &[&str] = &[
     "STARTTLS",
     "SUBMITTER",
     "TURN",
+    "VERB",
+    "VRFY",
 ];
 
 impl Condition {
@@ -105,6 +110,7 @@ impl Condition {
                 !word.is_empty() && word.parse::<IpAddr>().is_err()
             }
             Self::Single => reply.lines.len() == 1,
+            Self::Mechanisms => mechanisms(reply).is_some_and(|words| are_mechanisms(&words)),
             Self::Hello => has_form_of_hello(reply),
             Self::Registered => keywords(reply).all(|word| {
                 let known = |name: &str| name.as_bytes().eq_ignore_ascii_case(word);
@@ -121,6 +127,24 @@ fn keywords(reply: &Reply) -> impl Iterator<Item = &[u8]> {
         .texts()
         .skip(1)
         .map(|text| text.split(|&b| b == b' ').next().unwrap_or_default())
+}
+
+/// What stands behind AUTH (RFC 4954 section 3).
+fn mechanisms(reply: &Reply) -> Option<Vec<&[u8]>> {
+    reply.texts().skip(1).find_map(|text| {
+        let mut words = text.split(|&b| b == b' ');
+        let keyword = words.next()?;
+        keyword
+            .eq_ignore_ascii_case(b"AUTH")
+            .then(|| words.collect())
+    })
+}
+
+/// Whether they are one or more, each of the form that RFC 4422 section 3.1 has for a mechanism's name.
+fn are_mechanisms(words: &[&[u8]]) -> bool {
+    let in_name = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    let fits = |word: &&[u8]| (1..=20).contains(&word.len()) && word.iter().all(in_name);
+    !words.is_empty() && words.iter().all(fits)
 }
 
 /// RFC 5321 section 4.1.1.1: the host's name first, then a keyword a line.

@@ -8,7 +8,8 @@
 //!   enhanced one belongs where
 //! - and behind it `has KEYWORD`, `has "text"`, `lacks KEYWORD`, `lacks "text"`, `is "line"` (there is one line, and it is just
 //!   that), `named` (its first word is no address), `single` (there is one line), `hello` (of the form of a reply to EHLO), `registered` (its keywords are),
-//!   `enhanced` (each line has one enhanced status code, of the reply's class), `listed` (a registered one), `plain` (none)
+//!   `enhanced` (each line has one enhanced status code, of the reply's class), `listed` (a registered one), `plain` (none), `mechanisms` (its
+//!   AUTH names one or more, each in the form of a mechanism's name)
 //! - `close`: the server ends the connection, and with it the conversation
 //! - `nothing`: the server stays silent
 //!
@@ -200,6 +201,7 @@ fn kind(text: &str, names: &Names) -> Result<Kind, String> {
             "enhanced" => Some(Condition::Enhanced),
             "listed" => Some(Condition::Listed),
             "plain" => Some(Condition::Plain),
+            "mechanisms" => Some(Condition::Mechanisms),
             _ => None,
         };
         if let Some(bare) = bare {

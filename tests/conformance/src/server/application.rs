@@ -2,14 +2,15 @@
 //!
 //! Recipients are of `inbox.example`, and all of them exist but for those whose local part begins with one of these words:
 //!
-//! - `nobody` is refused, as is everybody of another domain, and `full` deferred
+//! - `nobody` is refused, as is everybody of another domain; `full` is deferred, however that mailbox is written
 //! - `bare` is refused without an enhanced status code, `many` with two lines, `odd` with a reply that fits no RCPT
 //! - `late` is refused when the message has come, `later` deferred
 //!
-//! A reverse-path `impossible@…` is answered 455, `busy@…` 452. The credentials of a user `broken` cannot be judged now.
+//! A reverse-path `impossible@client.example` or `impossible@bücher.example` is answered 455 however it is written, `busy@…` 452.
+//! The credentials of a user `broken` cannot be judged now.
 
 use mailwire::proto::server::Answer;
-use mailwire::proto::{EnhancedStatus, ForwardPath, Recipient, Reply, ReversePath};
+use mailwire::proto::{EnhancedStatus, ForwardPath, Mailbox, Recipient, Reply, ReversePath};
 
 use mailwire::sasl::{Credentials, Found, Lookup, Proof, Secret};
 
@@ -50,8 +51,12 @@ impl Application {
 
     pub(crate) fn mail(&self, path: &ReversePath, parameters: &str) -> Answer {
         self.journal.told(format!("mail <{path}>{parameters}"));
+        let is = |address| {
+            path.mailbox()
+                .is_some_and(|mailbox| is_same(mailbox, address))
+        };
         let local_part = path.mailbox().map_or("", |mailbox| mailbox.local_part());
-        if local_part.starts_with("impossible") {
+        if is("impossible@client.example") || is("impossible@b\u{fc}cher.example") {
             refusal(455, Some((4, 5, 4)), "Not now with these parameters")
         } else if local_part.starts_with("busy") {
             refusal(452, Some((4, 3, 1)), "Not now")
@@ -71,7 +76,7 @@ impl Application {
             refusal(550, Some((5, 7, 1)), "Relaying denied")
         } else if local_part.starts_with("nobody") {
             refusal(550, Some((5, 1, 1)), "No such user")
-        } else if local_part.starts_with("full") {
+        } else if is_same(mailbox, "full@inbox.example") {
             refusal(452, Some((4, 2, 2)), "Mailbox full")
         } else if local_part == "bare" {
             refusal(550, None, "Just so")
@@ -139,6 +144,11 @@ impl Application {
             Answer::Accept
         }
     }
+}
+
+/// Whether a mailbox is this one by its meaning, whatever it looks like.
+fn is_same(mailbox: &Mailbox, address: &str) -> bool {
+    address.parse::<Mailbox>().as_ref() == Ok(mailbox)
 }
 
 /// What is said to a command that nobody knows.

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::client::Client;
+use super::proof::proof;
 use super::{Finish, Journal, Note, Said, Setting, Target, Unable, Wire};
 use crate::case::{Case, Script, Step};
 use crate::pattern::{Match, Pattern};
@@ -35,6 +36,9 @@ pub fn play(case: &Case, target: &dyn Target) -> Outcome {
         sent: 0,
     };
     for script in &case.scripts {
+        if !target.is_ours() && is_about_a_switch(script) {
+            continue;
+        }
         for each in script.texts() {
             let one = play_script(script, each, target);
             let worse = one.verdict > outcome.verdict;
@@ -52,6 +56,11 @@ pub fn play(case: &Case, target: &dyn Target) -> Outcome {
         outcome.verdict = Verdict::Not(format!("a reply against {row}: {what}"));
     }
     outcome
+}
+
+fn is_about_a_switch(script: &Script) -> bool {
+    let mut words = script.with.iter();
+    words.any(|word| Setting::SWITCHES.contains(&word.as_str()))
 }
 
 fn play_script(script: &Script, each: Option<(&str, &str)>, target: &dyn Target) -> Outcome {
@@ -195,6 +204,7 @@ impl<'a> Play<'a> {
                 }
             }
             "take" => self.take(text, step.line),
+            "prove" => self.prove(text, step.line),
             "same" | "differ" | "least" => self.compare(word, text, step.line),
             "auth" => self.authenticate(text, step.line),
             "to" => self.lead(text),
@@ -327,17 +337,35 @@ impl<'a> Play<'a> {
     fn take(&mut self, text: &str, line: usize) -> Next {
         let wrong = || broken(format!("line {line}: the reply has no {text}"));
         let (name, prefix) = text.split_once(' ').ok_or_else(wrong)?;
-        let reply = self.last.as_ref().ok_or_else(wrong)?;
-        let decoded = STANDARD
-            .decode(reply.texts().next().unwrap_or_default())
-            .map_err(|_| wrong())?;
-        let decoded = String::from_utf8_lossy(&decoded).into_owned();
-        let value = decoded
+        let challenge = self.last_challenge().ok_or_else(wrong)?;
+        let value = challenge
             .split(',')
             .find_map(|part| part.strip_prefix(prefix))
             .ok_or_else(wrong)?;
         self.names.set(name, value);
         Ok(())
+    }
+
+    /// `{proof}` for SCRAM-SHA-256: right for what was said, whatever that is.
+    fn prove(&mut self, text: &str, line: usize) -> Next {
+        let wrong = || {
+            broken(format!(
+                "line {line}: there is no challenge to prove {text} for"
+            ))
+        };
+        let said = String::from_utf8_lossy(&self.octets(text)?).into_owned();
+        let password = self.octets("{password}")?;
+        let challenge = self.last_challenge().ok_or_else(wrong)?;
+        let (first, last) = said.split_once(' ').ok_or_else(wrong)?;
+        let proof = proof(&password, first, &challenge, last).ok_or_else(wrong)?;
+        self.names.set("proof", proof);
+        Ok(())
+    }
+
+    /// The last reply's text without its base64.
+    fn last_challenge(&self) -> Option<String> {
+        let decoded = STANDARD.decode(self.last.as_ref()?.texts().next()?).ok()?;
+        Some(String::from_utf8_lossy(&decoded).into_owned())
     }
 
     fn compare(&self, how: &str, text: &str, line: usize) -> Next {

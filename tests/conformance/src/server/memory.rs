@@ -114,6 +114,9 @@ fn config(setting: &Setting) -> Config {
         .with_mechanisms(setting.mechanisms().iter().copied())
         .with_auth_in_clear(setting.auth_in_clear)
         .with_required_auth(setting.require_auth)
+        .with_strict_spaces(setting.strict)
+        .with_lenient_line_ends(setting.lenient)
+        .with_line_ends(setting.line_ends())
         .with_hooks(hooks)
 }
 

@@ -7,6 +7,8 @@
 //!   `auth` on the way. A foreign server that does not go there leaves the case inconclusive
 //! - `whole: pattern` the same, and all of it comes in one piece
 //! - `take: name x=` from the base64 of the last reply, what stands between `x=` and the next comma; `{name}` then stands for it
+//! - `prove: first last` `{proof}` then stands for what SCRAM-SHA-256 has in `p=`: right for `{password}`, the first message without its
+//!   flag, the last reply, and the last message without its proof, whatever they say
 //! - `same: a b`, `differ: a b` the two names stand for the same or not; `least: name number`
 //! - `auth: mechanism user password` the client authenticates so; `S:` then takes the last reply
 //! - `tls: up` the client does its handshake, which succeeds; `tls: fails`; `tls: maybe`, which ends the conversation if it fails
@@ -27,6 +29,7 @@ mod faults;
 mod foreign;
 mod memory;
 mod own;
+mod proof;
 mod setting;
 mod socket;
 mod tls;

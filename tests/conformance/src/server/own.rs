@@ -89,7 +89,7 @@ impl Target for Own {
         });
         let (address, journals, control) = found.map_err(Unable::Broken)?;
         // A connection that a case before this has left must not count against this one.
-        if setting.connections < 10 && script.steps.iter().all(|step| step.word != "connect") {
+        if setting.connections < 10 {
             wait_until(|| control.statistics().open_sessions == 0);
         }
         let tls = Some(self.certificate.client.clone());
@@ -277,6 +277,9 @@ fn options(setting: &Setting, certificate: &Certificate) -> Result<Options, mail
     }
     options.set_auth_required(setting.require_auth);
     options.set_allow_plaintext_auth(setting.auth_in_clear);
+    options.set_strict_spaces(setting.strict);
+    options.set_lenient_line_ends(setting.lenient);
+    options.set_line_ends(setting.line_ends());
     options.set_max_message_size(setting.size)?;
     options.set_max_recipients(setting.recipients)?;
     if let Some(domains) = setting.domains {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailwire::proto::data::LineEnds;
 use mailwire::proto::server::Extensions;
 use mailwire::sasl::Mechanism;
 
@@ -33,6 +34,12 @@ pub struct Setting {
     pub lmtp: bool,
     /// `hooks`: the application is asked about VRFY, EXPN, HELP and unknown commands too.
     pub hooks: bool,
+    /// `strict`: no space behind a colon.
+    pub strict: bool,
+    /// `lenient`: LF alone ends a command.
+    pub lenient: bool,
+    /// `normalise`: a bare CR or LF in a message becomes CRLF.
+    pub normalise: bool,
     /// `size=N`: the most octets of a message.
     pub size: u64,
     /// `recipients=N`: the most recipients of a message.
@@ -67,6 +74,9 @@ impl Default for Setting {
             all_mechanisms: false,
             lmtp: false,
             hooks: false,
+            strict: false,
+            lenient: false,
+            normalise: false,
             size: 100_000,
             recipients: 1000,
             extensions: Extensions::USUAL,
@@ -94,6 +104,18 @@ impl Setting {
             (true, _) => &[],
             (false, true) => &Mechanism::ALL,
             (false, false) => USUAL,
+        }
+    }
+
+    /// Switches of ours: what a conversation that wants them looks at is not there in another server, which it says nothing about.
+    pub const SWITCHES: [&str; 3] = ["strict", "lenient", "normalise"];
+
+    /// What becomes of a bare CR or LF in a message.
+    pub(super) fn line_ends(&self) -> LineEnds {
+        if self.normalise {
+            LineEnds::Normalise
+        } else {
+            LineEnds::Refuse
         }
     }
 
@@ -145,6 +167,9 @@ impl Setting {
                 }
                 "lmtp" => setting.lmtp = true,
                 "hooks" => setting.hooks = true,
+                "strict" => setting.strict = true,
+                "lenient" => setting.lenient = true,
+                "normalise" => setting.normalise = true,
                 "size" => setting.size = number()?,
                 "recipients" => setting.recipients = count()?,
                 "connections" => setting.connections = count()?,
