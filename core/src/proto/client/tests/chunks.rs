@@ -379,3 +379,26 @@ fn c052_a_421_in_the_middle_of_a_chunk_leaves_the_message_untried() {
     };
     assert_eq!((*lost, outcome.delivery()), (id, crate::Delivery::NotTried));
 }
+
+#[test]
+fn a_chunk_of_2_to_the_63_octets_is_none() {
+    let mut talk = Talk::ready(Protocol::Smtp, &["CHUNKING"]);
+    let whole = TransactionOptions {
+        transfer: Transfer::Whole(limits::CHUNK),
+        ..TransactionOptions::default()
+    };
+    let begun = talk.connection.begin(envelope(&["a"]), whole);
+    assert!(matches!(begun, Err(NotNow::Argument(_))));
+    let id = talk.begin_chunks(&["a"], Transfer::Chunks);
+    talk.script(
+        "C: MAIL FROM:<me@example.org>
+         S: 250 ok
+         C: RCPT TO:<a@example.org>
+         S: 250 ok
+         E: send-body 0",
+    );
+    let queued = talk.connection.chunk(id, limits::CHUNK, true);
+    assert!(matches!(queued, Err(NotNow::Argument(_))));
+    talk.silent();
+    talk.connection.chunk(id, limits::CHUNK - 1, true).unwrap();
+}
