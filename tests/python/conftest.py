@@ -1,5 +1,6 @@
 """What the tests of the Python package share: certificates, a listener made of aiosmtpd, and peers that follow a script."""
 
+import signal
 import socket
 import ssl
 import threading
@@ -10,6 +11,11 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 MESSAGE = b"From: Ada <ada@example.org>\r\nTo: charles@example.net\r\nSubject: test\r\n\r\nHello.\r\n"
+
+
+def pytest_sessionstart():
+    """Lets Ctrl-C be tested, also where whoever started the tests, as a shell does in the background, had it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these options, which are checked as a whole. Nothing is connected before the first message.
+    /// A client with these options, which are checked as a whole. Nothing is connected before the first call that needs it.
     pub fn new(options: Options) -> Result<Self, Error> {
         options.check()?;
         Ok(Self {

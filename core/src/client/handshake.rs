@@ -134,7 +134,8 @@ impl Connection {
         }
         let needs_ehlo = self.options.protocol == Protocol::Lmtp
             || policy == TlsPolicy::Required
-            || self.options.login.is_wanted();
+            || self.options.login.is_wanted()
+            || self.options.speak_for.is_some();
         if needs_ehlo || !matches!(reply.code(), 500 | 502 | 504 | 550) {
             return Err(self.refused(
                 Phase::Hello,

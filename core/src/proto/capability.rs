@@ -7,7 +7,7 @@ use super::{Extension, Reply};
 /// The service extensions that a server announced. Those this library does not know are kept and shown too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Keyword in capitals, and its parameters as given.
+    /// What stands in front of the first space, in capitals up to an `=`, and what stands behind it, as given.
     entries: Vec<(String, String)>,
 }
 
@@ -61,7 +61,7 @@ impl Capabilities {
             .map(|(_, parameters)| parameters.as_str())
     }
 
-    /// All that was announced: keyword in capitals, parameters as given.
+    /// All that was announced: keyword in capitals, parameters as given. What is joined to a keyword by `=` stays with it, as given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()

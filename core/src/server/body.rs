@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::timeout;
 
-use super::buffer::READ_BUFFER;
+use super::buffer::{READ_BUFFER, overwrite};
 use super::channel::{Channel, Ended};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
@@ -197,6 +197,11 @@ impl Body<'_> {
                 },
             };
             at += used;
+            // A login between two chunks is refused; what it said is a secret all the same.
+            if machine.heard_secret() {
+                let message = piece.as_ref().map_or(0, |len| *len);
+                overwrite(&mut input[at - used..at - message]);
+            }
             match piece {
                 Ok(len) => {
                     // A piece is the end of what is used for it.

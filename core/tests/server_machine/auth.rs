@@ -267,6 +267,7 @@ fn s011_s210_the_longest_line_and_one_longer() {
     assert_eq!(limits::AUTH_LINE, line.len() + "\r\n".len());
     for way in [
         format!("AUTH PLAIN {line}\r\n"),
+        format!("AUTH\tPLAIN {line}\r\n"),
         format!("AUTH PLAIN\r\n{line}\r\n"),
     ] {
         let mut talk = greeted(clear());

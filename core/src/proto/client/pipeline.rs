@@ -15,8 +15,9 @@ impl Connection {
     /// go out in A-labels. Parameters that this library does not know are sent as given.
     ///
     /// Recipients that cannot be named to this server do not sink the rest, unless it is all or nothing: one with a local part
-    /// outside ASCII, or an ORCPT that is too long in it, without SMTPUTF8, is [`Refused`](crate::Delivery::Refused) without a reply; those above its RCPTMAX and
-    /// RCPTDOMAINMAX (RFC 9422) are [`NotTried`](crate::Delivery::NotTried), to be sent to in another transaction or session.
+    /// outside ASCII, or an ORCPT that is too long in it, without SMTPUTF8, is [`Refused`](crate::Delivery::Refused) without a
+    /// reply; those above its RCPTMAX and RCPTDOMAINMAX (RFC 9422) are [`NotTried`](crate::Delivery::NotTried), to be sent to in
+    /// another transaction or session.
     pub fn begin(
         &mut self,
         envelope: Envelope,

@@ -448,10 +448,9 @@ fn is_auth(input: &[u8]) -> bool {
 /// The longest line that is taken for what this one seems to become.
 fn line_limit(input: &[u8]) -> usize {
     match input.get(..5) {
-        Some(verb) if verb.eq_ignore_ascii_case(b"AUTH ") => AUTH_COMMAND,
-        Some(verb) if verb[..4].eq_ignore_ascii_case(b"BDAT") && b" \t".contains(&verb[4]) => {
-            BDAT_COMMAND
-        }
+        Some(verb) if !b" \t".contains(&verb[4]) => limits::COMMAND_LINE,
+        Some(verb) if verb[..4].eq_ignore_ascii_case(b"AUTH") => AUTH_COMMAND,
+        Some(verb) if verb[..4].eq_ignore_ascii_case(b"BDAT") => BDAT_COMMAND,
         _ => limits::COMMAND_LINE,
     }
 }
