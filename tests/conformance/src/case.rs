@@ -83,8 +83,17 @@ pub struct Step {
     pub text: String,
 }
 
+/// Reads the files of one side, each given by its group and its text. The error says which line of which cannot be read.
+pub fn read_all(groups: &[(&'static str, &str)]) -> Result<Vec<Case>, String> {
+    let mut cases = Vec::new();
+    for (group, text) in groups {
+        cases.extend(read(group, text)?);
+    }
+    Ok(cases)
+}
+
 /// Reads a file of cases. The error says which line cannot be read.
-pub fn read(group: &'static str, text: &str) -> Result<Vec<Case>, String> {
+fn read(group: &'static str, text: &str) -> Result<Vec<Case>, String> {
     let mut cases: Vec<Case> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let wrong = |what: &str| format!("{group}:{}: {what}: {line:?}", index + 1);

@@ -389,14 +389,10 @@ fn a_chunk_of_2_to_the_63_octets_is_none() {
     };
     let begun = talk.connection.begin(envelope(&["a"]), whole);
     assert!(matches!(begun, Err(NotNow::Argument(_))));
-    let id = talk.begin_chunks(&["a"], Transfer::Chunks);
-    talk.script(
-        "C: MAIL FROM:<me@example.org>
-         S: 250 ok
-         C: RCPT TO:<a@example.org>
-         S: 250 ok
-         E: send-body 0",
-    );
+    talk.silent();
+
+    let mut talk = to_the_chunks(&["CHUNKING"], Protocol::Smtp);
+    let id = TransactionId(0);
     let queued = talk.connection.chunk(id, limits::CHUNK, true);
     assert!(matches!(queued, Err(NotNow::Argument(_))));
     talk.silent();
