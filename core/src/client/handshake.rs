@@ -74,7 +74,9 @@ impl Connection {
             }
         }
         // Boxed, as they are large and done once.
-        if let Err(error) = Box::pin(self.speak_for(policy)).await {
+        if self.options.speak_for.is_some()
+            && let Err(error) = Box::pin(self.speak_for(policy)).await
+        {
             return Err(self.leave(error).await);
         }
         if self.options.login.is_wanted()
