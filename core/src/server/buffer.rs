@@ -98,6 +98,26 @@ mod tests {
         assert!(buffer.capacity() >= READ_BUFFER);
     }
 
+    /// Where a line of AUTH ends behind the end of the buffer.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_is_moved_elsewhere_leaves_nothing_behind() {
+        let mut buffer = BytesMut::new();
+        make_room(&mut buffer, 1);
+        buffer.resize(buffer.capacity(), b'x');
+        let _ = buffer.split_to(buffer.len() - 8);
+        buffer.copy_from_slice(b"AHRpbQBw");
+        let place = u64::try_from(buffer.as_ptr().addr()).unwrap();
+        make_room(&mut buffer, 1);
+        assert_eq!(&buffer[..], b"AHRpbQBw");
+        assert_ne!(u64::try_from(buffer.as_ptr().addr()).unwrap(), place);
+        // The old memory waits for the next session of this thread.
+        let mut left = [1; 8];
+        let memory = std::fs::File::open("/proc/self/mem").unwrap();
+        std::os::unix::fs::FileExt::read_exact_at(&memory, &mut left, place).unwrap();
+        assert_eq!(left, [0; 8]);
+    }
+
     #[test]
     fn a_secret_is_overwritten_and_what_stands_behind_it_is_not() {
         let mut buffer = BytesMut::from(&b"AUTH PLAIN AHRpbQBwdw==\r\nNOOP\r\n"[..]);
