@@ -30,7 +30,7 @@ fn the_look_finds_what_is_there_and_only_that() {
     let plain = line(&[], password.plain());
     assert!(password.find().is_some());
     drop(plain);
-    assert_eq!(password.find(), None);
+    password.assert_forgotten("a line");
     let mut coded = line(&["AUTH PLAIN ", PLAIN_USER], password.coded());
     assert!(password.find().is_some());
     // The first half is enough.
@@ -38,7 +38,7 @@ fn the_look_finds_what_is_there_and_only_that() {
     coded[half..].fill(0);
     assert!(password.find().is_some());
     drop(coded);
-    assert_eq!(password.find(), None);
+    password.assert_forgotten("half a line");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::engine::{Engine, general_purpose::STANDARD};
 use memchr::memchr_iter;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// No octet of a text is one with this.
 const MASK: u8 = 0x80;
@@ -52,7 +52,8 @@ impl Password {
         self.coded.iter().map(|octet| octet ^ MASK)
     }
 
-    /// Sees to it that it is nowhere, and gives those a moment who are just about to forget it.
+    /// Sees to it that it is nowhere, and gives those a moment who are just about to forget it: another
+    /// test's look, too, holds what it looks at.
     pub(crate) fn assert_forgotten(&self, by: &str) {
         let end = Instant::now() + Duration::from_secs(5);
         while let Some(place) = self.find() {
@@ -64,8 +65,8 @@ impl Password {
     /// Where this process holds a half of it, in any of its forms.
     pub(crate) fn find(&self) -> Option<String> {
         let memory = File::open("/proc/self/mem").unwrap();
-        // Written over with each window, so that a find in it is one elsewhere too.
-        let mut window = vec![0; WINDOW];
+        // It holds for a moment what others look for.
+        let mut window = Zeroizing::new(vec![0; WINDOW]);
         for (name, range) in writable() {
             let mut at = range.start;
             while at < range.end {
@@ -75,7 +76,6 @@ impl Password {
                     break;
                 };
                 if self.is_in(&window[..read]) {
-                    window.zeroize();
                     return Some(name);
                 }
                 // A part may stand across the edge.
