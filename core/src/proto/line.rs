@@ -183,6 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_at_a_limit() {
+        let mut finder = LineFinder::default();
+        // One octet more, and it would be too long: no end of a line comes in time.
+        assert_eq!(finder.find(b"12345678", 8, 60), Found::More { used: 8 });
+        let mut finder = LineFinder::default();
+        assert_eq!(finder.find(b"1234567", 8, 60), Found::More { used: 0 });
+        let mut finder = LineFinder::default();
+        assert_eq!(finder.find(&[b'x'; 60], 8, 60), Found::More { used: 60 });
+        assert_eq!(finder.find(b"x", 8, 60), Found::Endless);
+    }
+
+    #[test]
     fn the_limit_counts_the_crlf() {
         assert_eq!(drive(b"123456\r\n", [].into_iter(), 8, 60), [line(6)]);
         assert_eq!(

@@ -160,6 +160,8 @@ mod tests {
             "utf-8;\\x{0A}",
             "utf-8;\\y",
             "utf-8;\\x{110000}",
+            "utf-8;\\x{00000FC}",
+            "utf-8;\\x{+FC}",
             &long,
         ] {
             let text = format!(" ORCPT={value}");
