@@ -326,6 +326,12 @@ mod tests {
         ReplyGatherer::default().line(line).unwrap().unwrap()
     }
 
+    fn hashed(reply: &Reply) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        reply.hash(&mut hasher);
+        hasher.finish()
+    }
+
     #[test]
     fn a_reply_of_ours_is_printable_ascii() {
         assert!(Reply::new(250, "fine\twith a tab").is_ok());
@@ -338,10 +344,53 @@ mod tests {
         for code in [0, 199, 260, 600, 999] {
             assert_eq!(Reply::new(code, "x"), Err(InvalidReply::Code(code)));
         }
+        assert!(Reply::new(250, "x".repeat(limits::REPLY_TEXT)).is_ok());
         assert_eq!(
             Reply::new(250, "x".repeat(limits::REPLY_TEXT + 1)),
             Err(InvalidReply::TooLong)
         );
+    }
+
+    #[test]
+    fn a_reply_is_shown_on_one_line() {
+        let reply = Reply::multiline(550, ["no", "", "really"]).unwrap();
+        assert_eq!(reply.to_string(), "550 no really");
+        assert_eq!(format!("{reply:?}"), "Reply(\"550 no really\")");
+        let status = EnhancedStatus::new(5, 7, 26).unwrap();
+        let reply = Reply::new(550, "").unwrap().with_enhanced(status).unwrap();
+        assert_eq!(reply.to_string(), "550 5.7.26");
+    }
+
+    #[test]
+    fn an_enhanced_code_is_three_numbers() {
+        for (text, numbers) in [
+            ("2.0.0", (2, 0, 0)),
+            ("5.7.26", (5, 7, 26)),
+            ("4.999.999", (4, 999, 999)),
+        ] {
+            let status = EnhancedStatus::parse(text).unwrap();
+            let parts = (status.class(), status.subject(), status.detail());
+            assert_eq!(parts, numbers);
+            assert_eq!(status.to_string(), text);
+        }
+        for text in [
+            "",
+            "5",
+            "5.1",
+            "5.1.1.1",
+            "5..1",
+            "5.+1.1",
+            "5.01.1",
+            "3.1.1",
+            "5.1000.1",
+            "5.1.1000",
+            "5.1.70000",
+            "261.1.1",
+            " 5.1.1",
+            "5.1.x",
+        ] {
+            assert_eq!(EnhancedStatus::parse(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -365,15 +414,11 @@ mod tests {
         let gathered = gathered(b"250 x");
         for reply in [&made, &gathered] {
             assert_eq!(*reply, fixed);
-            let hashes = [reply, &fixed].map(|reply| {
-                let mut hasher = std::hash::DefaultHasher::new();
-                reply.hash(&mut hasher);
-                hasher.finish()
-            });
-            assert_eq!(hashes[0], hashes[1]);
+            assert_eq!(hashed(reply), hashed(&fixed));
             assert_eq!(reply.clone().text().as_ptr(), reply.text().as_ptr());
         }
         for other in ["y", ""] {
+            assert_ne!(hashed(&made), hashed(&Reply::fixed(250, None, other)));
             assert_ne!(made, Reply::new(250, String::from(other)).unwrap());
             assert_ne!(made, Reply::fixed(250, None, other));
         }

@@ -242,7 +242,30 @@ mod tests {
                 then: 251
             })
         );
-        let endless = vec![b"250-x".as_slice(); limits::REPLY_LINES + 1];
-        assert_eq!(gather(&endless), Err(Violation::ReplyTooLong));
+    }
+
+    #[test]
+    fn a_reply_has_so_many_lines_and_octets_at_most() {
+        let mut lines = vec![b"250-x".as_slice(); limits::REPLY_LINES];
+        assert_eq!(gather(&lines), Ok(None));
+        lines.push(b"250 x");
+        assert_eq!(gather(&lines), Err(Violation::ReplyTooLong));
+        // LF between the lines counts.
+        let long = [b"250-".as_slice(), &b"x".repeat(limits::REPLY_SIZE / 8 - 1)].concat();
+        let mut lines = vec![long.as_slice(); 8];
+        lines.push(b"250-");
+        assert_eq!(gather(&lines), Ok(None));
+        lines.push(b"250-");
+        assert_eq!(gather(&lines), Err(Violation::ReplyTooLong));
+    }
+
+    #[test]
+    fn room_for_a_usual_reply_is_taken_in_one_go() {
+        let mut gatherer = ReplyGatherer::default();
+        assert_eq!(gatherer.add(b"250-x"), Ok(None));
+        assert!(gatherer.text.capacity() >= USUAL);
+        gatherer.text.shrink_to_fit();
+        assert_eq!(gatherer.add(b"250-y"), Ok(None));
+        assert!(gatherer.text.capacity() < USUAL, "it grows by itself");
     }
 }
