@@ -1,7 +1,7 @@
 //! Every bound at its edge and beyond.
 
-use mailwire::proto::Progress;
 use mailwire::proto::server::{Answer, Event, Hooks};
+use mailwire::proto::{Need, Progress};
 
 use crate::talk::{MORE, Talk, after_hello, config, greeted};
 
@@ -346,6 +346,53 @@ fn s129_a_message_far_over_the_limit_is_not_read_to_its_end() {
         assert!(first == "Discarded" || talk.event().unwrap() == "Discarded");
         talk.follow(&["S: 552 5.3.4 Message too big", "N: Close"]);
     }
+}
+
+#[test]
+fn a_message_is_far_over_the_limit_behind_so_many_octets() {
+    const MIB: usize = 1024 * 1024;
+    for (limit, read) in [(10, MIB), (128 * 1024, 2 * MIB)] {
+        for (octets, ends) in [(read, false), (read + 2, true)] {
+            let mut talk = after_hello(config().with_size_limit(Some(limit)), &DATA);
+            let mut body = vec![b'x'; octets - 2];
+            body.extend_from_slice(b"\r\n");
+            // The last octets come alone: what has come with them is what is counted.
+            talk.lend(&body[..MIB]);
+            talk.lend(&body[MIB..]);
+            while talk.event().is_some() {}
+            assert_eq!(talk.need == Some(Need::Close), ends, "{octets}");
+            if !ends {
+                talk.follow(&["C: .", "S: 552 5.3.4 Message too big", "N: More"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn replies_that_wait_hold_commands_back_beyond_64_kib() {
+    let reply = "250 2.0.0 OK\r\n".len();
+    let in_time = 64 * 1024 / reply + 1;
+    // As many as fit, one more on the way over the limit, and no other.
+    let mut talk = greeted(config().with_max_idle_commands(1_000_000));
+    let input = b"NOOP\r\n".repeat(in_time + 10);
+    let mut used = 0;
+    loop {
+        match talk.connection.receive(&input[used..]) {
+            Ok(Progress::Need { used: 0, need }) => break assert_eq!(need, Need::More),
+            Ok(Progress::Need { used: more, .. } | Progress::Event { used: more, .. }) => {
+                used += more;
+            }
+            Err(violation) => panic!("{violation}"),
+        }
+    }
+    assert_eq!(used, in_time * 6);
+    // Exactly so many octets hold nothing back yet.
+    talk.connection.sent(in_time * reply - 64 * 1024);
+    let again = talk.connection.receive(&input[used..]);
+    assert!(
+        matches!(again, Ok(Progress::Need { used: 6, .. })),
+        "{again:?}"
+    );
 }
 
 #[test]

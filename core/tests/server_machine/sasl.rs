@@ -48,6 +48,9 @@ fn tim() -> Credentials {
     Credentials::new("tim", "pw").unwrap()
 }
 
+/// Found in an exchange in which nobody is to be looked up.
+const NO_LOOKUP: &str = "";
+
 /// Lets a client talk to the machine until the exchange is over. `found` is lent when a user is looked up. Gives the last line.
 fn converse(talk: &mut Talk, mut client: ClientExchange, found: &str) -> String {
     let mut command = format!("AUTH {}", client.name());
@@ -61,7 +64,7 @@ fn converse(talk: &mut Talk, mut client: ClientExchange, found: &str) -> String 
             Some(event) if event == "Nonce" => talk.lend_to_mechanism("nonce"),
             Some(event) => {
                 assert!(
-                    event.starts_with("Lookup ") && event.ends_with(" tim"),
+                    event.starts_with("Lookup ") && event.ends_with(" tim") && found != NO_LOOKUP,
                     "{event}"
                 );
                 talk.lend_to_mechanism(found);
@@ -279,9 +282,8 @@ fn s217_an_identity_that_is_not_the_users_own_is_refused_before_anything_is_look
     for mechanism in [Mechanism::ScramSha256, Mechanism::ScramSha1Plus] {
         let root = tim().with_authorization_identity("root").unwrap();
         let (mut talk, _) = over_tls(everything(), tls());
-        // Nothing but a nonce is asked for: a lookup would be answered, and the exchange come to another end.
         assert_eq!(
-            converse(&mut talk, client(mechanism, &root), "password pw"),
+            converse(&mut talk, client(mechanism, &root), NO_LOOKUP),
             REFUSED
         );
         let own = tim().with_authorization_identity("tim").unwrap();

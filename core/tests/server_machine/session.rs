@@ -223,13 +223,21 @@ fn an_answer_that_would_put_the_client_out_of_step_is_not_sent() {
 
 #[test]
 fn an_answer_that_is_not_owed_is_refused() {
-    let mut talk = greeted(config());
+    let mut talk = greeted(config().with_hooks(Hooks::MAIL));
     assert_eq!(talk.connection.answer(Answer::Accept), Err(NotOwed));
     assert_eq!(
         talk.connection.answer(reply("421 bye").into()),
         Err(NotOwed)
     );
     talk.follow(&["C: NOOP", "S: 250 2.0.0 OK", "N: More"]);
+    // Nor does it end the session behind the next answer that is.
+    talk.follow(&[
+        "C: MAIL FROM:<a@b>",
+        "E: Mail <a@b>",
+        "A: accept",
+        "S: 250 2.1.0 OK",
+        "N: More",
+    ]);
 }
 
 #[test]
