@@ -53,7 +53,7 @@ pub enum Status {
     CertificateExpired = 203,
     /// The server's certificate is not valid yet.
     CertificateNotYetValid = 204,
-    /// The server's certificate does not lead to a trusted root.
+    /// The server's certificate does not lead to a trusted root, or its key is none of the pinned ones.
     CertificateUntrusted = 205,
     /// The server's certificate is for another name.
     CertificateName = 206,

@@ -96,7 +96,10 @@ class _ConnectionOptions(TypedDict, total=False):
     auth: _Mechanism | Iterable[_Mechanism] | None
     tls: Literal["auto", "implicit", "required", "opportunistic", "none"] | None
     verify: bool | None
+    tls_name: str | None
     ca: _Path | None
+    extra_ca: _Path | None
+    pin: str | None
     client_cert: _Path | tuple[_Path, _Path] | None
     allow_plaintext_auth: bool | None
     timeout: float | None

@@ -22,7 +22,9 @@ from ._message import (
 
 # The options of a connection, and what their values become on the way to the engine's text.
 _OPTIONS = {
-    **dict.fromkeys(("tls", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text),
+    **dict.fromkeys(
+        ("tls", "tls_name", "pin", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text
+    ),
     "auth": mechanisms,
     **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),
     **dict.fromkeys(("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age"), seconds),
@@ -190,7 +192,8 @@ def _client_for(server, options):
 def _settings(options):
     """The options as the engine takes them: (name, text) pairs, credentials, certificate."""
     username, password = options.pop("username", None), options.pop("password", None)
-    certificate, ca = options.pop("client_cert", None), options.pop("ca", None)
+    certificate = options.pop("client_cert", None)
+    roots = {name: options.pop(name, None) for name in ("ca", "extra_ca")}
     settings = []
     for name, value in options.items():
         convert = _OPTIONS.get(name)
@@ -198,8 +201,8 @@ def _settings(options):
             raise TypeError(f"there is no option {name!r}")
         if value is not None:
             settings.append((name, str(convert(value, name))))
-    if ca is not None:
-        settings.append(("ca", text(path(ca, "ca"), "ca")))
+    # `ca` replaces what `extra_ca` adds to, so it comes first.
+    settings.extend((name, text(path(file, name), name)) for name, file in roots.items() if file is not None)
     if (username is None) != (password is None):
         raise TypeError("username and password belong together")
     credentials = None if username is None else (text(username, "username"), text(password, "password"))

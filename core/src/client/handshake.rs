@@ -270,7 +270,7 @@ async fn secure(
     start: tls::Start,
     deadline: Deadline,
 ) -> Result<(Stream, crate::proto::TlsInfo), Error> {
-    let name = tls::server_name(host)?;
+    let name = options.tls_name(host)?;
     let limit = longest_wait(Phase::Tls, options.timeout);
     net::limit(
         Phase::Tls,

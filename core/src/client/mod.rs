@@ -28,6 +28,7 @@ mod request;
 mod setting;
 mod transact;
 mod verdict;
+mod way;
 
 pub use connection::Connection;
 pub use content::Content;

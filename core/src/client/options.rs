@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::login::Login;
+use super::way::Way;
 use crate::error::Error;
 use crate::proto::data::LineEnds;
 use crate::proto::{ClientAttributes, Domain, Protocol};
@@ -15,6 +16,7 @@ use crate::tls::{ClientTls, TlsPolicy};
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) server: Option<ServerAddress>,
+    pub(super) way: Way,
     pub(super) protocol: Protocol,
     pub(super) login: Login,
     pub(super) allow_plaintext_auth: bool,
@@ -85,6 +87,7 @@ impl Options {
     pub fn new() -> Self {
         Self {
             server: None,
+            way: Way::default(),
             protocol: Protocol::Smtp,
             login: Login::default(),
             allow_plaintext_auth: false,

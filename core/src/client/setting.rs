@@ -11,12 +11,15 @@ use crate::error::Error;
 use crate::proto::Protocol;
 use crate::proto::data::LineEnds;
 use crate::sasl::{Credentials, Mechanism};
-use crate::tls::{InvalidTlsPolicy, Pem, Roots, TlsPolicy, danger};
+use crate::tls::{InvalidPin, InvalidTlsPolicy, Pem, Pin, Roots, TlsPolicy, danger};
 
 /// The names that [`Options::set`] knows.
 const NAMES: &[&str] = &[
     "tls",
+    "tls_name",
     "ca",
+    "extra_ca",
+    "pin",
     "verify",
     "client_cert",
     "auth",
@@ -123,8 +126,9 @@ impl Options {
     }
 
     /// Sets an option by its name, from text. Durations are seconds, as `2.5`; switches are `true` or `false`;
-    /// `ca` is a file of root certificates in PEM, `client_cert` one that holds a certificate and its key; `auth` is a mechanism, or
-    /// several with commas between.
+    /// `auth` is a mechanism and `pin` the pin of a key, or several with commas between; `client_cert` is a file in PEM that holds a
+    /// certificate and its key. `ca` is a file of root certificates in PEM to trust instead of the system's, and `extra_ca` one to
+    /// trust besides those that are trusted so far, as often as it is set.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "tls" => {
@@ -132,9 +136,21 @@ impl Options {
                     Error::invalid(format!("{e}; {value:?} is not"))
                 })?);
             }
+            "tls_name" => self.set_tls_name(value)?,
             "ca" => {
                 let roots = Roots::Only(vec![Pem::file(value)]);
                 self.client_tls = self.client_tls.clone().with_roots(&roots)?;
+            }
+            "extra_ca" => {
+                let tls = self.client_tls.clone();
+                self.client_tls = tls.with_extra_root(&Pem::file(value))?;
+            }
+            "pin" => {
+                let pins = value.split(',').map(|pin| pin.trim_matches(' ').parse());
+                let pins: Vec<Pin> = pins
+                    .collect::<Result<_, _>>()
+                    .map_err(|error: InvalidPin| Error::invalid(format!("pin: {error}")))?;
+                self.client_tls = self.client_tls.clone().with_pins(&pins);
             }
             "verify" => match switch(name, value)? {
                 true if self.client_tls.verifies() => {}
@@ -360,6 +376,11 @@ mod tests {
             ("smtp://h?auth=PLAIN%0d%0a", "auth"),
             ("smtp://h?auth=PLAIN,,LOGIN", "auth"),
             ("smtp://h?ca=/no/such/file", "/no/such/file"),
+            ("smtp://h?extra_ca=/no/such/file", "/no/such/file"),
+            ("smtp://h?tls_name=a%20b", "tls_name"),
+            ("smtp://h?tls_name=a%0d%0aRSET", "tls_name"),
+            ("smtp://h?pin=abcd", "pin"),
+            ("smtp://h?pin=", "pin"),
         ] {
             let error = Options::from_url(url).expect_err(url).to_string();
             assert!(error.contains(word), "{url}: {error}");

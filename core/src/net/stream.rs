@@ -139,17 +139,6 @@ impl Stream {
         !matches!(self.kind, Kind::Plain(_))
     }
 
-    /// Whether the TLS session was resumed from an earlier one; `None` in clear.
-    #[cfg(test)]
-    pub(crate) fn is_resumed(&self) -> Option<bool> {
-        let kind = match &self.kind {
-            Kind::Plain(_) => return None,
-            Kind::Client(stream) => stream.get_ref().1.handshake_kind(),
-            Kind::Server(stream) => stream.get_ref().1.handshake_kind(),
-        };
-        Some(kind == Some(rustls::HandshakeKind::Resumed))
-    }
-
     /// The IP address of our end; `None` on a Unix socket.
     pub(crate) fn local_ip(&self) -> Option<IpAddr> {
         Some(SockRef::from(self).local_addr().ok()?.as_socket()?.ip())

@@ -4,6 +4,7 @@ mod connecting;
 mod handshake;
 mod listening;
 mod sigpipe;
+mod trust;
 mod writing;
 
 use std::net::SocketAddr;

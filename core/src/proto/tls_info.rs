@@ -36,6 +36,7 @@ pub struct TlsInfo {
     server_name: Option<String>,
     peer_certificate: Option<Vec<u8>>,
     exporter: Option<Exporter>,
+    resumed: bool,
 }
 
 /// The value of tls-exporter. Who has it could bind an exchange of its own to the connection, so it is not printed.
@@ -57,6 +58,7 @@ impl TlsInfo {
             server_name: None,
             peer_certificate: None,
             exporter: None,
+            resumed: false,
         }
     }
 
@@ -78,6 +80,13 @@ impl TlsInfo {
     #[must_use]
     pub fn with_exporter(mut self, value: Option<[u8; 32]>) -> Self {
         self.exporter = value.map(Exporter);
+        self
+    }
+
+    /// The same, saying whether the session was resumed.
+    #[must_use]
+    pub fn with_resumed(mut self, resumed: bool) -> Self {
+        self.resumed = resumed;
         self
     }
 
@@ -104,5 +113,10 @@ impl TlsInfo {
     /// The value of tls-exporter (RFC 9266). `None` where the connection has none that is unique to it: before TLS 1.3.
     pub fn exporter(&self) -> Option<&[u8; 32]> {
         self.exporter.as_ref().map(|exporter| &exporter.0)
+    }
+
+    /// Whether the session goes on from an earlier connection (RFC 8446 section 2.2), whose certificate was verified there.
+    pub fn resumed(&self) -> bool {
+        self.resumed
     }
 }

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use super::Pem;
 use super::danger::AnyCertificate;
 use super::pem::complaint;
+use super::pin::{Pin, Pinned};
 use super::provider::provider;
 use super::system::{root_verifier, system_verifier};
 use crate::error::{Error, Status};
@@ -43,6 +44,8 @@ pub struct ClientTls(Arc<Options>);
 #[derive(Clone)]
 struct Options {
     trust: Trust,
+    /// The keys of which a server must have one. Empty: it may have any.
+    pins: Vec<Pin>,
     identity: Option<Arc<CertifiedKey>>,
     /// Made at the first handshake. It holds the sessions to resume, so other options never share it.
     config: OnceLock<Arc<ClientConfig>>,
@@ -64,6 +67,7 @@ impl ClientTls {
             .get_or_init(|| {
                 Self(Arc::new(Options {
                     trust: Trust::System,
+                    pins: Vec::new(),
                     identity: None,
                     config: OnceLock::new(),
                 }))
@@ -80,6 +84,24 @@ impl ClientTls {
             Roots::SystemAnd(files) => Trust::SystemAnd(checked_roots(files)?),
         };
         Ok(self.with(|options| options.trust = trust))
+    }
+
+    /// The same, trusting the roots in `file` besides those that are trusted so far, be they the system's or given ones. Fails as
+    /// [`with_roots`](Self::with_roots) does. After [`danger`](super::danger) it is the system's roots and these again.
+    pub fn with_extra_root(self, file: &Pem) -> Result<Self, Error> {
+        let extra = checked_roots(std::slice::from_ref(file))?;
+        Ok(self.with(|options| match &mut options.trust {
+            Trust::Only(roots) | Trust::SystemAnd(roots) => roots.extend(extra),
+            Trust::System | Trust::Anyone => options.trust = Trust::SystemAnd(extra),
+        }))
+    }
+
+    /// The same, taking a server only if its own certificate, the first that it shows, has one of these keys. That comes on top of
+    /// the usual verification; where [`danger`](super::danger) took that away, the pins alone decide. Without any, no key is
+    /// asked for.
+    #[must_use]
+    pub fn with_pins(self, pins: &[Pin]) -> Self {
+        self.with(|options| options.pins = pins.to_vec())
     }
 
     /// The same, showing a certificate where the server asks for one: the chain with its own certificate first, and its private
@@ -140,6 +162,7 @@ impl fmt::Debug for ClientTls {
         };
         f.debug_struct("ClientTls")
             .field("roots", &roots)
+            .field("pins", &self.0.pins)
             .field("certificate", &self.0.identity.is_some())
             .finish()
     }
@@ -156,6 +179,15 @@ impl Options {
                 root_verifier(store)?
             }
             Trust::Anyone => Arc::new(AnyCertificate(provider())),
+        };
+        let verifier = if self.pins.is_empty() {
+            verifier
+        } else {
+            let pins = self.pins.clone();
+            Arc::new(Pinned {
+                usual: verifier,
+                pins,
+            })
         };
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()

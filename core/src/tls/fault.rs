@@ -6,6 +6,7 @@ use std::io;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
+use super::pin::WrongKey;
 use crate::error::{Error, Phase, Status};
 
 /// How TLS began.
@@ -141,7 +142,23 @@ fn certificate_fault(why: &CertificateError, name: &ServerName<'_>) -> (Status, 
         CertificateError::NotValidForNameContext { presented, .. } => {
             (Status::CertificateName, wrong_name(&wanted, presented))
         }
-        other => (Status::CertificateInvalid, invalid(other)),
+        other => match wrong_key(other) {
+            Some(WrongKey { seen }) => (
+                Status::CertificateUntrusted,
+                format!(
+                    "the server's key {seen} is none that was given with pin: if its operator has changed the key, ask for the new \
+                     one's pin; if not, someone stands in between"
+                ),
+            ),
+            None => (Status::CertificateInvalid, invalid(other)),
+        },
+    }
+}
+
+fn wrong_key(why: &CertificateError) -> Option<&WrongKey> {
+    match why {
+        CertificateError::Other(other) => other.0.downcast_ref(),
+        _ => None,
     }
 }
 
@@ -164,7 +181,7 @@ fn wrong_name(wanted: &str, presented: &[String]) -> String {
         names.push_str(", …");
     }
     format!(
-        "the server's certificate is for {names}, not for {wanted}: connect by a name it is for"
+        "the server's certificate is for {names}, not for {wanted}: connect by a name it is for, or say with tls_name which one you mean"
     )
 }
 

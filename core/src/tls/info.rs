@@ -1,6 +1,6 @@
 //! What a finished handshake tells.
 
-use rustls::{ConnectionCommon, ProtocolVersion};
+use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion};
 
 use crate::proto::{TlsInfo, TlsVersion};
 
@@ -40,6 +40,7 @@ pub(crate) fn tls_info<Data>(
         TlsInfo::new(version, cipher)
             .with_server_name(asked_for.map(ToOwned::to_owned))
             .with_peer_certificate(certificate)
-            .with_exporter(exporter),
+            .with_exporter(exporter)
+            .with_resumed(connection.handshake_kind() == Some(HandshakeKind::Resumed)),
     )
 }

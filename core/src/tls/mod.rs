@@ -16,6 +16,7 @@ mod fault;
 mod info;
 mod name;
 mod pem;
+mod pin;
 mod policy;
 mod provider;
 mod server;
@@ -30,6 +31,7 @@ pub(crate) use fault::{Start, client_fault, rustls_error, server_fault, session_
 pub(crate) use info::tls_info;
 pub(crate) use name::server_name;
 pub use pem::Pem;
+pub use pin::{InvalidPin, Pin};
 pub use policy::{InvalidTlsPolicy, TlsPolicy};
 pub(crate) use provider::random;
 pub use server::ServerTls;

@@ -25,7 +25,12 @@ impl Authority {
     }
 
     pub(crate) fn pem(&self) -> Pem {
-        Pem::bytes(self.0.pem())
+        Pem::bytes(self.text())
+    }
+
+    /// Its own certificate in PEM.
+    pub(crate) fn text(&self) -> String {
+        self.0.pem()
     }
 
     /// A client's options that trust this authority alone.

@@ -4,7 +4,7 @@ use mailwire::client;
 use mailwire::message::Mail;
 use mailwire::sasl::{ScramHash, ScramKeys, Secret};
 use mailwire::server;
-use mailwire::tls::{Pem, ServerTls, TlsPolicy};
+use mailwire::tls::{Pem, Pin, ServerTls, TlsPolicy};
 
 use crate::row::{Call, Row, Rule, contained, refused, told};
 
@@ -29,9 +29,18 @@ fn server(
 }
 
 /// A good value for each option that is set by its name. Those that name a file have none that can be read.
-pub(crate) const CLIENT_SETTINGS: [(&str, &str, Call); 21] = [
+pub(crate) const CLIENT_SETTINGS: [(&str, &str, Call); 24] = [
     ("tls", "requi{}red", |text| client(|o| o.set("tls", text))),
+    ("tls_name", "a{}b.example", |text| {
+        client(|o| o.set("tls_name", text))
+    }),
     ("ca", "", |text| client(|o| o.set("ca", text))),
+    ("extra_ca", "", |text| client(|o| o.set("extra_ca", text))),
+    (
+        "pin",
+        "47DEQpj8HBSa+/TImW+5{}JCeuQeRkm5NMpJWZG3hSuFU=",
+        |text| client(|o| o.set("pin", text)),
+    ),
     ("verify", "tr{}ue", |text| client(|o| o.set("verify", text))),
     ("client_cert", "", |text| {
         client(|o| o.set("client_cert", text))
@@ -265,6 +274,13 @@ fn of_client() -> Vec<Row> {
                 client(|o| o.set_token_source(text, |_| std::future::ready(Ok(Secret::new("t")))))
             },
         ),
+        refused(
+            "client Options::set_tls_name",
+            "name",
+            "a{}b.example",
+            "tls_name",
+            |text| client(|o| o.set_tls_name(text)),
+        ),
         contained(
             "client Options::set_unix_socket",
             "path",
@@ -423,6 +439,13 @@ fn of_tls() -> Vec<Row> {
                 .unwrap_err()
                 .to_string())
         }),
+        refused(
+            "tls Pin::FromStr",
+            "",
+            "47DEQpj8HBSa+/TImW+5{}JCeuQeRkm5NMpJWZG3hSuFU=",
+            "pin",
+            |text| told(text.parse::<Pin>()),
+        ),
         refused("tls TlsPolicy::FromStr", "", "requi{}red", "tls", |text| {
             told(text.parse::<TlsPolicy>())
         }),

@@ -21,7 +21,7 @@ fn name(host: &str) -> ServerName<'static> {
 }
 
 /// Both sides of a handshake with a server that must be `host`.
-async fn handshake(client: &ClientTls, host: &str, server: &ServerTls) -> (Side, Side) {
+pub(super) async fn handshake(client: &ClientTls, host: &str, server: &ServerTls) -> (Side, Side) {
     let (ours, theirs) = pair();
     let name = name(host);
     tokio::join!(
@@ -32,7 +32,12 @@ async fn handshake(client: &ClientTls, host: &str, server: &ServerTls) -> (Side,
 
 /// The client's error with this certificate.
 async fn refused(authority: &Authority, host: &str, issued: &Issued) -> Error {
-    let (client, server) = handshake(&authority.client(), host, &issued.server()).await;
+    refused_by(&authority.client(), host, issued).await
+}
+
+/// The error of this client with this certificate.
+pub(super) async fn refused_by(client: &ClientTls, host: &str, issued: &Issued) -> Error {
+    let (client, server) = handshake(client, host, &issued.server()).await;
     let error = client.expect_err("a wrong certificate was accepted");
     assert_eq!(error.phase(), Some(Phase::Tls));
     assert!(error.peer().is_some());
@@ -287,13 +292,14 @@ async fn a_second_handshake_resumes_the_session() {
             ours.into_tls_client(&client, &name, Start::Implicit),
             theirs.into_tls_server(&server)
         );
-        let ((mut ours, _), (mut theirs, _)) = (ours.unwrap(), theirs.unwrap());
+        let ((mut ours, seen), (mut theirs, seen_there)) = (ours.unwrap(), theirs.unwrap());
         // The tickets come with the first bytes.
         theirs.write_all(b"220").await.unwrap();
         theirs.flush().await.unwrap();
         let mut heard = [0; 3];
         ours.read_exact(&mut heard).await.unwrap();
-        assert_eq!(ours.is_resumed(), Some(round == 1), "round {round}");
+        assert_eq!(seen.resumed(), round == 1, "round {round}");
+        assert_eq!(seen_there.resumed(), round == 1, "round {round}");
     }
 }
 
