@@ -1,8 +1,8 @@
 //! AUTH (RFC 4954): when it may come, its exchanges, and who may send mail without it.
 
 use mailwire::error::Phase;
-use mailwire::proto::limits;
 use mailwire::proto::server::{Config, Hooks};
+use mailwire::proto::{Progress, limits};
 
 use crate::talk::{Talk, after_hello, asking, config, greeted, talk};
 
@@ -293,6 +293,20 @@ fn s011_s210_the_longest_line_and_one_longer() {
                 "250 2.0.0 OK"
             ]
         );
+    }
+}
+
+#[test]
+fn of_a_command_that_is_too_long_nothing_is_kept() {
+    for (octets, kept) in [(limits::AUTH_LINE, true), (limits::AUTH_LINE + 64, false)] {
+        let mut talk = greeted(clear());
+        let mut line = b"AUTH PLAIN ".to_vec();
+        line.resize(octets, b'A');
+        let used = match talk.connection.receive(&line) {
+            Ok(Progress::Need { used, .. }) => used,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(used, if kept { 0 } else { octets });
     }
 }
 

@@ -116,6 +116,10 @@ fn s388_commands_without_mail_end_the_session() {
         "S: 421 4.7.0 Too many commands without mail",
         "N: Close",
     ]);
+    // Who leaves is not told that it stayed too long.
+    let mut talk = greeted(config().with_max_idle_commands(2));
+    talk.follow(&["C: NOOP", "S: 250 2.0.0 OK"]);
+    talk.follow(&["C: QUIT", "S: 221 2.0.0 Bye", "N: Close"]);
 }
 
 #[test]

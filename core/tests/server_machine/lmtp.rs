@@ -143,3 +143,21 @@ fn a_message_that_the_machine_refuses_is_refused_for_each_accepted_recipient() {
         "S: 250 2.0.0 OK",
     ]);
 }
+
+#[test]
+fn lhlo_gives_a_message_in_chunks_up() {
+    let mut talk = Talk::new(config().with_hooks(Hooks::DATA));
+    talk.lend(b"LHLO a.example\r\n");
+    talk.output.clear();
+    talk.begin(&[
+        "C: MAIL FROM:<a@b>",
+        "C: RCPT TO:<c@d>",
+        "c: BDAT 3\r\na\r\n",
+        "E: Data",
+        "A: accept",
+        "E: Body a\\r\\n",
+        "C: EHLO again",
+        "C: LHLO again",
+        "E: Abandoned",
+    ]);
+}
