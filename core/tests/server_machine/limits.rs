@@ -1,6 +1,6 @@
 //! Every bound at its edge and beyond.
 
-use mailwire::proto::server::{Answer, Event, Hooks};
+use mailwire::proto::server::{Answer, Event, Extensions, Hooks};
 use mailwire::proto::{Need, Progress};
 
 use crate::talk::{MORE, Talk, after_hello, config, greeted};
@@ -229,31 +229,33 @@ fn recipients_behind_a_chunk_are_commands_without_mail() {
 
 #[test]
 fn s388_addresses_outside_ascii_are_commands_without_mail() {
-    let mut talk = greeted(config().with_max_idle_commands(5));
-    for _ in 0..4 {
+    let sender = "550 5.6.7 The sender's address needs SMTPUTF8";
+    let recipient = "553 5.6.7 The recipient's address needs SMTPUTF8";
+    let none = Extensions::USUAL.without(Extensions::SMTPUTF8);
+    // In UTF-8 where it was not asked for, and in what is not UTF-8 where it could not be.
+    for (letter, offered) in [
+        (b"\xc3\xa9".as_slice(), Extensions::USUAL),
+        (b"\xc3\xa9", none),
+        (b"\xe9", none),
+    ] {
+        let config = || config().with_max_idle_commands(5).with_extensions(offered);
+        let line = |start: &[u8]| [start, letter, b"@b>\r\n"].concat();
+        let mut talk = greeted(config());
+        let line_of_mail = line(b"MAIL FROM:<");
+        assert_eq!(answered_before_the_end(&mut talk, &line_of_mail, sender), 4);
+        let mut talk = greeted(config());
+        talk.follow(&["C: MAIL FROM:<a@b>", "S: 250 2.1.0 OK"]);
+        let line_of_rcpt = line(b"RCPT TO:<");
+        for _ in 0..4 {
+            talk.lend(&line_of_rcpt);
+            assert_eq!(talk.line().as_deref(), Some(recipient));
+        }
         talk.follow(&[
-            "C: MAIL FROM:<\u{e9}@b>",
-            "S: 550 5.6.7 The sender's address needs SMTPUTF8",
+            "C: NOOP",
+            "S: 421 4.7.0 Too many commands without mail",
+            "N: Close",
         ]);
     }
-    talk.follow(&[
-        "C: MAIL FROM:<\u{e9}@b>",
-        "S: 421 4.7.0 Too many commands without mail",
-        "N: Close",
-    ]);
-    let mut talk = greeted(config().with_max_idle_commands(5));
-    talk.follow(&["C: MAIL FROM:<a@b>", "S: 250 2.1.0 OK"]);
-    for _ in 0..4 {
-        talk.follow(&[
-            "C: RCPT TO:<\u{e9}@b>",
-            "S: 553 5.6.7 The recipient's address needs SMTPUTF8",
-        ]);
-    }
-    talk.follow(&[
-        "C: NOOP",
-        "S: 421 4.7.0 Too many commands without mail",
-        "N: Close",
-    ]);
 }
 
 #[test]
