@@ -246,15 +246,9 @@ fn s388_addresses_outside_ascii_are_commands_without_mail() {
         let mut talk = greeted(config());
         talk.follow(&["C: MAIL FROM:<a@b>", "S: 250 2.1.0 OK"]);
         let line_of_rcpt = line(b"RCPT TO:<");
-        for _ in 0..4 {
-            talk.lend(&line_of_rcpt);
-            assert_eq!(talk.line().as_deref(), Some(recipient));
-        }
-        talk.follow(&[
-            "C: NOOP",
-            "S: 421 4.7.0 Too many commands without mail",
-            "N: Close",
-        ]);
+        let answered = answered_before_the_end(&mut talk, &line_of_rcpt, recipient);
+        // What can be read is refused first and counted then.
+        assert_eq!(answered, if letter.len() == 1 { 3 } else { 4 });
     }
 }
 
