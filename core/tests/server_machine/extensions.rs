@@ -369,6 +369,10 @@ fn s355_deliver_by_has_a_minimum_for_what_is_to_be_returned() {
         "S: 501 5.5.4 the value of BY is not valid",
         "C: MAIL FROM:<a@b> BY=59;R",
         "S: 501 5.5.4 The time of BY is too short",
+        "C: MAIL FROM:<a@b> BY=60;R",
+        OK,
+        "C: RSET",
+        "S: 250 2.0.0 OK",
         "C: MAIL FROM:<a@b> BY=-5;NT",
         OK,
     ]);
