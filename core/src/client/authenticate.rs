@@ -1,10 +1,11 @@
 //! AUTH on a connection: the choice of a mechanism, what it is lent, and what its end means.
 
+use super::advice::advice;
 use super::connection::{Connection, Step};
 use super::limits::longest_wait;
 use super::login::{OwnMechanism, Source, TokenRequest};
 use super::options::ServerAddress;
-use super::verdict::advice;
+use super::provider::Provider;
 use crate::error::{Error, Phase, Status};
 use crate::net;
 use crate::proto::Reply;
@@ -112,7 +113,21 @@ impl Connection {
             _ => advice(Phase::Auth, &reply),
         };
         let error = Error::new(status, text).at(Phase::Auth).with_reply(reply);
-        self.fail(self.explained(error))
+        self.fail(self.advised(self.explained(error)))
+    }
+
+    /// The error with what is known of this provider's logins.
+    fn advised(&self, error: Error) -> Error {
+        let advice = match error.status() {
+            Status::AuthRejected | Status::AuthMechanism => {
+                self.options.provider().and_then(Provider::login_advice)
+            }
+            _ => None,
+        };
+        match advice {
+            Some(advice) => error.with_more(&format!("; {advice}")),
+            None => error,
+        }
     }
 
     /// The error with what is known besides the reply.
@@ -269,6 +284,6 @@ impl Connection {
                 "the server offers the mechanisms {offered}, and what could be used here is {usable}"
             )
         };
-        self.fail(Error::new(Status::AuthMechanism, text).at(Phase::Auth))
+        self.fail(self.advised(Error::new(Status::AuthMechanism, text).at(Phase::Auth)))
     }
 }

@@ -132,6 +132,13 @@ impl Login {
         self.source.is_some() || !self.own.is_empty()
     }
 
+    /// Whether it is with a password, by whatever mechanism the server has.
+    pub(super) fn is_plain_password(&self) -> bool {
+        let password =
+            matches!(&self.source, Some(Source::Known(c)) if c.proof() == Proof::Password);
+        password && self.mechanisms.is_none() && self.own.is_empty()
+    }
+
     /// Whether logging in shows something that only TLS keeps from others.
     pub(super) fn needs_tls(&self) -> bool {
         let anonymous =

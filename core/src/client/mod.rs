@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod advice;
 mod authenticate;
 mod chunk;
 mod connection;
@@ -24,6 +25,7 @@ mod limits;
 mod login;
 mod options;
 mod prepare;
+mod provider;
 mod request;
 mod setting;
 mod transact;
@@ -34,5 +36,6 @@ pub use connection::Connection;
 pub use content::Content;
 pub use login::TokenRequest;
 pub use options::{OnRefused, Options, TransferChoice};
+pub use provider::Provider;
 pub use request::Request;
 pub(crate) use transact::ContentSlot;

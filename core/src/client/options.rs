@@ -300,7 +300,8 @@ impl Options {
         self.deadline
     }
 
-    /// What can only be checked of all options together: there is a server, the certificate to log in with, and no password in clear.
+    /// What can only be checked of all options together: there is a server, the certificate to log in with, no password in
+    /// clear, and none for a provider that takes only tokens.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.server()?;
         if self.login.needs_certificate() && !self.client_tls.has_certificate() {
@@ -308,6 +309,7 @@ impl Options {
                 "credentials: to log in with a certificate, give one with client_cert",
             ));
         }
+        self.check_provider()?;
         self.check_plaintext_auth()
     }
 

@@ -15,6 +15,7 @@ use crate::tls::{InvalidPin, InvalidTlsPolicy, Pem, Pin, Roots, TlsPolicy, dange
 
 /// The names that [`Options::set`] knows.
 const NAMES: &[&str] = &[
+    "provider",
     "tls",
     "tls_name",
     "ca",
@@ -131,6 +132,7 @@ impl Options {
     /// trust besides those that are trusted so far, as often as it is set.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
+            "provider" => self.set_provider(value)?,
             "tls" => {
                 self.set_tls(value.parse().map_err(|e: InvalidTlsPolicy| {
                     Error::invalid(format!("{e}; {value:?} is not"))

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
+use super::advice::is_too_much;
 use super::chunk::ChunkError;
 use super::connection::{Step, UnderWay, Window};
+use super::provider::Provider;
 use super::{Connection, Content, verdict};
 use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
@@ -147,7 +149,7 @@ impl Connection {
                         contents.remove(at);
                         let outcome = outcome.with_tls(self.tls.clone());
                         let result = verdict::judge(outcome, self.options.on_refused);
-                        each(index, result.map_err(|e| self.fail(e)));
+                        each(index, result.map_err(|e| self.fail(self.with_limits(e))));
                     }
                 }
                 Some(step) => {
@@ -182,6 +184,16 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+
+    /// The error, with the limits of a provider that says of it that it was asked for too much.
+    fn with_limits(&self, error: Error) -> Error {
+        let too_much = error.reply().is_some_and(is_too_much);
+        let provider = self.options.provider().filter(|_| too_much);
+        match provider.and_then(Provider::limit_advice) {
+            Some(limits) => error.with_more(&format!(" ({limits})")),
+            None => error,
         }
     }
 

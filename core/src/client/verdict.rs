@@ -1,6 +1,7 @@
-//! From an outcome to success or an error, and from a reply to words that help.
+//! From an outcome to success or an error.
 
 use super::OnRefused;
+use super::advice::advice;
 use crate::error::{Error, Phase, Status};
 use crate::outcome::{Delivery, Outcome, RecipientOutcome};
 use crate::proto::Reply;
@@ -137,38 +138,6 @@ pub(super) fn status_of(reply: &Reply) -> Status {
     }
 }
 
-/// What a refusal means and what to try, where the reply tells enough; else nothing.
-pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
-    let about = reply
-        .enhanced()
-        .map(|status| (status.subject(), status.detail()));
-    match (reply.code(), phase, about) {
-        (535, ..) => {
-            "the server did not accept the user name or password (many providers want an app password here)"
-        }
-        (534, ..) => "the server wants a stronger mechanism, or an app password",
-        (530, _, Some((7, 0))) => {
-            "the server wants STARTTLS or a login first: use tls=required and give credentials"
-        }
-        (530, ..) => "the server wants a login first: give a user name and password",
-        (538, ..) => "the server allows a login only under TLS: use tls=required",
-        (552, ..) | (_, _, Some((3, 4))) => "the message or the mailbox is over the server's limit",
-        (452, ..) => {
-            "the server is short of space or has had enough recipients for now; try again later"
-        }
-        (_, _, Some((1, 1))) => "there is no such mailbox; check the spelling",
-        (_, _, Some((7, 1))) if phase == Phase::Rcpt => {
-            "the server does not relay for this client; a login may be needed"
-        }
-        (450 | 451, Phase::Rcpt, _) => "the server asks to try again later, as greylisting does",
-        (421, ..) => "the server is closing the connection; try again later",
-        (400..=499, Phase::Auth, _) => "the server cannot check logins now; try again later",
-        (_, Phase::Auth, _) => "the server did not let this client log in",
-        (400..=499, ..) => "try again later",
-        _ => "",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,11 +217,6 @@ mod tests {
             let outcome = Outcome::new(vec![recipient("a", 447, phase)], None);
             assert_eq!(text(outcome), expected);
         }
-        let reply = |code| Reply::new(code, "no").unwrap();
-        for code in [432, 454] {
-            assert!(advice(Phase::Auth, &reply(code)).ends_with("try again later"));
-        }
-        assert!(!advice(Phase::Auth, &reply(550)).contains("later"));
     }
 
     #[test]

@@ -29,7 +29,10 @@ fn server(
 }
 
 /// A good value for each option that is set by its name. Those that name a file have none that can be read.
-pub(crate) const CLIENT_SETTINGS: [(&str, &str, Call); 24] = [
+pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
+    ("provider", "gma{}il", |text| {
+        client(|o| o.set("provider", text))
+    }),
     ("tls", "requi{}red", |text| client(|o| o.set("tls", text))),
     ("tls_name", "a{}b.example", |text| {
         client(|o| o.set("tls_name", text))
@@ -219,7 +222,7 @@ fn settings(entry: &'static str, all: &[(&'static str, &'static str, Call)]) -> 
 #[test]
 fn every_setting_has_a_row() {
     let of = |all: &[(&'static str, &str, Call)]| all.iter().map(|row| row.0).collect::<Vec<_>>();
-    assert_eq!(of(&CLIENT_SETTINGS), client::Options::names());
+    assert_eq!(of(CLIENT_SETTINGS), client::Options::names());
     assert_eq!(of(&SERVER_SETTINGS), server::Options::names());
 }
 
@@ -239,7 +242,7 @@ fn url(form: &str, text: &str) -> Result<String, String> {
 }
 
 fn of_client() -> Vec<Row> {
-    let mut rows = settings("client Options::set", &CLIENT_SETTINGS);
+    let mut rows = settings("client Options::set", CLIENT_SETTINGS);
     rows.extend([
         refused("client Options::set", "name", "t{}ls", "option", |text| {
             client(|o| o.set(text, "none"))
@@ -257,6 +260,24 @@ fn of_client() -> Vec<Row> {
             "a{}b.example",
             "local_hostname",
             |text| client(|o| o.set_local_hostname(text)),
+        ),
+        refused(
+            "client Options::set_provider",
+            "name",
+            "gma{}il",
+            "provider",
+            |text| client(|o| o.set_provider(text)),
+        ),
+        refused(
+            "client Provider::named",
+            "name",
+            "gma{}il",
+            "provider",
+            |text| {
+                client::Provider::named(text)
+                    .map(|p| p.host().to_owned())
+                    .map_err(|e| e.to_string())
+            },
         ),
         refused(
             "client Options::set_server",

@@ -1,0 +1,157 @@
+//! What a refusal means, and what to try.
+
+use crate::error::Phase;
+use crate::proto::Reply;
+
+/// Words of replies to somebody who sends more, or faster, than the server lets him. No code says so: providers take 421, 432, 450,
+/// 451, 452, 454, 550 and 554 for it.
+const TOO_MUCH: [&str; 10] = [
+    "throttl",
+    "sending rate",
+    "rate limit",
+    "sending limit",
+    "message quota",
+    "connections limit",
+    "too many messages",
+    "too many connections",
+    "too many login",
+    "too much mail",
+];
+
+/// What a refusal means and what to try, where the reply tells enough; else nothing.
+pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
+    let about = reply
+        .enhanced()
+        .map(|status| (status.subject(), status.detail()));
+    match (reply.code(), phase, about) {
+        _ if is_too_much(reply) => {
+            "the server limits how much may be sent; wait, then send less or more slowly"
+        }
+        (535, ..) => {
+            "the server did not accept the user name or password (many providers want an app password here)"
+        }
+        (534, ..) => "the server wants a stronger mechanism, or an app password",
+        (530, _, Some((7, 0))) => {
+            "the server wants STARTTLS or a login first: use tls=required and give credentials"
+        }
+        (530, ..) => "the server wants a login first: give a user name and password",
+        (538, ..) => "the server allows a login only under TLS: use tls=required",
+        (_, _, Some((3, 4))) => "the message is larger than the server takes",
+        (_, _, Some((2, 2))) => "the mailbox is full",
+        (552, ..) => "the message or the mailbox is over the server's limit",
+        (_, _, Some((5, 3))) => {
+            "the server takes no more recipients at a time; send to the rest again"
+        }
+        (452, ..) => {
+            "the server is short of space or has had enough recipients for now; try again later"
+        }
+        (_, _, Some((1, 1))) => "there is no such mailbox; check the spelling",
+        (500.., Phase::Rcpt, Some((7, 1))) => {
+            "the server does not relay for this client; a login may be needed"
+        }
+        (450 | 451, Phase::Rcpt, _) => "the server asks to try again later, as greylisting does",
+        (421, ..) => "the server is closing the connection; try again later",
+        (400..=499, Phase::Auth, _) => "the server cannot check logins now; try again later",
+        (_, Phase::Auth, _) => "the server did not let this client log in",
+        (400..=499, ..) => "try again later",
+        _ => "",
+    }
+}
+
+/// Whether the server says that it is asked for too much, or too fast.
+pub(super) fn is_too_much(reply: &Reply) -> bool {
+    let about = reply
+        .enhanced()
+        .map(|status| (status.subject(), status.detail()));
+    if reply.is_positive() || reply.is_intermediate() {
+        return false;
+    }
+    // X.4.5 is congestion (RFC 3463 section 3.5), X.7.28 a flood of mail (the IANA registry of enhanced status codes).
+    if matches!(about, Some((4, 5) | (7, 28))) {
+        return true;
+    }
+    let text = reply.text().to_ascii_lowercase();
+    TOO_MUCH.iter().any(|word| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::proto::EnhancedStatus;
+
+    fn reply(code: u16, enhanced: &str, text: &str) -> Reply {
+        let reply = Reply::new(code, text.to_owned()).unwrap();
+        match EnhancedStatus::parse(enhanced) {
+            Some(enhanced) => reply.with_enhanced(enhanced).unwrap(),
+            None => reply,
+        }
+    }
+
+    #[test]
+    fn different_faults_have_different_words() {
+        let mut seen = HashMap::new();
+        for (what, phase, reply) in [
+            ("password", Phase::Auth, reply(535, "5.7.8", "no")),
+            ("mechanism", Phase::Auth, reply(534, "5.7.9", "no")),
+            ("login wanted", Phase::Mail, reply(530, "5.7.1", "no")),
+            ("TLS wanted", Phase::Auth, reply(538, "5.7.11", "no")),
+            ("logins", Phase::Auth, reply(454, "4.7.0", "not now")),
+            ("mailbox", Phase::Rcpt, reply(550, "5.1.1", "who?")),
+            ("relay", Phase::Rcpt, reply(554, "5.7.1", "denied")),
+            ("greylisted", Phase::Rcpt, reply(450, "4.7.1", "greylisted")),
+            ("too big", Phase::EndOfData, reply(552, "5.3.4", "big")),
+            ("full", Phase::Rcpt, reply(552, "5.2.2", "over quota")),
+            ("recipients", Phase::Rcpt, reply(452, "4.5.3", "enough")),
+            ("space", Phase::Mail, reply(452, "4.3.1", "disk")),
+            ("closing", Phase::Mail, reply(421, "4.3.2", "bye")),
+            ("rate", Phase::Mail, reply(454, "", "Throttling failure")),
+        ] {
+            let text = advice(phase, &reply);
+            assert!(!text.is_empty(), "{what}");
+            if let Some(other) = seen.insert(text, what) {
+                panic!("{what} is told as {other} is: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_providers_say_of_their_limits_is_understood() {
+        for (code, enhanced, text) in [
+            (550, "5.4.5", "Daily user sending limit exceeded."),
+            (421, "4.7.28", "unusual rate of mail"),
+            (
+                454,
+                "",
+                "Throttling failure: Maximum sending rate exceeded.",
+            ),
+            (432, "4.3.2", "Concurrent connections limit exceeded"),
+            (421, "4.7.0", "Error: too many connections from 192.0.2.1"),
+            (450, "4.7.1", "Error: too much mail from 192.0.2.1"),
+            (
+                454,
+                "4.7.0",
+                "Too many login attempts, please try again later",
+            ),
+        ] {
+            assert!(is_too_much(&reply(code, enhanced, text)), "{text}");
+        }
+        for (code, enhanced, text) in [
+            (552, "5.2.2", "Mailbox over quota"),
+            (452, "4.5.3", "Too many recipients"),
+            (250, "2.0.0", "rate limit noted"),
+            (550, "5.1.1", "No such user"),
+        ] {
+            assert!(!is_too_much(&reply(code, enhanced, text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn later_is_for_what_may_work_later() {
+        for code in [432, 454] {
+            assert!(advice(Phase::Auth, &reply(code, "", "no")).ends_with("try again later"));
+        }
+        assert!(!advice(Phase::Auth, &reply(550, "", "no")).contains("later"));
+    }
+}
