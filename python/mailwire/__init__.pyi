@@ -107,6 +107,7 @@ class _ConnectionOptions(TypedDict, total=False):
     connect_timeout: float | None
     local_hostname: str | None
     source_address: str | None
+    proxy: str | None
     line_ends: Literal["normalise", "refuse"] | None
     on_refused: Literal["raise_if_all", "raise_if_any", "never"] | None
     all_or_nothing: bool | None

@@ -23,7 +23,18 @@ from ._message import (
 # The options of a connection, and what their values become on the way to the engine's text.
 _OPTIONS = {
     **dict.fromkeys(
-        ("tls", "tls_name", "pin", "local_hostname", "source_address", "line_ends", "on_refused", "transfer"), text
+        (
+            "tls",
+            "tls_name",
+            "pin",
+            "local_hostname",
+            "source_address",
+            "proxy",
+            "line_ends",
+            "on_refused",
+            "transfer",
+        ),
+        text,
     ),
     "auth": mechanisms,
     **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),

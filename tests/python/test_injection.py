@@ -30,6 +30,7 @@ CONNECTION = {
     "client_cert": "/tmp/no{}where.pem",
     "local_hostname": "local{}host.example.org",
     "source_address": "127.0{}.0.1",
+    "proxy": "socks5://user:sec{}ret@localhost",
     "line_ends": "nor{}malise",
     "on_refused": "nev{}er",
     "transfer": "da{}ta",

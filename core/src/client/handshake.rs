@@ -2,7 +2,6 @@
 
 use super::connection::Step;
 use super::limits::longest_wait;
-use super::options::ServerAddress;
 use super::verdict;
 use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
@@ -21,22 +20,10 @@ impl Connection {
     pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
         options.check()?;
         let peer = options.peer()?;
-        let limit = options.connect_timeout.saturating_mul(2);
-        let (opened, host) = match options.server()? {
-            ServerAddress::Host { host, port } => {
-                let port = port.unwrap_or_else(|| options.default_port());
-                let opening =
-                    net::connect(host, port, options.source_address, options.connect_timeout);
-                let opened = net::limit(Phase::Connect, limit, deadline, opening).await;
-                (opened.map(|(stream, _)| stream), host.as_str())
-            }
-            ServerAddress::Unix(path) => {
-                let opening = net::connect_unix(path, options.connect_timeout);
-                let opened = net::limit(Phase::Connect, limit, deadline, opening).await;
-                (opened, "localhost")
-            }
-        };
-        let stream = opened.map_err(|e| e.with_peer(peer.clone()))?;
+        let (stream, host) = options
+            .open_stream(deadline)
+            .await
+            .map_err(|e| e.with_peer(peer.clone()))?;
         let policy = options.tls_policy();
         let connection = if policy == TlsPolicy::Implicit {
             let (stream, tls) = secure(stream, host, options, tls::Start::Implicit, deadline)

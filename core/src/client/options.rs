@@ -304,6 +304,7 @@ impl Options {
     /// clear, and none for a provider that takes only tokens.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.server()?;
+        self.check_way()?;
         if self.login.needs_certificate() && !self.client_tls.has_certificate() {
             return Err(Error::invalid(
                 "credentials: to log in with a certificate, give one with client_cert",

@@ -27,6 +27,7 @@ const NAMES: &[&str] = &[
     "allow_plaintext_auth",
     "local_hostname",
     "source_address",
+    "proxy",
     "connect_timeout",
     "timeout",
     "deadline",
@@ -128,8 +129,8 @@ impl Options {
 
     /// Sets an option by its name, from text. Durations are seconds, as `2.5`; switches are `true` or `false`;
     /// `auth` is a mechanism and `pin` the pin of a key, or several with commas between; `client_cert` is a file in PEM that holds a
-    /// certificate and its key. `ca` is a file of root certificates in PEM to trust instead of the system's, and `extra_ca` one to
-    /// trust besides those that are trusted so far, as often as it is set.
+    /// certificate and its key; `proxy` is a URL, as [`Options::set_proxy`] has it. `ca` is a file of root certificates in PEM to
+    /// trust instead of the system's, and `extra_ca` one to trust besides those that are trusted so far, as often as it is set.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "provider" => self.set_provider(value)?,
@@ -183,6 +184,7 @@ impl Options {
                 })?;
                 self.set_source_address(address);
             }
+            "proxy" => self.set_proxy(Some(value))?,
             "connect_timeout" => self.set_connect_timeout(seconds(name, value)?)?,
             "timeout" => self.set_timeout(Some(seconds(name, value)?))?,
             "deadline" => self.set_deadline(Some(seconds(name, value)?))?,
@@ -380,6 +382,8 @@ mod tests {
             ("smtp://h?ca=/no/such/file", "/no/such/file"),
             ("smtp://h?extra_ca=/no/such/file", "/no/such/file"),
             ("smtp://h?tls_name=a%20b", "tls_name"),
+            ("smtp://h?proxy=h:1080", "proxy"),
+            ("smtp://h?proxy=socks5://u:p%40h:p", "proxy"),
             ("smtp://h?tls_name=a%0d%0aRSET", "tls_name"),
             ("smtp://h?pin=abcd", "pin"),
             ("smtp://h?pin=", "pin"),
@@ -402,11 +406,14 @@ mod tests {
             "smtp://user:12/hunter2@h",
             "smtp://user:12#hunter2@h",
             "smtp://user:12?tls=hunter2@h",
+            "smtp://h?proxy=socks5://user:hunter2%40h:p",
+            "smtp://h?proxy=socks5://user:hunter2@h",
         ] {
             let error = Options::from_url(url).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
         }
-        let options = Options::from_url("smtp://user:hunter2@h").unwrap();
+        let options = Options::from_url("smtp://user:hunter2@h?proxy=http://hunter2:hunter2%40p");
+        let options = options.unwrap();
         assert!(!format!("{options:?}").contains("hunter2"));
     }
 

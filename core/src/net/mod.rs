@@ -4,7 +4,9 @@ mod cancel;
 mod connect;
 mod deadline;
 mod fault;
+mod head;
 mod listener;
+mod proxy;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -15,5 +17,6 @@ pub(crate) use connect::{connect, connect_unix};
 pub(crate) use deadline::{Deadline, limit, limit_since};
 pub(crate) use fault::io_fault;
 pub(crate) use listener::{Bound, Listener};
+pub(crate) use proxy::{Proxy, connect_through};
 pub(crate) use socket::{close_raw, with_signals_blocked};
 pub(crate) use stream::{Peer, Stream};

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -49,6 +50,20 @@ impl Socket {
     pub(super) fn unix(stream: UnixStream) -> io::Result<Self> {
         without_signal(&stream)?;
         Ok(Self::Unix(stream))
+    }
+
+    /// Looks at what has come without taking it. 0 is the end.
+    pub(super) async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(buffer).await,
+            Self::Unix(stream) => {
+                let look = || {
+                    let (seen, _) = rustix::net::recv(stream, &mut *buffer, RecvFlags::PEEK)?;
+                    Ok(seen)
+                };
+                stream.async_io(Interest::READABLE, look).await
+            }
+        }
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

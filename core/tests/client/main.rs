@@ -9,6 +9,7 @@ mod flights;
 mod hostile;
 mod link;
 mod outcomes;
+mod proxy;
 mod requests;
 mod script;
 mod tls;

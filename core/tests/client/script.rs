@@ -68,6 +68,24 @@ impl Session {
             .write_all(lines.replace('\n', "\r\n").as_bytes());
     }
 
+    /// Says octets, in one write.
+    pub(crate) fn say_octets(&mut self, octets: &[u8]) {
+        let _ = self.stream.write_all(octets);
+    }
+
+    /// Expects these octets.
+    pub(crate) fn hear_octets(&mut self, octets: &[u8]) {
+        let mut heard = vec![0; octets.len()];
+        self.reader.read_exact(&mut heard).unwrap();
+        assert_eq!(heard, octets, "{:?}", String::from_utf8_lossy(&heard));
+    }
+
+    /// The connection itself, of which nothing was read ahead.
+    pub(crate) fn raw(&self) -> TcpStream {
+        assert!(self.reader.buffer().is_empty());
+        self.stream.try_clone().unwrap()
+    }
+
     /// Expects these command lines, and nothing about how they are grouped.
     pub(crate) fn hear(&mut self, lines: &str) {
         for line in lines.lines() {

@@ -64,7 +64,7 @@ fn the_outcome_tells_the_state_of_tls_on_success_and_on_failure() {
 }
 
 /// A server of our own for these names, that takes every message.
-fn taking(names: &[&str]) -> (Server, Pem) {
+pub(crate) fn taking(names: &[&str]) -> (Server, Pem) {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let issued = rcgen::generate_simple_self_signed(names).unwrap();
     let certificate = Pem::bytes(issued.cert.pem());
@@ -75,7 +75,7 @@ fn taking(names: &[&str]) -> (Server, Pem) {
 }
 
 /// Options for that server, dialled by its address.
-fn dialling(server: &Server, root: &Pem, tls_name: &str) -> Options {
+pub(crate) fn dialling(server: &Server, root: &Pem, tls_name: &str) -> Options {
     let mut options = Options::new();
     let port = server.addresses()[0].port();
     options.set_server("127.0.0.1", Some(port)).unwrap();
@@ -87,7 +87,7 @@ fn dialling(server: &Server, root: &Pem, tls_name: &str) -> Options {
 }
 
 /// Sends a message through `client`, and gives what the outcome tells of TLS.
-fn tls_of_send(client: &Client, server: &Server) -> Result<TlsInfo, mailwire::Error> {
+pub(crate) fn tls_of_send(client: &Client, server: &Server) -> Result<TlsInfo, mailwire::Error> {
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| {
             let to = envelope(&["you@localhost"]);

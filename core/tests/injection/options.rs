@@ -58,6 +58,9 @@ pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
     ("source_address", "127.0{}.0.1", |text| {
         client(|o| o.set("source_address", text))
     }),
+    ("proxy", "socks5://u:p{}w@a.example", |text| {
+        client(|o| o.set("proxy", text))
+    }),
     ("connect_timeout", "1{}0", |text| {
         client(|o| o.set("connect_timeout", text))
     }),
@@ -294,6 +297,13 @@ fn of_client() -> Vec<Row> {
             |text| {
                 client(|o| o.set_token_source(text, |_| std::future::ready(Ok(Secret::new("t")))))
             },
+        ),
+        refused(
+            "client Options::set_proxy",
+            "url",
+            "socks5://u{}:p@a.example",
+            "proxy",
+            |text| client(|o| o.set_proxy(Some(text))),
         ),
         refused(
             "client Options::set_tls_name",
