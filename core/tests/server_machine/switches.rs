@@ -1,8 +1,9 @@
 //! The switches of a listener that make it more lenient, or stricter, than it is by default.
 
 use mailwire::proto::data::LineEnds;
+use mailwire::proto::server::Hooks;
 
-use crate::talk::{after_hello, config};
+use crate::talk::{after_hello, config, greeted};
 
 #[test]
 fn lf_alone_ends_no_command_unless_the_listener_is_lenient() {
@@ -52,6 +53,41 @@ fn leniency_ends_at_the_message() {
             talk.follow(&["A: accept", "S: 250 2.0.0 OK", "S: 250 2.0.0 OK"]);
         }
     }
+}
+
+#[test]
+fn a_message_in_chunks_is_made_canonical_up_to_its_end() {
+    let config = || config().with_line_ends(LineEnds::Normalise);
+    for (chunks, body, size) in [
+        ("BDAT 3\r\na\nbBDAT 1 LAST\r\nc", "a\\r\\nbc\\r\\n", 7),
+        ("BDAT 2\r\na\rBDAT 0 LAST\r\n", "a\\r\\n", 3),
+        ("BDAT 4 LAST\r\na\n\n\n", "a\\r\\n\\r\\n\\r\\n", 7),
+        ("BDAT 1 LAST\r\na", "a\\r\\n", 3),
+    ] {
+        let mut talk = greeted(config());
+        talk.lend(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
+        talk.lend(chunks.as_bytes());
+        let told: Vec<_> = std::iter::from_fn(|| talk.event()).collect();
+        let end = format!("EndOfData {size}");
+        assert_eq!(told, [format!("Body {body}"), end], "{chunks:?}");
+        talk.output.clear();
+        talk.follow(&["A: accept", "S: 250 2.0.0 OK"]);
+        talk.follow(&["C: NOOP", "S: 250 2.0.0 OK"]);
+    }
+    // The line end that is added counts.
+    let mut talk = greeted(config().with_size_limit(Some(2)));
+    talk.lend(b"MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\na");
+    let told: Vec<_> = std::iter::from_fn(|| talk.event()).collect();
+    assert_eq!(told, ["Body a", "Discarded"]);
+    talk.output.drain(..talk.output.len() - 27);
+    talk.follow(&["S: 552 5.3.4 Message too big"]);
+}
+
+#[test]
+fn questions_that_are_asked_for_twice_are_asked_for() {
+    let hooks = Hooks::MAIL.with(Hooks::MAIL).with(Hooks::RCPT);
+    assert!(hooks.has(Hooks::MAIL) && hooks.has(Hooks::RCPT));
+    assert!(!hooks.has(Hooks::DATA));
 }
 
 #[test]
