@@ -108,6 +108,7 @@ class _ConnectionOptions(TypedDict, total=False):
     local_hostname: str | None
     source_address: str | None
     proxy: str | None
+    send_proxy_header: Literal["v1", "v2"] | None
     line_ends: Literal["normalise", "refuse"] | None
     on_refused: Literal["raise_if_all", "raise_if_any", "never"] | None
     all_or_nothing: bool | None

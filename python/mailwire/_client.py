@@ -30,6 +30,7 @@ _OPTIONS = {
             "local_hostname",
             "source_address",
             "proxy",
+            "send_proxy_header",
             "line_ends",
             "on_refused",
             "transfer",

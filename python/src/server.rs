@@ -85,6 +85,7 @@ impl Server {
             ("sessions", statistics.sessions),
             ("open_sessions", statistics.open_sessions),
             ("turned_away", statistics.turned_away),
+            ("bad_proxy_headers", statistics.bad_proxy_headers),
             ("messages", statistics.messages),
             ("octets", statistics.octets),
             ("refused_messages", statistics.refused_messages),

@@ -31,6 +31,7 @@ CONNECTION = {
     "local_hostname": "local{}host.example.org",
     "source_address": "127.0{}.0.1",
     "proxy": "socks5://user:sec{}ret@localhost",
+    "send_proxy_header": "v{}1",
     "line_ends": "nor{}malise",
     "on_refused": "nev{}er",
     "transfer": "da{}ta",

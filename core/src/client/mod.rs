@@ -32,6 +32,7 @@ mod transact;
 mod verdict;
 mod way;
 
+pub use crate::net::ProxyVersion;
 pub use connection::Connection;
 pub use content::Content;
 pub use login::TokenRequest;
@@ -39,3 +40,4 @@ pub use options::{OnRefused, Options, TransferChoice};
 pub use provider::Provider;
 pub use request::Request;
 pub(crate) use transact::ContentSlot;
+pub use way::ProxyHeader;

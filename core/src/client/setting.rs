@@ -6,7 +6,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{OnRefused, Options, TransferChoice};
+use super::{OnRefused, Options, ProxyHeader, ProxyVersion, TransferChoice};
 use crate::error::Error;
 use crate::proto::Protocol;
 use crate::proto::data::LineEnds;
@@ -28,6 +28,7 @@ const NAMES: &[&str] = &[
     "local_hostname",
     "source_address",
     "proxy",
+    "send_proxy_header",
     "connect_timeout",
     "timeout",
     "deadline",
@@ -148,13 +149,7 @@ impl Options {
                 let tls = self.client_tls.clone();
                 self.client_tls = tls.with_extra_root(&Pem::file(value))?;
             }
-            "pin" => {
-                let pins = value.split(',').map(|pin| pin.trim_matches(' ').parse());
-                let pins: Vec<Pin> = pins
-                    .collect::<Result<_, _>>()
-                    .map_err(|error: InvalidPin| Error::invalid(format!("pin: {error}")))?;
-                self.client_tls = self.client_tls.clone().with_pins(&pins);
-            }
+            "pin" => self.client_tls = self.client_tls.clone().with_pins(&pins(value)?),
             "verify" => match switch(name, value)? {
                 true if self.client_tls.verifies() => {}
                 true => self.client_tls = self.client_tls.clone().with_roots(&Roots::System)?,
@@ -164,18 +159,7 @@ impl Options {
                 let both = Pem::file(value);
                 self.client_tls = self.client_tls.clone().with_certificate(&both, &both)?;
             }
-            "auth" => {
-                let named = value
-                    .split(',')
-                    .map(|word| Mechanism::from_name(word.trim_matches(' ')));
-                let mechanisms = named.collect::<Option<Vec<_>>>().ok_or_else(|| {
-                    let known = Mechanism::ALL.map(Mechanism::name).join(", ");
-                    Error::invalid(format!(
-                        "auth: {value:?} is not a list of mechanisms that this library has: {known}"
-                    ))
-                })?;
-                self.set_mechanisms(&mechanisms)?;
-            }
+            "auth" => self.set_mechanisms(&mechanisms(value)?)?,
             "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
             "local_hostname" => self.set_local_hostname(value)?,
             "source_address" => {
@@ -185,6 +169,11 @@ impl Options {
                 self.set_source_address(address);
             }
             "proxy" => self.set_proxy(Some(value))?,
+            "send_proxy_header" => {
+                let versions = [("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)];
+                let version = choice(name, value, &versions)?;
+                self.set_send_proxy_header(Some(ProxyHeader::new(version)));
+            }
             "connect_timeout" => self.set_connect_timeout(seconds(name, value)?)?,
             "timeout" => self.set_timeout(Some(seconds(name, value)?))?,
             "deadline" => self.set_deadline(Some(seconds(name, value)?))?,
@@ -242,6 +231,24 @@ fn decoded(what: &str, text: &str) -> Result<String, Error> {
         .decode_utf8()
         .map_err(|_| Error::invalid(format!("url: the {what} is not UTF-8")))?;
     Ok(text.into_owned())
+}
+
+fn pins(value: &str) -> Result<Vec<Pin>, Error> {
+    let pins = value.split(',').map(|pin| pin.trim_matches(' ').parse());
+    pins.collect::<Result<_, _>>()
+        .map_err(|error: InvalidPin| Error::invalid(format!("pin: {error}")))
+}
+
+fn mechanisms(value: &str) -> Result<Vec<Mechanism>, Error> {
+    let named = value
+        .split(',')
+        .map(|word| Mechanism::from_name(word.trim_matches(' ')));
+    named.collect::<Option<_>>().ok_or_else(|| {
+        let known = Mechanism::ALL.map(Mechanism::name).join(", ");
+        Error::invalid(format!(
+            "auth: {value:?} is not a list of mechanisms that this library has: {known}"
+        ))
+    })
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, Error> {
@@ -383,6 +390,7 @@ mod tests {
             ("smtp://h?extra_ca=/no/such/file", "/no/such/file"),
             ("smtp://h?tls_name=a%20b", "tls_name"),
             ("smtp://h?proxy=h:1080", "proxy"),
+            ("smtp://h?send_proxy_header=3", "send_proxy_header"),
             ("smtp://h?proxy=socks5://u:p%40h:p", "proxy"),
             ("smtp://h?tls_name=a%0d%0aRSET", "tls_name"),
             ("smtp://h?pin=abcd", "pin"),

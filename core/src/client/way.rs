@@ -1,11 +1,15 @@
-//! The way to the server: where the connection goes, through which proxy, and what the server's certificate must say.
+//! The way to the server: through which proxy the connection goes, what is said on it before all else, and what the server's
+//! certificate must say.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 
 use super::Options;
 use super::options::ServerAddress;
 use crate::error::{Error, Phase};
-use crate::net::{self, Deadline, Proxy, Stream};
+use crate::net::{self, Deadline, Proxy, ProxyVersion, Stream};
 use crate::tls;
 
 /// What is set about the way to the server.
@@ -13,6 +17,40 @@ use crate::tls;
 pub(super) struct Way {
     tls_name: Option<ServerName<'static>>,
     proxy: Option<Proxy>,
+    header: Option<ProxyHeader>,
+}
+
+/// The header of the PROXY protocol (haproxy's `proxy-protocol.txt`), which tells a server that trusts us for whom a connection was
+/// opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProxyHeader {
+    version: ProxyVersion,
+    client: Option<SocketAddr>,
+}
+
+impl ProxyHeader {
+    /// A header that tells the address of this end of the connection. On a Unix socket it tells that there is none.
+    pub fn new(version: ProxyVersion) -> Self {
+        let client = None;
+        Self { version, client }
+    }
+
+    /// A header that tells the address of `client`, who is to be the one who connects. The same for every connection.
+    pub fn of_client(version: ProxyVersion, client: SocketAddr) -> Self {
+        let client = Some(client);
+        Self { version, client }
+    }
+
+    /// Its octets on this connection.
+    fn octets(&self, stream: &Stream) -> Vec<u8> {
+        let client = self.client.or_else(|| stream.local_address());
+        // The server's address, or a proxy's on the way; where neither has one, it is none.
+        let server = stream.remote_address().unwrap_or_else(|| match client {
+            Some(SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+            _ => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        });
+        net::proxy_header(self.version, client, server)
+    }
 }
 
 impl Options {
@@ -35,6 +73,12 @@ impl Options {
         Ok(())
     }
 
+    /// Begins every connection with a header of the PROXY protocol, in clear and before TLS. A server that does not wait for one takes it
+    /// for a command that it does not know, or closes. `None`: nothing is said, which is the default.
+    pub fn set_send_proxy_header(&mut self, header: Option<ProxyHeader>) {
+        self.way.header = header;
+    }
+
     /// What only makes sense together.
     pub(super) fn check_way(&self) -> Result<(), Error> {
         if self.way.proxy.is_some() && matches!(self.server, Some(ServerAddress::Unix(_))) {
@@ -45,12 +89,12 @@ impl Options {
         Ok(())
     }
 
-    /// Opens a connection, and gives it with the name of the host.
+    /// Opens a connection, and gives it with the name of the host. What has to be said first is said.
     pub(super) async fn open_stream(&self, deadline: Deadline) -> Result<(Stream, &str), Error> {
         // One time for the look-up, and one for what comes then.
         let limit = self.connect_timeout.saturating_mul(2);
         let opening = async {
-            match self.server()? {
+            let (mut stream, host) = match self.server()? {
                 ServerAddress::Host { host, port } => {
                     let port = port.unwrap_or_else(|| self.default_port());
                     let (source, timeout) = (self.source_address, self.connect_timeout);
@@ -60,13 +104,19 @@ impl Options {
                             net::connect_through(proxy, host, port, source, timeout).await?
                         }
                     };
-                    Ok((stream, host.as_str()))
+                    (stream, host.as_str())
                 }
                 ServerAddress::Unix(path) => {
                     let stream = net::connect_unix(path, self.connect_timeout).await?;
-                    Ok((stream, "localhost"))
+                    (stream, "localhost")
                 }
+            };
+            if let Some(header) = &self.way.header {
+                let octets = header.octets(&stream);
+                let said = stream.write_all(&octets).await;
+                said.map_err(|error| net::io_fault(error, Phase::Connect, "server"))?;
             }
+            Ok((stream, host))
         };
         net::limit(Phase::Connect, limit, deadline, opening).await
     }

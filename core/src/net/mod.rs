@@ -7,6 +7,7 @@ mod fault;
 mod head;
 mod listener;
 mod proxy;
+mod proxy_header;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -18,5 +19,7 @@ pub(crate) use deadline::{Deadline, limit, limit_since};
 pub(crate) use fault::io_fault;
 pub(crate) use listener::{Bound, Listener};
 pub(crate) use proxy::{Proxy, connect_through};
+pub use proxy_header::ProxyVersion;
+pub(crate) use proxy_header::{proxy_header, take_proxy_header};
 pub(crate) use socket::{close_raw, with_signals_blocked};
 pub(crate) use stream::{Peer, Stream};

@@ -133,6 +133,19 @@ impl Stream {
         &self.peer
     }
 
+    /// The peer is another one than it seemed, as a proxy has told.
+    pub(super) fn set_peer(&mut self, peer: Peer) {
+        self.peer = peer;
+    }
+
+    /// The socket of a connection in clear. With TLS there is none to read from.
+    pub(super) fn plain(&mut self) -> io::Result<&mut Socket> {
+        match &mut self.kind {
+            Kind::Plain(socket) => Ok(socket),
+            Kind::Client(_) | Kind::Server(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Whether this is a TLS connection.
     #[cfg(test)]
     pub(crate) fn is_tls(&self) -> bool {
@@ -141,7 +154,17 @@ impl Stream {
 
     /// The IP address of our end; `None` on a Unix socket.
     pub(crate) fn local_ip(&self) -> Option<IpAddr> {
-        Some(SockRef::from(self).local_addr().ok()?.as_socket()?.ip())
+        Some(self.local_address()?.ip())
+    }
+
+    /// The address of our end; `None` on a Unix socket.
+    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
+        SockRef::from(self).local_addr().ok()?.as_socket()
+    }
+
+    /// The address of the other end of the socket; `None` on a Unix socket.
+    pub(crate) fn remote_address(&self) -> Option<SocketAddr> {
+        SockRef::from(self).peer_addr().ok()?.as_socket()
     }
 
     /// The descriptor of the socket below, for `poll` and for [`close_raw`](super::close_raw).

@@ -29,6 +29,17 @@ struct Open {
     sockets: HashSet<RawFd>,
 }
 
+impl Open {
+    fn claim(&mut self, address: IpAddr, most: usize) -> Result<(), &'static str> {
+        let count = self.by_address.entry(address).or_default();
+        if *count >= most {
+            return Err(TOO_MANY_OF_YOURS);
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
 /// A connection that was let in. Dropping it makes room for another.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -58,11 +69,7 @@ impl Connections {
             return Err(TOO_MANY);
         }
         if let Some(address) = address {
-            let count = open.by_address.entry(address).or_default();
-            if *count >= self.most_by_address {
-                return Err(TOO_MANY_OF_YOURS);
-            }
-            *count += 1;
+            open.claim(address, self.most_by_address)?;
         }
         open.all += 1;
         open.sockets.insert(socket);
@@ -103,6 +110,16 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Admission {
+    /// Counts a connection that was let in without an address among those of `address`, or gives the reply that turns it away.
+    pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), &'static str> {
+        let address = network(address);
+        self.connections
+            .open()
+            .claim(address, self.connections.most_by_address)?;
+        self.address = Some(address);
+        Ok(())
+    }
+
     /// Takes the session's descriptor off the list while something else owns it, or puts it back.
     pub(super) fn set_socket(&mut self, socket: Option<RawFd>) {
         let mut open = self.connections.open();

@@ -15,13 +15,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::aside::Turns;
-use super::limits::{BodyMemory, Connections};
+use super::limits::{Admission, BodyMemory, Connections};
 use super::options::Listen;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
 use crate::error::Error;
-use crate::net::{Bound, Listener, Peer, Stream};
+use crate::net::{Bound, Listener, Peer, Stream, take_proxy_header};
 use crate::proto::server::Config;
 use crate::proto::{Domain, ForwardPath};
 use crate::sasl::Decoy;
@@ -244,6 +244,7 @@ impl Shared {
             sessions: counters.sessions.get(),
             open_sessions: self.connections.count() as u64,
             turned_away: counters.turned_away.get(),
+            bad_proxy_headers: counters.bad_proxy_headers.get(),
             messages: counters.messages.get(),
             octets: counters.octets.get(),
             refused_messages: counters.refused_messages.get(),
@@ -358,39 +359,90 @@ fn begin<H: Handler>(
     handler: &Arc<H>,
     sessions: &mut JoinSet<()>,
 ) {
-    let address = match stream.peer() {
-        Peer::Address(address) => Some(*address),
-        Peer::Named(_) | Peer::Local => None,
-    };
-    let admission = match shared
-        .connections
-        .admit(address.map(|address| address.ip()), stream.raw_fd())
-    {
+    let address = address_of(&stream).map(|address| address.ip());
+    let proxies = &shared.options.proxy_protocol;
+    let is_proxy = address.is_some_and(|ip| proxies.iter().any(|own| own.contains(ip)));
+    // A proxy's connection counts among those of an address only once it is known whose it is.
+    let counted = address.filter(|_| !is_proxy);
+    let admission = match shared.connections.admit(counted, stream.raw_fd()) {
         Ok(admission) => admission,
         Err(reply) => {
             shared.counters.turned_away.add(1);
-            if !shared.options.implicit_tls {
+            // In front of its header a proxy is told nothing.
+            if !shared.options.implicit_tls && !is_proxy {
                 sessions.spawn(turn_away(stream, reply));
             }
             return;
         }
     };
+    if is_proxy {
+        let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
+        sessions.spawn(begin_behind_proxy(shared, stream, admission, handler));
+    } else if let Some(mut conversation) = conversation(shared, stream, admission, handler) {
+        sessions.spawn(async move { conversation.run().await });
+    }
+}
+
+/// A session with the client that a proxy tells of, or none if it does not, or not in time.
+async fn begin_behind_proxy<H: Handler>(
+    shared: Arc<Shared>,
+    mut stream: Stream,
+    mut admission: Admission,
+    handler: Arc<H>,
+) {
+    let mut stopped = pin!(shared.stop.notified());
+    if shared.stop.begun() {
+        return;
+    }
+    let patience = shared.options.handshake_timeout;
+    let taken = tokio::select! {
+        biased;
+        () = &mut stopped => return,
+        taken = timeout(patience, take_proxy_header(&mut stream)) => taken,
+    };
+    if !matches!(taken, Ok(Ok(()))) {
+        shared.counters.bad_proxy_headers.add(1);
+        return;
+    }
+    let claimed = address_of(&stream).map_or(Ok(()), |address| admission.claim(address.ip()));
+    if let Err(reply) = claimed {
+        shared.counters.turned_away.add(1);
+        if !shared.options.implicit_tls {
+            turn_away(stream, reply).await;
+        }
+        return;
+    }
+    if let Some(mut conversation) = conversation(&shared, stream, admission, &handler) {
+        conversation.run().await;
+    }
+}
+
+fn address_of(stream: &Stream) -> Option<SocketAddr> {
+    match stream.peer() {
+        Peer::Address(address) => Some(*address),
+        Peer::Named(_) | Peer::Local => None,
+    }
+}
+
+/// A session with a client that was let in. `None` if its handler panics, which costs this client only.
+fn conversation<H: Handler>(
+    shared: &Arc<Shared>,
+    stream: Stream,
+    admission: Admission,
+    handler: &Arc<H>,
+) -> Option<Box<Conversation<H::Session>>> {
     shared.counters.sessions.add(1);
     let id = shared.ids.fetch_add(1, Ordering::Relaxed);
-    let info = SessionInfo::new(id, stream.peer_label(), address);
-    // A handler that panics costs its own client only.
-    let Ok(session) = catch_unwind(AssertUnwindSafe(|| handler.session(&info))) else {
-        return;
-    };
+    let info = SessionInfo::new(id, stream.peer_label(), address_of(&stream));
+    let session = catch_unwind(AssertUnwindSafe(|| handler.session(&info))).ok()?;
     // Boxed, and lent to what runs it: an idle session's memory is this and not much more.
-    let mut conversation = Box::new(Conversation::new(
+    Some(Box::new(Conversation::new(
         stream,
         session,
         info,
         admission,
         Arc::clone(shared),
-    ));
-    sessions.spawn(async move { conversation.run().await });
+    )))
 }
 
 async fn turn_away(mut stream: Stream, reply: &'static str) {

@@ -39,6 +39,7 @@ const NAMES: &[&str] = &[
     "rcpt_parameter",
     "verb",
     "xclient",
+    "proxy_protocol",
     "max_connections",
     "connections_per_address",
     "body_memory",
@@ -132,12 +133,8 @@ impl Options {
             "mail_parameter" => self.add_mail_parameter(value)?,
             "rcpt_parameter" => self.add_rcpt_parameter(value)?,
             "verb" => self.add_verb(value)?,
-            "xclient" => {
-                let proxies: Result<Vec<Network>, _> = list(value).map(str::parse).collect();
-                let proxies =
-                    proxies.map_err(|error| Error::invalid(format!("xclient: {error}")))?;
-                self.set_xclient(&proxies);
-            }
+            "xclient" => self.set_xclient(&networks(name, value)?),
+            "proxy_protocol" => self.set_proxy_protocol(&networks(name, value)?),
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "connections_per_address" => {
                 self.set_connections_per_address(number(name, value)?)?;
@@ -172,6 +169,11 @@ fn list(value: &str) -> impl Iterator<Item = &str> {
         // Blanks alone: a line end in it is the mistake of whoever made it.
         .map(|word| word.trim_matches(' '))
         .filter(|word| !word.is_empty())
+}
+
+fn networks(name: &str, value: &str) -> Result<Vec<Network>, Error> {
+    let networks: Result<_, _> = list(value).map(str::parse).collect();
+    networks.map_err(|error| Error::invalid(format!("{name}: {error}")))
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, Error> {
@@ -259,6 +261,7 @@ mod tests {
             ("rcpt_parameter", "X-RCPT"),
             ("verb", "XFOO"),
             ("xclient", "127.0.0.1, 2001:db8::/32"),
+            ("proxy_protocol", "10.0.0.0/8,::1"),
             ("answer_timeout", "0.5"),
         ] {
             options.set(name, value).unwrap();
@@ -299,6 +302,7 @@ mod tests {
             ("rcpt_parameter", "NOTIFY"),
             ("verb", "MAIL"),
             ("xclient", "proxy.example"),
+            ("proxy_protocol", "10.0.0.0/33"),
             ("mechanisms", "PLAIN\r\n"),
             ("domains", "example.org,\r\n"),
         ] {

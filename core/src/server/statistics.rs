@@ -12,6 +12,8 @@ pub struct Statistics {
     pub open_sessions: u64,
     /// Connections turned away because of a limit.
     pub turned_away: u64,
+    /// Connections of proxies that did not begin with a good header of the PROXY protocol.
+    pub bad_proxy_headers: u64,
     /// Messages that the application took: the reply to their end of data began with 2.
     pub messages: u64,
     /// Octets of those messages.
@@ -43,6 +45,7 @@ impl Counter {
 pub(super) struct Counters {
     pub(super) sessions: Counter,
     pub(super) turned_away: Counter,
+    pub(super) bad_proxy_headers: Counter,
     pub(super) messages: Counter,
     pub(super) octets: Counter,
     pub(super) refused_messages: Counter,

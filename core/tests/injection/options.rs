@@ -61,6 +61,9 @@ pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
     ("proxy", "socks5://u:p{}w@a.example", |text| {
         client(|o| o.set("proxy", text))
     }),
+    ("send_proxy_header", "v{}1", |text| {
+        client(|o| o.set("send_proxy_header", text))
+    }),
     ("connect_timeout", "1{}0", |text| {
         client(|o| o.set("connect_timeout", text))
     }),
@@ -98,7 +101,7 @@ pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
     }),
 ];
 
-pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 37] = [
+pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 38] = [
     ("listen", "127.0{}.0.1:0", |text| {
         server(|o| o.set("listen", text))
     }),
@@ -174,6 +177,9 @@ pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 37] = [
     ("verb", "XV{}ERB", |text| server(|o| o.set("verb", text))),
     ("xclient", "127.0{}.0.1", |text| {
         server(|o| o.set("xclient", text))
+    }),
+    ("proxy_protocol", "127.0{}.0.1", |text| {
+        server(|o| o.set("proxy_protocol", text))
     }),
     ("max_connections", "1{}0", |text| {
         server(|o| o.set("max_connections", text))
