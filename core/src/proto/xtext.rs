@@ -129,6 +129,20 @@ mod tests {
         assert_eq!("+61".parse::<Xtext>().unwrap(), Xtext::encode(b"a"));
     }
 
+    #[test]
+    fn an_xtext_is_compared_by_what_it_stands_for_and_shown_as_it_is() {
+        let hashed = |text: &Xtext| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        let [plain, coded, other] = ["a", "+61", "b"].map(|text| text.parse::<Xtext>().unwrap());
+        assert_eq!(hashed(&plain), hashed(&coded));
+        assert_ne!(hashed(&plain), hashed(&other));
+        assert_ne!(plain, other);
+        assert_eq!(format!("{coded:?}"), "Xtext(+61)");
+    }
+
     proptest! {
         #[test]
         fn encoding_and_decoding_are_inverse(octets: Vec<u8>) {

@@ -81,4 +81,16 @@ mod tests {
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
         );
     }
+
+    #[test]
+    fn a_key_of_a_block_is_taken_as_it_is_and_a_longer_one_is_hashed() {
+        for octets in [0, BLOCK - 1, BLOCK, BLOCK + 1] {
+            let key = vec![0xaa; octets];
+            let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&key).unwrap();
+            mac.update(b"text");
+            let theirs = mac.finalize().into_bytes();
+            let ours = hmac::<Sha256>(&key, &[b"text"]);
+            assert_eq!(ours.expose(), theirs.as_slice(), "{octets}");
+        }
+    }
 }

@@ -273,3 +273,28 @@ impl fmt::Debug for ServerExchange {
         f.write_str("ServerExchange(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_is_shown_without_what_is_said_in_it() {
+        let credentials = Credentials::new("tim", "tanstaaftanstaaf").unwrap();
+        let client =
+            ClientExchange::new(Mechanism::Plain, &credentials, &ClientContext::default()).unwrap();
+        assert_eq!(format!("{client:?}"), "ClientExchange(PLAIN)");
+        let server = ServerExchange::new(Mechanism::Plain, &ServerContext::default()).unwrap();
+        assert_eq!(format!("{server:?}"), "ServerExchange(…)");
+    }
+
+    #[test]
+    fn a_lookup_has_both_names() {
+        for asked in [None, Some("root")] {
+            let lookup = Lookup::new(Wanted::Password, "tim", asked.map(str::to_owned));
+            assert_eq!(lookup.username(), "tim");
+            assert_eq!(lookup.authorization_identity(), asked);
+            assert_eq!(lookup.identity().authorization_identity(), asked);
+        }
+    }
+}

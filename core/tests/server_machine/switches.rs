@@ -1,7 +1,8 @@
 //! The switches of a listener that make it more lenient, or stricter, than it is by default.
 
 use mailwire::proto::data::LineEnds;
-use mailwire::proto::server::Hooks;
+use mailwire::proto::server::{Hooks, OwnMechanism};
+use mailwire::sasl::{SaslError, ServerContext, ServerMechanism, Step};
 
 use crate::talk::{after_hello, config, greeted};
 
@@ -88,6 +89,22 @@ fn questions_that_are_asked_for_twice_are_asked_for() {
     let hooks = Hooks::MAIL.with(Hooks::MAIL).with(Hooks::RCPT);
     assert!(hooks.has(Hooks::MAIL) && hooks.has(Hooks::RCPT));
     assert!(!hooks.has(Hooks::DATA));
+}
+
+#[test]
+fn what_is_set_is_shown() {
+    struct Never;
+    impl ServerMechanism for Never {
+        fn step(&mut self, _: &[u8]) -> Result<Step, SaslError> {
+            Err(SaslError::TooLong)
+        }
+    }
+    let own = OwnMechanism::new("X-OWN", |_: &ServerContext| Box::new(Never)).unwrap();
+    let shown = format!("{own:?}");
+    assert_eq!(
+        shown,
+        "OwnMechanism { name: \"X-OWN\", needs_tls: true, .. }"
+    );
 }
 
 #[test]
