@@ -97,6 +97,11 @@ mod tests {
             "a\r\nb".into(),
             "\0".into(),
             "\u{202E}".into(),
+            "\u{85}".into(),
+            "\u{E000}".into(),
+            "\u{FDD0}".into(),
+            "\u{FFFD}".into(),
+            "\u{E0020}".into(),
         ] {
             let refused = Credentials::anonymous(trace.as_str()).err();
             assert_eq!(refused, Some(InvalidCredentials::Trace), "{trace:?}");

@@ -153,3 +153,49 @@ impl ServerContext {
         self.certificate.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_is_given_back_and_secrets_are_not_shown() {
+        let lent = ServerContext::default();
+        assert_eq!((lent.exporter(), lent.certificate()), (None, None));
+        let lent = lent
+            .with_nonce(Nonce::new([7; 18]))
+            .with_channel_binding(Some([9; 32]), true)
+            .with_host("mx.example.org")
+            .with_certificate(Some(vec![1, 2]));
+        assert_eq!(lent.exporter(), Some(&[9; 32]));
+        assert_eq!(lent.certificate(), Some(&[1, 2][..]));
+        assert_eq!(lent.host(), "mx.example.org");
+        let shown = format!("{lent:?}");
+        assert!(
+            shown.contains("Nonce(…)") && shown.contains("Binding(…)"),
+            "{shown}"
+        );
+        let bindings = [
+            ChannelBinding::Impossible,
+            ChannelBinding::NotOffered,
+            ChannelBinding::Exporter([9; 32]),
+        ];
+        assert_eq!(
+            bindings.map(|binding| format!("{binding:?}")),
+            ["Impossible", "NotOffered", "Exporter(…)"]
+        );
+    }
+
+    #[test]
+    fn a_host_that_cannot_stand_in_a_message_is_left_out() {
+        for (host, kept) in [
+            ("mx.example.org", true),
+            ("", false),
+            ("bücher.example", false),
+        ] {
+            let context = ClientContext::default().with_server(host, 25);
+            let expected = kept.then(|| (host.to_owned(), 25));
+            assert_eq!(context.server, expected);
+        }
+    }
+}

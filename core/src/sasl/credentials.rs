@@ -275,6 +275,17 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_compared_as_saslprep_has_it_or_octet_by_octet() {
+        let compared = |octets: &[u8]| {
+            let secret = comparable_password(&Secret::new(octets), Use::Query);
+            secret.map(|secret| secret.expose().to_vec())
+        };
+        assert_eq!(compared("I\u{ad}X".as_bytes()), Some(b"IX".to_vec()));
+        assert_eq!(compared(b"\xff\xfe"), Some(b"\xff\xfe".to_vec()));
+        assert_eq!(compared(b"a\x07"), None);
+    }
+
+    #[test]
     fn c005_forbidden_octets_are_refused() {
         for name in ["a\0b", "a\rb", "a\nb", "\r\n", "\0"] {
             assert_eq!(

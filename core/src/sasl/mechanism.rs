@@ -171,6 +171,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_scram_each_has_one_that_is_bound_to_tls() {
+        use Mechanism::{ScramSha1, ScramSha1Plus, ScramSha256, ScramSha256Plus};
+        for mechanism in Mechanism::ALL {
+            let bound = match mechanism {
+                ScramSha256 => Some(ScramSha256Plus),
+                ScramSha1 => Some(ScramSha1Plus),
+                _ => None,
+            };
+            assert_eq!(mechanism.with_channel_binding(), bound);
+        }
+    }
+
+    #[test]
     fn names_are_found_again_in_any_case() {
         for mechanism in Mechanism::ALL {
             assert!(is_mechanism_name(mechanism.name()));

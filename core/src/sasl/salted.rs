@@ -76,7 +76,10 @@ mod tests {
             assert!(derived.same_as(afresh.expose()));
             derivations() - before - 1
         };
+        assert!(!salted.has(ScramHash::Sha256, b"salt", 5));
         assert_eq!(derive(ScramHash::Sha256, b"salt", 5), 1);
+        assert!(salted.has(ScramHash::Sha256, b"salt", 5));
+        assert_eq!(format!("{salted:?}"), "Salted(…)");
         assert_eq!(derive(ScramHash::Sha256, b"salt", 5), 0);
         assert_eq!(derive(ScramHash::Sha256, b"salt", 6), 1);
         assert_eq!(derive(ScramHash::Sha256, b"tlas", 6), 1);

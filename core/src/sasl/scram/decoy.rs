@@ -175,6 +175,28 @@ mod tests {
     }
 
     #[test]
+    fn iterations_are_those_of_one_hash_within_limits() {
+        let decoy = Decoy::new([7; 32]);
+        for iterations in [0, MOST_ITERATIONS + 1] {
+            let refused = decoy.clone().with_iterations(ScramHash::Sha1, iterations);
+            assert_eq!(refused.err(), Some(InvalidScramKeys::Iterations));
+        }
+        for iterations in [1, MOST_ITERATIONS] {
+            let decoy = decoy.clone();
+            let decoy = decoy.with_iterations(ScramHash::Sha1, iterations).unwrap();
+            assert_eq!(decoy.iterations(ScramHash::Sha1), iterations);
+            assert_eq!(decoy.iterations(ScramHash::Sha256), LEAST_ITERATIONS);
+        }
+    }
+
+    #[test]
+    fn for_nobody_as_much_is_done_as_for_a_user_with_keys() {
+        let before = derivations();
+        assert!(!Decoy::new([7; 32]).fits_nobody("tim", &Secret::new("pw")));
+        assert_eq!(derivations(), before + 1);
+    }
+
+    #[test]
     fn s221_a_user_that_is_not_there_has_a_stable_salt_of_its_own() {
         let decoy = Decoy::new([1; 32]);
         let salt = |decoy: &Decoy, name| {
