@@ -12,12 +12,13 @@ use crate::error::{Error, Phase};
 use crate::net::{self, Deadline, Proxy, ProxyVersion, Stream};
 use crate::tls;
 
-/// What is set about the way to the server.
+/// What is set about the way to the server. Boxed: most clients set none of it, and what is empty is to leave no hole in the options.
+/// Whatever was on the stack would be carried along in that, a secret too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Way {
-    tls_name: Option<ServerName<'static>>,
-    proxy: Option<Proxy>,
-    header: Option<ProxyHeader>,
+    tls_name: Option<Box<ServerName<'static>>>,
+    proxy: Option<Box<Proxy>>,
+    header: Option<Box<ProxyHeader>>,
 }
 
 /// The header of the PROXY protocol (haproxy's `proxy-protocol.txt`), which tells a server that trusts us for whom a connection was
@@ -60,7 +61,7 @@ impl Options {
     pub fn set_tls_name(&mut self, name: &str) -> Result<(), Error> {
         let name = tls::server_name(name)
             .map_err(|error| Error::invalid(format!("tls_name: {}", error.message())))?;
-        self.way.tls_name = Some(name);
+        self.way.tls_name = Some(Box::new(name));
         Ok(())
     }
 
@@ -69,14 +70,14 @@ impl Options {
     /// port is 1080, or 80 with `http`. The connection to the proxy is in clear, a password for it too; TLS is between this program
     /// and the server. `None`: no proxy, which is the default. No variable of the environment is heeded.
     pub fn set_proxy(&mut self, url: Option<&str>) -> Result<(), Error> {
-        self.way.proxy = url.map(Proxy::from_url).transpose()?;
+        self.way.proxy = url.map(Proxy::from_url).transpose()?.map(Box::new);
         Ok(())
     }
 
     /// Begins every connection with a header of the PROXY protocol, in clear and before TLS. A server that does not wait for one takes it
     /// for a command that it does not know, or closes. `None`: nothing is said, which is the default.
     pub fn set_send_proxy_header(&mut self, header: Option<ProxyHeader>) {
-        self.way.header = header;
+        self.way.header = header.map(Box::new);
     }
 
     /// What only makes sense together.
@@ -124,7 +125,7 @@ impl Options {
     /// The name that the certificate must be for, where the connection goes to `host`.
     pub(super) fn tls_name(&self, host: &str) -> Result<ServerName<'static>, Error> {
         match &self.way.tls_name {
-            Some(name) => Ok(name.clone()),
+            Some(name) => Ok((**name).clone()),
             None => tls::server_name(host),
         }
     }
