@@ -109,9 +109,16 @@ mod tests {
             "a\u{E000}",
             "\t",
             "a\u{7f}",
+            "a\u{85}",
+            "a\u{FDD0}",
+            "a\u{2FF0}",
+            "a\u{200E}",
+            "a\u{E0020}",
         ] {
             assert_eq!(prepare(given, Use::Query), None, "{given:?}");
         }
+        assert_eq!(saslprep("a\u{A0}b").as_deref(), Some("a b"));
+        assert_eq!(saslprep("\u{1F511}"), None);
         assert_eq!(prepare("a\u{A0}b", Use::Query).as_deref(), Some("a b"));
         assert_eq!(prepare("a\u{200B}b", Use::Query).as_deref(), Some("ab"));
     }

@@ -187,3 +187,22 @@ impl ClientMechanism for Client {
         matches!(self.state, State::Proven)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iterations_are_done_within_limits() {
+        for (iterations, done) in [
+            (LEAST_ITERATIONS - 1, false),
+            (LEAST_ITERATIONS, true),
+            (MOST_ITERATIONS, true),
+            (MOST_ITERATIONS + 1, false),
+        ] {
+            let challenge = format!("r=abc,s=c2FsdA==,i={iterations}");
+            let read = read_server_first(challenge.as_bytes());
+            assert_eq!(read.is_ok(), done, "{iterations}");
+        }
+    }
+}

@@ -274,6 +274,7 @@ mod tests {
             "n,,n=user,r=abc,",
             "n,,n=user,r=abc,r=def",
             "n,,n=user,r=abc,1=x",
+            "n,,n=user,r=abc,x=a\0b",
             "N,,n=user,r=abc",
         ] {
             assert!(
