@@ -1,7 +1,7 @@
 //! What a login says is nowhere in the process once it is over: each test logs in in one way, and then looks through all memory,
 //! with the server still there.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "io"))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod memory;
