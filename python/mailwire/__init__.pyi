@@ -121,6 +121,8 @@ class _ClientOptions(_ConnectionOptions, total=False):
     idle_timeout: float | None
     max_age: float | None
     max_messages: int | None
+    max_messages_per_second: float | None
+    max_recipients_per_second: float | None
 
 class _SendOptions(_ConnectionOptions, total=False):
     mail_options: Iterable[str]

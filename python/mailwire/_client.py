@@ -9,6 +9,7 @@ from ._message import (
     iterates,
     mechanisms,
     octets,
+    number,
     path,
     seconds,
     several,
@@ -41,6 +42,7 @@ _OPTIONS = {
     **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),
     **dict.fromkeys(("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age"), seconds),
     **dict.fromkeys(("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight"), whole),
+    **dict.fromkeys(("max_messages_per_second", "max_recipients_per_second"), number),
 }
 
 # What an item of `send_many` may say besides its message.

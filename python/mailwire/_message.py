@@ -101,12 +101,17 @@ def switch(value, argument):
 
 def seconds(value, argument):
     """A number of seconds."""
+    return number(value, argument, "a number of seconds")
+
+
+def number(value, argument, wanted="a number"):
+    """A number, whole or not."""
     if not isinstance(value, (str, bytes, bytearray, bool)):
         try:
             return float(value)
         except TypeError:
             pass
-    raise wrong(argument, "a number of seconds", value)
+    raise wrong(argument, wanted, value)
 
 
 def whole(value, argument):

@@ -137,7 +137,9 @@ impl Client {
         let client = (current.0 == std::process::id()).then(|| Arc::clone(&current.1));
         drop(current);
         let closing = released(py, |call| {
-            client.inspect(|client| client.close_by(call));
+            if let Some(client) = client {
+                client.close_by(call);
+            }
             Ok(())
         })?;
         closing.map_err(|e| error::to_python(py, &e, None))

@@ -31,6 +31,8 @@ def named(call, name):
         ("deadline", True),
         ("max_connections", 2.5),
         ("max_messages", "many"),
+        ("max_messages_per_second", "14"),
+        ("max_recipients_per_second", True),
         ("verify", "no"),
         ("verify", 0),
         ("allow_plaintext_auth", "false"),

@@ -5,8 +5,7 @@
 
 mod call;
 mod client;
-mod fork;
-mod pool;
+mod driver;
 mod server;
 #[cfg(test)]
 mod tests;

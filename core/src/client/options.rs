@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::login::Login;
+use super::pool::PoolLimits;
 use super::way::Way;
 use crate::error::Error;
 use crate::proto::data::LineEnds;
@@ -46,15 +47,6 @@ pub(super) enum ServerAddress {
     Host { host: String, port: Option<u16> },
     /// A socket in the file system.
     Unix(PathBuf),
-}
-
-/// How many connections a pooled client keeps, and for how long.
-#[derive(Debug, Clone)]
-pub(crate) struct PoolLimits {
-    pub(crate) max_connections: usize,
-    pub(crate) idle_timeout: Duration,
-    pub(crate) max_age: Duration,
-    pub(crate) max_messages: u32,
 }
 
 /// Which results of a send are errors.
@@ -105,12 +97,7 @@ impl Options {
             transfer: TransferChoice::default(),
             max_in_flight: 8,
             max_octets_in_flight: 1024 * 1024,
-            pool: PoolLimits {
-                max_connections: 8,
-                idle_timeout: Duration::from_secs(60),
-                max_age: Duration::from_secs(3600),
-                max_messages: 1000,
-            },
+            pool: PoolLimits::default(),
             one_thread: false,
         }
     }
@@ -264,34 +251,6 @@ impl Options {
             ));
         }
         self.max_octets_in_flight = octets;
-        Ok(())
-    }
-
-    /// The most connections that a pooled client has open at a time. 8 by default.
-    pub fn set_max_connections(&mut self, connections: usize) -> Result<(), Error> {
-        if connections == 0 {
-            return Err(Error::invalid("max_connections: at least one is needed"));
-        }
-        self.pool.max_connections = connections;
-        Ok(())
-    }
-
-    /// How long a pooled connection may be idle. 60 s by default.
-    pub fn set_idle_timeout(&mut self, timeout: Duration) {
-        self.pool.idle_timeout = timeout;
-    }
-
-    /// How old a pooled connection may get. An hour by default.
-    pub fn set_max_age(&mut self, age: Duration) {
-        self.pool.max_age = age;
-    }
-
-    /// How many messages a pooled connection carries before it is replaced. 1000 by default.
-    pub fn set_max_messages(&mut self, messages: u32) -> Result<(), Error> {
-        if messages == 0 {
-            return Err(Error::invalid("max_messages: at least one is needed"));
-        }
-        self.pool.max_messages = messages;
         Ok(())
     }
 

@@ -42,6 +42,8 @@ const NAMES: &[&str] = &[
     "idle_timeout",
     "max_age",
     "max_messages",
+    "max_messages_per_second",
+    "max_recipients_per_second",
 ];
 
 impl Options {
@@ -206,10 +208,24 @@ impl Options {
             )?),
             "max_in_flight" => self.set_max_in_flight(number(name, value)?)?,
             "max_octets_in_flight" => self.set_max_octets_in_flight(number(name, value)?)?,
+            _ => self.set_of_pool(name, value)?,
+        }
+        Ok(())
+    }
+
+    /// The same for the options of a pool.
+    fn set_of_pool(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "idle_timeout" => self.set_idle_timeout(seconds(name, value)?),
             "max_age" => self.set_max_age(seconds(name, value)?),
             "max_messages" => self.set_max_messages(number(name, value)?)?,
+            "max_messages_per_second" => {
+                self.set_max_messages_per_second(Some(rate(name, value)?))?;
+            }
+            "max_recipients_per_second" => {
+                self.set_max_recipients_per_second(Some(rate(name, value)?))?;
+            }
             _ => {
                 return Err(Error::invalid(format!(
                     "there is no option {name:?}; the options are {}",
@@ -286,6 +302,12 @@ fn seconds(name: &str, value: &str) -> Result<Duration, Error> {
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .ok_or_else(|| Error::invalid(format!("{name}: {value:?} is not a number of seconds")))
+}
+
+fn rate(name: &str, value: &str) -> Result<f64, Error> {
+    value
+        .parse()
+        .map_err(|_| Error::invalid(format!("{name}: {value:?} is not a number, as 14 or 0.5")))
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
@@ -379,6 +401,26 @@ mod tests {
             ("smtp://h?timeout=0", "timeout"),
             ("smtp://h?verify=maybe", "verify"),
             ("smtp://h?max_connections=0", "max_connections"),
+            (
+                "smtp://h?max_messages_per_second=0",
+                "max_messages_per_second",
+            ),
+            (
+                "smtp://h?max_messages_per_second=inf",
+                "max_messages_per_second",
+            ),
+            (
+                "smtp://h?max_recipients_per_second=-1",
+                "max_recipients_per_second",
+            ),
+            (
+                "smtp://h?max_recipients_per_second=NaN",
+                "max_recipients_per_second",
+            ),
+            (
+                "smtp://h?max_recipients_per_second=ten",
+                "max_recipients_per_second",
+            ),
             ("smtp://h?max_in_flight=0", "max_in_flight"),
             ("smtp://h?max_octets_in_flight=0", "max_octets_in_flight"),
             ("smtp://h?transfer=chunks", "transfer"),

@@ -174,7 +174,11 @@ impl Connection {
                     }
                     if !self.machine.has_output() {
                         self.read().await?;
-                    } else if let Err(error) = self.write_flights(contents).await {
+                        continue;
+                    }
+                    // Contents cannot be seen from two threads, as their octets can, and the task may move to another.
+                    let windows = self.windows(contents);
+                    if let Err(error) = self.write(&[], &windows).await {
                         if error.status() != Status::ConnectionLost {
                             return Err(error);
                         }
@@ -243,13 +247,12 @@ impl Connection {
         }
     }
 
-    /// Writes all that the machine has to send, with the octets of the messages that it stands among.
-    async fn write_flights<'a, C: ContentSlot<'a>>(
-        &mut self,
-        contents: &VecDeque<C>,
-    ) -> Result<(), Error> {
-        let windows: Vec<Window<'_>> = self
-            .under_way
+    /// The octets of messages that may have to be sent among what the machine has to send.
+    fn windows<'w, 'a, C: ContentSlot<'a>>(&self, contents: &'w VecDeque<C>) -> Vec<Window<'w>>
+    where
+        'a: 'w,
+    {
+        self.under_way
             .iter()
             .zip(contents)
             .filter(|(message, _)| message.transfer != Transfer::Data)
@@ -261,8 +264,7 @@ impl Connection {
                     parts,
                 }
             })
-            .collect();
-        self.write(&[], &windows).await
+            .collect()
     }
 
     /// Queues the next chunk of a message. Gives whether another may follow it at once.
@@ -407,7 +409,7 @@ fn what_is_lost(status: Status, outcome: &Outcome) -> &'static str {
 }
 
 /// Takes the index and the result of a message.
-type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + 'r;
+pub(super) type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + 'r;
 
 /// A message's content, owned by the call or lent to it.
 pub(crate) trait ContentSlot<'a>: Send {

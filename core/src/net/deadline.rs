@@ -22,15 +22,14 @@ impl Deadline {
     }
 
     /// What is left: zero once it has passed, `None` without a limit.
-    #[cfg(test)]
     pub(crate) fn remaining(self) -> Option<Duration> {
         self.0
             .map(|(at, _)| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether nothing is left.
-    pub(crate) fn has_passed(self) -> bool {
-        self.0.is_some_and(|(at, _)| at <= Instant::now())
+    /// When it passes, if it does.
+    pub(crate) fn at(self) -> Option<Instant> {
+        self.0.map(|(at, _)| at)
     }
 
     /// The error of a call that was still in `phase` when its total had passed.
@@ -64,7 +63,7 @@ pub(crate) async fn limit_since<T>(
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let single = since.checked_add(timeout);
-    let total = deadline.0.map(|(at, _)| at);
+    let total = deadline.at();
     let total_is_first = total.is_some_and(|total| single.is_none_or(|single| total <= single));
     let Some(at) = (if total_is_first { total } else { single }) else {
         return future.await;

@@ -7,11 +7,15 @@ mod auth;
 mod calls;
 mod flights;
 mod hostile;
+mod kept;
 mod link;
 mod outcomes;
 mod proxy;
+mod queue;
+mod rate;
 mod requests;
 mod script;
+mod tasks;
 mod tls;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,12 +28,35 @@ impl Server {
         let thread = std::thread::spawn(move || {
             for script in scripts {
                 let (stream, _) = listener.accept().unwrap();
-                stream
-                    .set_read_timeout(Some(Duration::from_secs(20)))
-                    .unwrap();
-                stream.set_nodelay(true).unwrap();
-                let reader = BufReader::new(stream.try_clone().unwrap());
-                script(&mut Session { stream, reader });
+                script(&mut Session::new(stream));
+            }
+        });
+        Self {
+            address,
+            thread: Some(thread),
+        }
+    }
+
+    /// A server with so many connections at a time, each with the same script. The script is told which connection it has.
+    pub(crate) fn at_once(
+        connections: usize,
+        script: impl Fn(&mut Session, usize) + Send + Sync + 'static,
+    ) -> Self {
+        let script = Arc::new(script);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            let sessions: Vec<_> = (0..connections)
+                .map(|number| {
+                    let (stream, _) = listener.accept().unwrap();
+                    let script = Arc::clone(&script);
+                    std::thread::spawn(move || script(&mut Session::new(stream), number))
+                })
+                .collect();
+            for session in sessions {
+                if let Err(panic) = session.join() {
+                    std::panic::resume_unwind(panic);
+                }
             }
         });
         Self {
@@ -61,6 +85,40 @@ impl Server {
 }
 
 impl Session {
+    fn new(stream: TcpStream) -> Self {
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream.set_nodelay(true).unwrap();
+        let reader = BufReader::new(stream.try_clone().unwrap());
+        Self { stream, reader }
+    }
+
+    /// Accepts messages up to QUIT, and gives the first recipient of each.
+    pub(crate) fn accept_all(&mut self) -> Vec<String> {
+        let mut recipients = Vec::new();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            let line = line.trim_end();
+            if line == "QUIT" {
+                self.say("221 2.0.0 bye\n");
+                return recipients;
+            }
+            assert!(line.starts_with("MAIL FROM:"), "{line:?}");
+            self.say("250 2.1.0 ok\n");
+            let recipient = self.hear_start("RCPT TO:<");
+            recipients.push(recipient[9..recipient.len() - 1].to_owned());
+            self.say("250 2.1.5 ok\n");
+            while self.hear_start("") != "DATA" {
+                self.say("250 2.1.5 ok\n");
+            }
+            self.say("354 go on\n");
+            self.body();
+            self.say("250 2.0.0 Ok: queued as SCRIPT1\n");
+        }
+    }
+
     /// Says lines, in one write.
     pub(crate) fn say(&mut self, lines: &str) {
         let _ = self

@@ -15,6 +15,7 @@ mod engine;
 mod options;
 mod row;
 mod sent;
+mod settings;
 
 use row::{Row, Rule};
 

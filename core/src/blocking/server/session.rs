@@ -9,8 +9,8 @@ use super::event::{Event, EventKind, FoundSlot};
 use super::post::Post;
 use super::queue::Queue;
 use super::received::Received;
-use crate::blocking::fork::ForkGuard;
 use crate::error::Error;
+use crate::net::ForkGuard;
 use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{

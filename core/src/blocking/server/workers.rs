@@ -10,8 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 use super::post::Post;
 use super::queue::Queue;
 use super::session::QueueHandler;
-use crate::blocking::fork::ForkGuard;
 use crate::error::{Error, Status};
+use crate::net::ForkGuard;
 use crate::net::{Bound, Listener, with_signals_blocked};
 use crate::server::{Shared, serve};
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::super::{Inner, Server};
 use super::{Call, Hooks, greeted, is_readable, next, send, start};
-use crate::blocking::fork::ForkGuard;
 use crate::error::Status;
+use crate::net::ForkGuard;
 
 #[test]
 fn a_running_transaction_finishes_and_the_end_comes_last() {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::super::post::Post;
 use super::super::queue::{MOST, Queue};
 use super::{Call, EventKind, Hooks, greeted, next, start};
-use crate::blocking::fork::ForkGuard;
 use crate::blocking::server::Event;
+use crate::net::ForkGuard;
 
 #[test]
 fn what_only_informs_is_held_back_while_too_much_waits() {
