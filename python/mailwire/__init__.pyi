@@ -115,6 +115,7 @@ class _ConnectionOptions(TypedDict, total=False):
     transfer: Literal["auto", "data", "bdat"] | None
     max_in_flight: int | None
     max_octets_in_flight: int | None
+    max_octets_ahead: int | None
 
 class _ClientOptions(_ConnectionOptions, total=False):
     max_connections: int | None

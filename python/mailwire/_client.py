@@ -41,7 +41,9 @@ _OPTIONS = {
     "auth": mechanisms,
     **dict.fromkeys(("verify", "allow_plaintext_auth", "all_or_nothing"), switch),
     **dict.fromkeys(("timeout", "deadline", "connect_timeout", "idle_timeout", "max_age"), seconds),
-    **dict.fromkeys(("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight"), whole),
+    **dict.fromkeys(
+        ("max_connections", "max_messages", "max_in_flight", "max_octets_in_flight", "max_octets_ahead"), whole
+    ),
     **dict.fromkeys(("max_messages_per_second", "max_recipients_per_second"), number),
 }
 

@@ -1,9 +1,12 @@
 //! The bytes of a message on their way out: lent, or read as they are sent.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use super::chunk::Chunk;
+use crate::error::{Error, Status};
 
 /// A message's header and body. Line ends are made canonical, or refused, as it is sent.
 pub struct Content<'a> {
@@ -29,6 +32,14 @@ pub(super) struct Pieces<'a> {
     read: u64,
     /// Whether the piece in the buffer is still to be handed out.
     waits: bool,
+}
+
+/// Pieces that others made, read one behind the other.
+struct InPieces<I, P> {
+    pieces: I,
+    piece: Option<P>,
+    /// Octets of the piece that were read.
+    taken: usize,
 }
 
 /// What is read at a time from a reader, in octets.
@@ -62,6 +73,38 @@ impl<'a> Content<'a> {
             length,
             chunk: Chunk::default(),
         }
+    }
+
+    /// A message in a file, which is read as it is sent, as by [`reader`](Self::reader). Fails if it cannot be opened, and names it.
+    pub fn file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let opened = File::open(path).and_then(|file| {
+            let metadata = file.metadata()?;
+            if metadata.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            // A pipe has no length that could be told.
+            Ok((file, metadata.is_file().then_some(metadata.len())))
+        });
+        match opened {
+            Ok((file, length)) => Ok(Self::reader(file, length)),
+            Err(error) => {
+                let text = format!("the message in {} cannot be read: {error}", path.display());
+                Err(Error::new(Status::Io, text).with_source(error))
+            }
+        }
+    }
+
+    /// A message in pieces, which are asked for as it is sent. Where one ends means nothing.
+    pub fn pieces<P: AsRef<[u8]> + Send + 'a>(
+        pieces: impl IntoIterator<Item = P, IntoIter: Send + 'a>,
+    ) -> Self {
+        let pieces = InPieces {
+            pieces: pieces.into_iter(),
+            piece: None,
+            taken: 0,
+        };
+        Self::reader(pieces, None)
     }
 
     /// The size in octets, if it is known.
@@ -122,6 +165,28 @@ impl<'a> Content<'a> {
     }
 }
 
+impl<P: AsRef<[u8]>, I: Iterator<Item = P>> Read for InPieces<I, P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let rest = self
+                .piece
+                .as_ref()
+                .map(|piece| &piece.as_ref()[self.taken..]);
+            if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+                let octets = rest.len().min(buffer.len());
+                buffer[..octets].copy_from_slice(&rest[..octets]);
+                self.taken += octets;
+                return Ok(octets);
+            }
+            self.piece = self.pieces.next();
+            self.taken = 0;
+            if self.piece.is_none() {
+                return Ok(0);
+            }
+        }
+    }
+}
+
 impl Pieces<'_> {
     /// The piece that was read last.
     pub(super) fn piece(&self) -> &[u8] {
@@ -149,5 +214,46 @@ impl fmt::Debug for Content<'_> {
         f.debug_struct("Content")
             .field("length", &self.length)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(mut content: Content<'_>) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            let (piece, last) = content.next_piece().unwrap();
+            all.extend_from_slice(piece);
+            if last {
+                return all;
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_read_one_behind_the_other() {
+        assert_eq!(read(Content::pieces(["a", "", "bc", ""])), b"abc");
+        assert_eq!(read(Content::pieces([""; 0])), b"");
+        let long = (0..100).map(|n| vec![n; 1000 * usize::from(n)]);
+        let whole: Vec<u8> = long.clone().flatten().collect();
+        assert!(read(Content::pieces(long)) == whole);
+    }
+
+    #[test]
+    fn a_file_has_a_length_and_what_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("message.eml");
+        std::fs::write(&path, b"Subject: x\r\n\r\ny\r\n").unwrap();
+        let content = Content::file(&path).unwrap();
+        assert_eq!(content.length(), Some(17));
+        assert_eq!(read(content), b"Subject: x\r\n\r\ny\r\n");
+        for wrong in [folder.path().join("none"), folder.path().to_owned()] {
+            let error = Content::file(&wrong).unwrap_err();
+            assert_eq!(error.status(), Status::Io);
+            let text = error.to_string();
+            assert!(text.contains(wrong.to_str().unwrap()), "{text}");
+        }
     }
 }

@@ -35,6 +35,7 @@ pub struct Options {
     pub(super) transfer: TransferChoice,
     pub(super) max_in_flight: usize,
     pub(super) max_octets_in_flight: u64,
+    pub(super) max_octets_ahead: u64,
     pub(crate) pool: PoolLimits,
     /// The blocking client: the thread that calls does all the work.
     pub(crate) one_thread: bool,
@@ -98,6 +99,7 @@ impl Options {
             max_in_flight: 8,
             max_octets_in_flight: 1024 * 1024,
             pool: PoolLimits::default(),
+            max_octets_ahead: 64 * 1024,
             one_thread: false,
         }
     }
@@ -252,6 +254,13 @@ impl Options {
         }
         self.max_octets_in_flight = octets;
         Ok(())
+    }
+
+    /// How many octets a message may have to leave by BDAT together with its envelope, before anybody has said that it is wanted. A
+    /// longer one waits for the replies to MAIL and RCPT. 64 KiB by default; 0 lets every message wait. A message from a reader
+    /// leaves so if it has 64 KiB at the most.
+    pub fn set_max_octets_ahead(&mut self, octets: u64) {
+        self.max_octets_ahead = octets;
     }
 
     /// The most that a whole call may take.

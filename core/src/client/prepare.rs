@@ -10,10 +10,6 @@ use crate::proto::chunk::Encoder;
 use crate::proto::client::{NotNow, Transfer};
 use crate::proto::{BodyType, Envelope, Protocol};
 
-/// Octets of a message that leave before anybody has said that they are wanted: with its envelope, by BDAT. A longer one waits for
-/// the replies to MAIL and RCPT.
-const WHOLE: u64 = 128 * 1024;
-
 /// What is known about a message that is in memory.
 struct Known {
     /// Its octets in the form that is declared (RFC 1870 section 2): with every line end a CRLF, one at its end too, without
@@ -107,7 +103,7 @@ impl Connection {
         form: Form,
     ) -> Result<Transfer, Error> {
         content.begin_chunks(known.map_or(form, |known| known.form));
-        if known.is_some_and(|known| known.length <= WHOLE) {
+        if known.is_some_and(|known| known.length <= self.options.max_octets_ahead) {
             let (octets, _) = content
                 .next_chunk(true)
                 .map_err(|e| self.fail(chunk_error(e)))?;

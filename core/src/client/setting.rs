@@ -38,6 +38,7 @@ const NAMES: &[&str] = &[
     "transfer",
     "max_in_flight",
     "max_octets_in_flight",
+    "max_octets_ahead",
     "max_connections",
     "idle_timeout",
     "max_age",
@@ -208,6 +209,7 @@ impl Options {
             )?),
             "max_in_flight" => self.set_max_in_flight(number(name, value)?)?,
             "max_octets_in_flight" => self.set_max_octets_in_flight(number(name, value)?)?,
+            "max_octets_ahead" => self.set_max_octets_ahead(number(name, value)?),
             _ => self.set_of_pool(name, value)?,
         }
         Ok(())

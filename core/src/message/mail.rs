@@ -1,9 +1,13 @@
 //! The builder of a mail: what a caller gives, checked as it is given.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
 
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::proto::ReversePath;
 
 use super::address::Address;
@@ -137,6 +141,34 @@ impl<'a> Mail<'a> {
         Ok(self)
     }
 
+    /// Adds a file as an attachment, with its own name and the usual content type of that. It is read now, all of it.
+    ///
+    /// Fails with [`Status::Io`](crate::Status) if it cannot be read.
+    pub fn attach_file(&mut self, path: impl AsRef<Path>) -> Result<&mut Self, Error> {
+        let path = path.as_ref();
+        let name = path.file_name().and_then(OsStr::to_str).ok_or_else(|| {
+            let path = path.display();
+            check::invalid("attach_file", format_args!("{path} has no name in UTF-8"))
+        })?;
+        let bytes = fs::read(path).map_err(|error| unread(&path.display(), error))?;
+        self.attach(name, None, bytes)
+    }
+
+    /// Adds as an attachment what is read, which happens now, up to the end.
+    ///
+    /// Fails with [`Status::Io`](crate::Status) if it cannot be read; all else is as with [`Mail::attach`].
+    pub fn attach_reader(
+        &mut self,
+        file_name: &str,
+        content_type: Option<&str>,
+        mut reader: impl Read,
+    ) -> Result<&mut Self, Error> {
+        let mut bytes = Vec::new();
+        let read = reader.read_to_end(&mut bytes);
+        read.map_err(|error| unread(&file_name, error))?;
+        self.attach(file_name, content_type, bytes)
+    }
+
     /// Adds what the HTML shows as `cid:content_id`, an image for example.
     pub fn inline(
         &mut self,
@@ -225,6 +257,11 @@ impl fmt::Debug for Mail<'_> {
             .field("attachments", &self.attachments.len())
             .finish_non_exhaustive()
     }
+}
+
+fn unread(what: &dyn fmt::Display, error: io::Error) -> Error {
+    let text = format!("attach: {what} cannot be read: {error}");
+    Error::new(Status::Io, text).with_source(error)
 }
 
 fn refused(name: &str, why: &str) -> Error {

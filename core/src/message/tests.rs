@@ -497,3 +497,42 @@ proptest! {
         prop_assert_eq!(&pairs(read.cc())[0], &(Some(name), "c@x".to_owned()));
     }
 }
+
+#[test]
+fn an_attachment_comes_from_a_file_or_a_reader_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.pdf");
+    std::fs::write(&path, b"%PDF-1.7\n\xff\0").unwrap();
+    let mut built = mail();
+    built.attach_file(&path).unwrap();
+    built
+        .attach_reader("b.bin", Some("image/png"), &b"a\r\r\n"[..])
+        .unwrap();
+    let content = content(&built);
+    let read = parse(&content);
+    let parts: Vec<_> = read.attachments().collect();
+    let names: Vec<_> = parts.iter().map(|part| part.attachment_name()).collect();
+    assert_eq!(names, [Some("notes.pdf"), Some("b.bin")]);
+    let kind = parts[0].content_type().unwrap();
+    assert_eq!((kind.ctype(), kind.subtype()), ("application", Some("pdf")));
+    assert_eq!(parts[0].contents(), b"%PDF-1.7\n\xff\0");
+    assert_eq!(parts[1].contents(), b"a\r\r\n");
+
+    for wrong in [folder.path().join("none"), folder.path().join("..")] {
+        let error = mail().attach_file(&wrong).map(drop).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(wrong.to_str().unwrap()), "{text}");
+    }
+    let error = mail().attach_reader("a", None, Torn).map(drop).unwrap_err();
+    assert_eq!(error.status(), Status::Io);
+    assert!(error.to_string().contains("the tape is torn"), "{error}");
+}
+
+/// A reader that fails.
+struct Torn;
+
+impl std::io::Read for Torn {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("the tape is torn"))
+    }
+}

@@ -144,6 +144,23 @@ fn no_more_is_on_its_way_than_the_options_say() {
 const LONG: &[u8] = &[b'x'; 700 * 1024];
 
 #[test]
+fn how_long_a_message_may_be_to_leave_with_its_envelope_is_an_option() {
+    let length = MESSAGE.len() as u64;
+    let contents: [fn() -> Content<'static>; 3] = [
+        || Content::bytes(MESSAGE),
+        || Content::reader(MESSAGE, None),
+        || Content::pieces(MESSAGE.chunks(7)),
+    ];
+    for content in contents {
+        for (ahead, turns) in [(length, 1), (length - 1, 2), (0, 2)] {
+            let change = |options: &mut Options| options.set_max_octets_ahead(ahead);
+            let heard = one_by_one(Link::new(BOTH, nothing), 1, change, content);
+            assert_eq!(heard.turns, turns, "{:?}", heard.verbs);
+        }
+    }
+}
+
+#[test]
 fn c030_a_long_message_waits_for_its_recipients_and_goes_in_bounded_chunks() {
     let all = |verb: &str, _: usize| (verb == "RCPT").then_some("550 no");
     let (results, heard) = all_at_once(Link::new(BOTH, all), 2, |_| {}, LONG);

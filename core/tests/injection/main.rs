@@ -12,6 +12,7 @@
 #![allow(clippy::too_many_lines, reason = "a table is as long as it is")]
 
 mod engine;
+mod mail;
 mod options;
 mod row;
 mod sent;
@@ -32,6 +33,7 @@ const BAD: [&str; 6] = [
 fn rows() -> Vec<Row> {
     let mut rows = engine::rows();
     rows.extend(options::rows());
+    rows.extend(mail::rows());
     rows
 }
 

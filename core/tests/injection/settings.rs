@@ -64,6 +64,9 @@ pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
     ("max_octets_in_flight", "1{}0", |text| {
         client(|o| o.set("max_octets_in_flight", text))
     }),
+    ("max_octets_ahead", "1{}0", |text| {
+        client(|o| o.set("max_octets_ahead", text))
+    }),
     ("max_connections", "1{}0", |text| {
         client(|o| o.set("max_connections", text))
     }),

@@ -11,7 +11,7 @@ use crate::client::expectation::{Ending, Report};
 use crate::server::Pieces;
 
 /// Octets of a message that leave with its envelope, as in the async client.
-const WHOLE: usize = 128 * 1024;
+const WHOLE: usize = 64 * 1024;
 
 /// Octets of a chunk, at most.
 const CHUNK: usize = 256 * 1024;
