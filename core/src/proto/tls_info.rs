@@ -120,3 +120,33 @@ impl TlsInfo {
         self.resumed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_given_back_and_the_exporter_is_not_shown() {
+        let bare = TlsInfo::new(TlsVersion::Tls12, "TLS_ECDHE");
+        assert_eq!(bare.version().name(), "TLSv1.2");
+        assert_eq!((bare.server_name(), bare.peer_certificate()), (None, None));
+        assert_eq!((bare.exporter(), bare.resumed()), (None, false));
+        let info = TlsInfo::new(TlsVersion::Tls13, "TLS13_AES")
+            .with_server_name(Some("mx.example.org".to_owned()))
+            .with_peer_certificate(Some(vec![1, 2]))
+            .with_exporter(Some([7; 32]))
+            .with_resumed(true);
+        assert_eq!(
+            (info.version().to_string(), info.cipher()),
+            ("TLSv1.3".to_owned(), "TLS13_AES")
+        );
+        assert_eq!(info.server_name(), Some("mx.example.org"));
+        assert_eq!(info.peer_certificate(), Some(&[1, 2][..]));
+        assert_eq!(info.exporter(), Some(&[7; 32]));
+        assert!(info.resumed());
+        assert!(
+            format!("{info:?}").contains("exporter: Some(…)"),
+            "{info:?}"
+        );
+    }
+}

@@ -252,6 +252,10 @@ mod tests {
 
     #[test]
     fn attributes_are_decoded_and_typed() {
+        for (protocol, extended) in [("SMTP", false), ("smtp", false), ("ESMTP", true)] {
+            let told = parse(&format!(" PROTO={protocol}")).unwrap();
+            assert_eq!(told.extended, Some(extended));
+        }
         let all = parse(
             " name=spike.example ADDR=IPv6:2001:db8::1 PORT=1234 PROTO=esmtp HELO=a+20b LOGIN=[UNAVAILABLE] DESTADDR=192.0.2.1 DESTPORT=[TEMPUNAVAIL]",
         )

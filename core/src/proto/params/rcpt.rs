@@ -112,6 +112,9 @@ mod tests {
         let never = parse(" NOTIFY=never").unwrap().notify.unwrap();
         assert!(never.is_never() && never.has(Notify::NEVER) && !never.has(Notify::SUCCESS));
         assert!(!notify.is_never() && !notify.has(Notify::NEVER));
+        let failure = parse(" NOTIFY=FAILURE").unwrap().notify.unwrap();
+        assert!(failure.has(Notify::FAILURE) && !failure.is_never());
+        assert!(failure.with(failure).has(Notify::FAILURE));
         for value in [
             "NEVER,SUCCESS",
             "SUCCESS,NEVER",

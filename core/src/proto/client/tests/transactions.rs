@@ -52,6 +52,40 @@ fn c071_with_pipelining_mail_rcpt_and_data_go_in_one_write() {
     assert_eq!(slices, 0);
 }
 
+/// Of a reply that only says yes nobody asks for the text; of a refusal it is the reason.
+#[test]
+fn what_a_refusal_says_is_kept() {
+    let lines = "250 ok\r\n250 ok\r\n554 5.7.1 not this one\r\n550 5.1.1 nor you\r\n";
+    let replies: Vec<_> = lines.split_inclusive("\r\n").collect();
+    for (order, expected) in [
+        ([2, 0, 0, 2], ["not this one", "not this one"]),
+        ([0, 3, 2, 2], ["nor you", "not this one"]),
+        ([0, 0, 3, 2], ["not this one", "nor you"]),
+    ] {
+        let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING"]);
+        talk.begin(&["a", "b"]);
+        let said: String = order.iter().map(|&at| replies[at]).collect();
+        let input = said.as_bytes();
+        talk.skip();
+        let mut used = 0;
+        let outcome = loop {
+            match talk.connection.receive(&input[used..]).unwrap() {
+                Progress::Event {
+                    event: Event::Finished { outcome, .. },
+                    ..
+                } => break outcome,
+                Progress::Event { used: more, .. } => used += more,
+                Progress::Need { need, .. } => panic!("{need:?} behind {used}"),
+            }
+        };
+        let texts = outcome
+            .recipients()
+            .iter()
+            .map(|r| r.reply().unwrap().text());
+        assert_eq!(texts.collect::<Vec<_>>(), expected);
+    }
+}
+
 #[test]
 fn an_envelope_without_recipients_is_refused() {
     let mut talk = Talk::ready(Protocol::Smtp, &["PIPELINING"]);
