@@ -30,9 +30,11 @@ impl Connection {
         match &progress {
             Err(_) => self.close(),
             Ok(Progress::Event { used, .. } | Progress::Need { used, .. }) => {
-                // Conformance C053: what comes while nothing is owed must not pass for the answer to the next command.
-                self.inbox.surplus |=
-                    self.awaited.is_empty() && (*used < input.len() || self.inbox.in_reply);
+                // Conformance C053: what comes while nothing is owed must not pass for the answer to the next command, which may be
+                // queued already by the reply in front of it.
+                let sent = self.outbox.sent_in_all();
+                let nothing_owed = self.awaited.front().is_none_or(|oldest| oldest.end > sent);
+                self.inbox.surplus |= nothing_owed && (*used < input.len() || self.inbox.in_reply);
             }
         }
         progress

@@ -471,6 +471,17 @@ fn c053_an_early_reply_does_not_answer_the_next_command() {
         talk.feed(b"250 ok\r\n"),
         Err(Violation::UnexpectedReply(_))
     ));
+
+    // Nor one that began behind the reply which brought the command.
+    let mut talk = Talk::ready(Protocol::Smtp, &[]);
+    talk.begin(&["a"]);
+    talk.flush();
+    talk.feed(b"250 ok\r\n25").unwrap();
+    talk.flush();
+    assert!(matches!(
+        talk.feed(b"0 ok\r\n"),
+        Err(Violation::UnexpectedReply(_))
+    ));
 }
 
 #[test]
