@@ -107,7 +107,9 @@ impl Connection {
             return Ok(None);
         }
         self.auth_failure = authentication.failure().cloned();
-        if reply.is_intermediate() || (reply.is_positive() && !authentication.is_satisfied()) {
+        // RFC 4954 section 6: 235 alone says that the login succeeded.
+        let is_believed = reply.code() == 235 && authentication.is_satisfied();
+        if reply.is_intermediate() || (reply.is_positive() && !is_believed) {
             return wrong(reply);
         }
         self.authenticated = reply.is_positive();
