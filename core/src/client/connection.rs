@@ -345,7 +345,11 @@ impl Connection {
     }
 
     fn violation(&self, violation: &Violation) -> Error {
-        let phase = self.phase();
+        let phase = match violation {
+            // The handshake is what comes next, and was not begun.
+            Violation::BytesBehindStartTls => Phase::StartTls,
+            _ => self.phase(),
+        };
         let hint = match violation {
             Violation::NotAReply(_) if phase == Phase::Greeting => {
                 "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"

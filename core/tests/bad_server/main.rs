@@ -1,9 +1,13 @@
-//! A client against a server that cuts, stalls, drips or lies at every octet of what it says.
+//! A client against a server that cuts, stalls, drips or lies at every octet of what it says, and against one that will not have TLS.
 
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[cfg(feature = "aws-lc-rs")]
+mod cases;
 mod cuts;
 mod lies;
 mod server;
 mod session;
+#[cfg(feature = "aws-lc-rs")]
+mod starttls;
