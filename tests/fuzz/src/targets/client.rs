@@ -304,7 +304,6 @@ impl<'a> Client<'a> {
             _ => {}
         }
         self.shown.push(format!("{event:?}"));
-        self.transmit();
     }
 
     fn finished(&mut self, id: TransactionId, outcome: &Outcome, lost: bool) {
