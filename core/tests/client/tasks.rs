@@ -99,7 +99,8 @@ async fn a_wait_for_a_connection_ends_at_the_deadline() {
     assert_eq!(first.unwrap_err().phase(), Some(Phase::EndOfData));
     let second = second.unwrap_err();
     assert_eq!(second.status(), Status::Timeout);
-    assert_eq!(second.phase(), Some(Phase::Pool));
+    // The turn may come at the very moment at which its time is over.
+    assert!(matches!(second.phase(), Some(Phase::Pool | Phase::Connect)));
     join(server).await;
 }
 
