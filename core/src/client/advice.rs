@@ -20,10 +20,7 @@ const TOO_MUCH: [&str; 10] = [
 
 /// What a refusal means and what to try, where the reply tells enough; else nothing.
 pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
-    let about = reply
-        .enhanced()
-        .map(|status| (status.subject(), status.detail()));
-    match (reply.code(), phase, about) {
+    match (reply.code(), phase, about(reply)) {
         _ if is_too_much(reply) => {
             "the server limits how much may be sent; wait, then send less or more slowly"
         }
@@ -60,18 +57,21 @@ pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
 
 /// Whether the server says that it is asked for too much, or too fast.
 pub(super) fn is_too_much(reply: &Reply) -> bool {
-    let about = reply
-        .enhanced()
-        .map(|status| (status.subject(), status.detail()));
     if reply.is_positive() || reply.is_intermediate() {
         return false;
     }
     // X.4.5 is congestion (RFC 3463 section 3.5), X.7.28 a flood of mail (the IANA registry of enhanced status codes).
-    if matches!(about, Some((4, 5) | (7, 28))) {
+    if matches!(about(reply), Some((4, 5) | (7, 28))) {
         return true;
     }
     let text = reply.text().to_ascii_lowercase();
     TOO_MUCH.iter().any(|word| text.contains(word))
+}
+
+/// Subject and detail of the enhanced status code.
+fn about(reply: &Reply) -> Option<(u16, u16)> {
+    let status = reply.enhanced()?;
+    Some((status.subject(), status.detail()))
 }
 
 #[cfg(test)]

@@ -193,9 +193,10 @@ impl Connection {
 
     /// The error, with the limits of a provider that says of it that it was asked for too much.
     fn with_limits(&self, error: Error) -> Error {
-        let too_much = error.reply().is_some_and(is_too_much);
-        let provider = self.options.provider().filter(|_| too_much);
-        match provider.and_then(Provider::limit_advice) {
+        if !error.reply().is_some_and(is_too_much) {
+            return error;
+        }
+        match self.options.provider().and_then(Provider::limit_advice) {
             Some(limits) => error.with_more(&format!(" ({limits})")),
             None => error,
         }

@@ -49,9 +49,8 @@ pub(super) struct Turn<'p, R: Runtime> {
 
 impl<R: Runtime> Pool<R> {
     pub(crate) fn new(options: Options) -> Self {
-        let most = options.pool.max_connections.min(Semaphore::MAX_PERMITS);
         Self {
-            turns: Semaphore::new(most),
+            turns: Semaphore::new(most(&options)),
             idle: Mutex::new(Vec::new()),
             over: Notify::new(),
             rate: RateLimit::new(&options.pool),
@@ -119,7 +118,7 @@ impl<R: Runtime> Pool<R> {
         loop {
             let mut over = pin!(self.over.notified());
             over.as_mut().enable();
-            let busy = self.most() - self.turns.available_permits();
+            let busy = most(&self.options) - self.turns.available_permits();
             if busy == 0 || ends.is_none() {
                 return Ok(busy == 0);
             }
@@ -127,13 +126,6 @@ impl<R: Runtime> Pool<R> {
                 return Ok(false);
             }
         }
-    }
-
-    fn most(&self) -> usize {
-        self.options
-            .pool
-            .max_connections
-            .min(Semaphore::MAX_PERMITS)
     }
 
     /// Closes what was idle for too long or has become too old. Says so to the server, and does not wait for what it says.
@@ -228,6 +220,11 @@ impl<R: Runtime> Drop for Turn<'_, R> {
             }
         }
     }
+}
+
+/// The turns that there are in all.
+fn most(options: &Options) -> usize {
+    options.pool.max_connections.min(Semaphore::MAX_PERMITS)
 }
 
 pub(super) fn was_closed() -> Error {
