@@ -76,7 +76,9 @@ impl Wire {
         let mut write = Vec::new();
         for outgoing in self.client.outgoing() {
             match outgoing {
-                Outgoing::Commands(bytes) => write.extend_from_slice(bytes),
+                Outgoing::Commands(bytes) | Outgoing::Secret { line: bytes, .. } => {
+                    write.extend_from_slice(bytes);
+                }
                 Outgoing::Body { offset, octets, .. } => {
                     let start = usize::try_from(offset).unwrap() % message.len();
                     let end = start + usize::try_from(octets).unwrap();

@@ -141,15 +141,19 @@ impl Connection {
     }
 
     async fn begin_exchange(
-        &self,
+        &mut self,
         choice: Choice,
         refused: bool,
     ) -> Result<(ClientExchange, Option<Salting>), Error> {
-        let login = &self.options.login;
         let mechanism = match choice {
             Choice::Known(mechanism) => mechanism,
             Choice::Own(index) => {
-                let exchange = login.own.get(index).and_then(OwnMechanism::begin);
+                let exchange = self
+                    .options
+                    .login
+                    .own
+                    .get(index)
+                    .and_then(OwnMechanism::begin);
                 return exchange.map(|exchange| (exchange, None)).ok_or_else(|| {
                     let text = "an own mechanism has another name than it was added by";
                     self.fail(Error::new(Status::Misuse, text).at(Phase::Auth))
@@ -157,6 +161,7 @@ impl Connection {
             }
         };
         let credentials = self.credentials(refused).await?;
+        self.machine.conceal(credentials.password());
         let context = self.context(mechanism)?;
         let exchange = ClientExchange::new(mechanism, &credentials, &context).map_err(|error| {
             let text = error.to_string();
@@ -274,7 +279,9 @@ impl Connection {
         let known = Mechanism::ALL.iter();
         let known = known.filter(|&&m| login.allows(m) && self.can_carry(m));
         usable.extend(known.map(|known| known.name()));
-        let (offered, usable) = (offered.join(", "), usable.join(", "));
+        // What it offers is what the server says.
+        let offered = self.machine.hide(offered.join(", "));
+        let usable = usable.join(", ");
         let text = if usable.is_empty() {
             format!(
                 "the server offers the mechanisms {offered}, and these credentials fit none that may be used here"

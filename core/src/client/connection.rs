@@ -267,7 +267,9 @@ impl Connection {
             }
             for outgoing in self.machine.outgoing() {
                 match outgoing {
-                    Outgoing::Commands(bytes) => slices.push(IoSlice::new(bytes)),
+                    Outgoing::Commands(bytes) | Outgoing::Secret { line: bytes, .. } => {
+                        slices.push(IoSlice::new(bytes));
+                    }
                     Outgoing::Body { id, offset, octets } => {
                         let window = windows.iter().find(|window| window.id == id);
                         let Some(parts) = window.and_then(|window| window.cut(offset, octets))

@@ -25,26 +25,17 @@ impl Connection {
             .await
             .map_err(|e| e.with_peer(peer.clone()))?;
         let policy = options.tls_policy();
-        let connection = if policy == TlsPolicy::Implicit {
+        let (stream, tls) = if policy == TlsPolicy::Implicit {
             let (stream, tls) = secure(stream, host, options, tls::Start::Implicit, deadline)
                 .await
                 .map_err(|e| e.with_peer(peer.clone()))?;
-            Self::new(
-                stream,
-                Machine::new(options.protocol, Some(tls)),
-                options,
-                peer,
-                deadline,
-            )
+            (stream, Some(tls))
         } else {
-            Self::new(
-                stream,
-                Machine::new(options.protocol, None),
-                options,
-                peer,
-                deadline,
-            )
+            (stream, None)
         };
+        let mut machine = Machine::new(options.protocol, tls);
+        options.conceal_secrets(&mut machine);
+        let connection = Self::new(stream, machine, options, peer, deadline);
         connection.begin(host.to_owned(), policy).await
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::error::Error;
+use crate::proto::client::Connection as Machine;
 use crate::sasl::{ClientExchange, ClientMechanism, Credentials, Mechanism, Proof, Secret};
 
 /// What a client logs in with, and how.
@@ -123,6 +124,18 @@ impl Options {
         }
         self.login.own.push(own);
         Ok(())
+    }
+}
+
+impl Options {
+    /// Tells the machine what it must not show, should the server say it back. Tokens are told when there are some.
+    pub(super) fn conceal_secrets(&self, machine: &mut Machine) {
+        if let Some(Source::Known(credentials)) = &self.login.source {
+            machine.conceal(credentials.password());
+        }
+        if let Some(password) = self.proxy_password() {
+            machine.conceal(&Secret::new(password));
+        }
     }
 }
 

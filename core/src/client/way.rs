@@ -80,6 +80,11 @@ impl Options {
         self.way.header = header.map(Box::new);
     }
 
+    /// The password that the proxy is told.
+    pub(super) fn proxy_password(&self) -> Option<&str> {
+        self.way.proxy.as_ref().and_then(|proxy| proxy.password())
+    }
+
     /// What only makes sense together.
     pub(super) fn check_way(&self) -> Result<(), Error> {
         if self.way.proxy.is_some() && matches!(self.server, Some(ServerAddress::Unix(_))) {

@@ -14,6 +14,7 @@ mod envelope;
 mod extension;
 pub mod limits;
 mod line;
+mod mask;
 mod params;
 mod progress;
 mod protocol;

@@ -9,8 +9,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::limits;
+use super::mask::Mask;
 
 pub use gatherer::ReplyGatherer;
+pub(super) use gatherer::push_readable;
 
 /// A reply: a code, perhaps an enhanced status code, and one or more lines of text.
 ///
@@ -159,6 +161,17 @@ impl Reply {
     /// 5yz: not like this.
     pub fn is_permanent(&self) -> bool {
         self.code / 100 == 5
+    }
+
+    /// The same without the secrets that stand in its text.
+    pub(super) fn hiding(&self, mask: &Mask) -> Self {
+        match mask.hide(&self.text) {
+            Cow::Borrowed(_) => self.clone(),
+            Cow::Owned(text) => Self {
+                text: Text::Shared(text.into()),
+                ..*self
+            },
+        }
     }
 
     /// Appends the reply as it goes on the wire. `enhanced` says whether the enhanced status code is sent, which it is

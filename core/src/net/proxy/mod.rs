@@ -39,6 +39,13 @@ enum Kind {
     Http,
 }
 
+impl Proxy {
+    /// The password that it is told.
+    pub(crate) fn password(&self) -> Option<&str> {
+        self.login.as_ref().map(|login| login.password.as_str())
+    }
+}
+
 /// User name and password, wiped when dropped.
 #[derive(Clone)]
 struct Login {

@@ -2,6 +2,7 @@
 
 use super::outbox::Outbox;
 use super::{Answers, Connection, Event};
+use crate::proto::mask::Mask;
 use crate::proto::{Reply, Violation, limits};
 use crate::sasl::{ClientExchange, MAX_RESPONSE, SaslError, Secret, base64};
 
@@ -21,23 +22,28 @@ pub(super) struct Authentication {
 
 impl Authentication {
     /// Queues the AUTH command.
-    pub(super) fn begin(mut exchange: ClientExchange, outbox: &mut Outbox) -> Self {
+    pub(super) fn begin(
+        mut exchange: ClientExchange,
+        outbox: &mut Outbox,
+        mask: &mut Mask,
+    ) -> Self {
         let verb = b"AUTH ";
         let name = exchange.name().to_owned();
         let name = name.as_bytes();
         let initial = exchange.initial_response();
         let held = match initial {
             None => {
-                outbox.push_secret(&[verb, name, b"\r\n"]);
+                outbox.push_secret(&[verb, name], &[]);
                 None
             }
             Some(initial) => {
+                hide_response(&exchange, &initial, mask);
                 let text = base64::encode_initial_response(initial.expose());
                 if verb.len() + name.len() + 1 + text.expose().len() + 2 <= COMMAND_LINE {
-                    outbox.push_secret(&[verb, name, b" ", text.expose(), b"\r\n"]);
+                    outbox.push_secret(&[verb, name, b" "], text.expose());
                     None
                 } else {
-                    outbox.push_secret(&[verb, name, b"\r\n"]);
+                    outbox.push_secret(&[verb, name], &[]);
                     Some(initial)
                 }
             }
@@ -79,9 +85,21 @@ impl Authentication {
     }
 }
 
+/// Keeps what is said in an exchange from being shown, should the server say it back: a proof can be tried against passwords. These
+/// mechanisms say names, or the password by itself, which the driver has told.
+fn hide_response(exchange: &ClientExchange, response: &Secret, mask: &mut Mask) {
+    if !matches!(exchange.name(), "LOGIN" | "EXTERNAL" | "ANONYMOUS") {
+        mask.add(response.expose());
+    }
+}
+
 impl Connection {
     /// A reply to AUTH or to one of the lines that follow it.
-    pub(super) fn take_auth_reply(&mut self, reply: Reply) -> Result<Option<Event>, Violation> {
+    pub(super) fn take_auth_reply(
+        &mut self,
+        said: &Reply,
+        reply: Reply,
+    ) -> Result<Option<Event>, Violation> {
         let wrong = |reply| {
             Err(Violation::WrongReply {
                 command: Answers::Auth.name(),
@@ -92,10 +110,11 @@ impl Connection {
             return wrong(reply);
         };
         if reply.code() == 334 && authentication.cancelled.is_none() {
-            match authentication.respond(&reply) {
+            match authentication.respond(said) {
                 Ok(response) => {
+                    hide_response(&authentication.exchange, &response, &mut self.mask);
                     let text = base64::encode(response.expose());
-                    self.outbox.push_secret(&[text.expose(), b"\r\n"]);
+                    self.outbox.push_secret(&[], text.expose());
                 }
                 Err(error) => {
                     // RFC 4954 section 4: a lone asterisk cancels; the server answers 501.
@@ -106,7 +125,11 @@ impl Connection {
             self.expect(Answers::Auth);
             return Ok(None);
         }
-        self.auth_failure = authentication.failure().cloned();
+        let failure = authentication.failure().cloned();
+        self.auth_failure = failure.map(|failure| match failure {
+            SaslError::Server(said) => SaslError::Server(self.mask.hide(&said).into_owned()),
+            other => other,
+        });
         // RFC 4954 section 6: 235 alone says that the login succeeded.
         let is_believed = reply.code() == 235 && authentication.is_satisfied();
         if reply.is_intermediate() || (reply.is_positive() && !is_believed) {

@@ -48,7 +48,8 @@ impl Connection {
             return Err(NotNow::NotOffered("AUTH"));
         }
         self.auth_failure = None;
-        self.authentication = Some(Authentication::begin(exchange, &mut self.outbox));
+        let authentication = Authentication::begin(exchange, &mut self.outbox, &mut self.mask);
+        self.authentication = Some(authentication);
         self.expect(Answers::Auth);
         Ok(())
     }

@@ -78,6 +78,13 @@ pub enum Transfer {
 pub enum Outgoing<'a> {
     /// Command lines.
     Commands(&'a [u8]),
+    /// What is left of one line of an AUTH exchange. Nothing else is to be sent then.
+    Secret {
+        /// The octets to send, CRLF included.
+        line: &'a [u8],
+        /// How many at their start may be seen by anybody: up to the mechanism's name. The others belong in no log.
+        shown: usize,
+    },
     /// The next octets of a message, in the form in which its chunks were counted.
     Body {
         /// The transaction whose message it is.

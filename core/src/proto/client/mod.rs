@@ -6,10 +6,12 @@
 //! they never pass through here. Under BDAT, [`outgoing`](Connection::outgoing) tells it where between the commands they go. Replies are matched in order to what they answer, and every transaction keeps its own results.
 //!
 //! Files: `receive` takes bytes in, `command` is what a caller may ask for, `pipeline` decides when which command of a
-//! transaction goes out, `reply` says what each reply means, `transaction` keeps the results of one of them.
+//! transaction goes out, `reply` says what each reply means, `transaction` keeps the results of one of them, `conceal`
+//! sees to it that no secret is shown that a server says back.
 
 mod authentication;
 mod command;
+mod conceal;
 mod event;
 mod offered;
 mod outbox;
@@ -29,6 +31,7 @@ use self::outbox::Outbox;
 use self::receive::Inbox;
 use self::transaction::Transaction;
 use super::address::Domains;
+use super::mask::Mask;
 use super::{Capabilities, Protocol, TlsInfo};
 use crate::error::Phase;
 use crate::sasl::SaslError;
@@ -46,6 +49,8 @@ pub struct Connection {
     authentication: Option<Authentication>,
     /// What is known about the failure of the last AUTH besides its reply.
     auth_failure: Option<SaslError>,
+    /// What is shown of the server's words has none of this.
+    mask: Mask,
 
     inbox: Inbox,
     outbox: Outbox,
@@ -132,6 +137,7 @@ impl Connection {
             authenticated: false,
             authentication: None,
             auth_failure: None,
+            mask: Mask::default(),
             inbox: Inbox::default(),
             outbox: Outbox::default(),
             awaited: VecDeque::from([Awaited {

@@ -25,8 +25,8 @@ pub(super) struct Outbox {
     sent_in_all: u64,
     /// All octets that were ever queued.
     end: u64,
-    /// Whether `bytes` holds a line of AUTH.
-    secret: bool,
+    /// If `bytes` holds a line of AUTH: how many octets at its start anybody may see.
+    secret: Option<usize>,
 }
 
 /// Octets of a message that are to be sent and were not.
@@ -55,13 +55,13 @@ impl Outbox {
         self.end += (self.bytes.len() - before) as u64;
     }
 
-    /// Queues a line that nobody else may read. Nothing else is in the buffer then, as AUTH is never part of a group; the
-    /// room is taken first because a vector that grows leaves a copy behind.
-    pub(super) fn push_secret(&mut self, parts: &[&[u8]]) {
-        self.secret = true;
-        self.bytes
-            .reserve_exact(parts.iter().map(|part| part.len()).sum());
-        for part in parts {
+    /// Queues a line of AUTH: what anybody may read, then what nobody else may, and CRLF. Nothing else is in the buffer then, as
+    /// AUTH is never part of a group; the room is taken first because a vector that grows leaves a copy behind.
+    pub(super) fn push_secret(&mut self, shown: &[&[u8]], hidden: &[u8]) {
+        let shown_octets: usize = shown.iter().map(|part| part.len()).sum();
+        self.secret = Some(shown_octets);
+        self.bytes.reserve_exact(shown_octets + hidden.len() + 2);
+        for part in shown.iter().chain([&hidden, &&b"\r\n"[..]]) {
             self.push(part);
         }
     }
@@ -99,6 +99,13 @@ impl Outbox {
         let last = self.bodies.back().map_or(self.sent, |body| body.at);
         runs.chain([Outgoing::Commands(&self.bytes[last..])])
             .filter(|outgoing| !matches!(outgoing, Outgoing::Commands([])))
+            .map(|outgoing| match (outgoing, self.secret) {
+                (Outgoing::Commands(line), Some(shown)) => Outgoing::Secret {
+                    line,
+                    shown: shown.saturating_sub(self.sent),
+                },
+                (outgoing, _) => outgoing,
+            })
     }
 
     /// The commands up to the first octet of a message.
@@ -137,7 +144,7 @@ impl Outbox {
         self.end = self.sent_in_all;
         self.sent = 0;
         self.bodies.clear();
-        if std::mem::take(&mut self.secret) {
+        if self.secret.take().is_some() {
             self.bytes.zeroize();
         } else {
             self.bytes.clear();
@@ -196,13 +203,19 @@ mod tests {
     #[test]
     fn a_secret_is_forgotten_once_all_of_it_was_sent() {
         let mut outbox = Outbox::default();
-        outbox.push_secret(&[b"AUTH PLAIN ", b"aHVudGVyMg==", b"\r\n"]);
+        outbox.push_secret(&[b"AUTH ", b"PLAIN "], b"aHVudGVyMg==");
         let len = outbox.pending().len();
-        outbox.sent(len - 1);
-        assert!(outbox.secret && !outbox.pending().is_empty());
+        let line = b"AUTH PLAIN aHVudGVyMg==\r\n";
+        for sent in 0..len - 1 {
+            let (line, shown) = (&line[sent..], 11_usize.saturating_sub(sent));
+            let outgoing: Vec<_> = outbox.outgoing().collect();
+            assert_eq!(outgoing, [Outgoing::Secret { line, shown }]);
+            outbox.sent(1);
+        }
+        assert!(outbox.secret.is_some() && !outbox.pending().is_empty());
         assert_eq!(format!("{outbox:?}"), "Outbox(1 octets)");
         outbox.sent(1);
-        assert!(!outbox.secret && outbox.bytes.is_empty());
+        assert!(outbox.secret.is_none() && outbox.bytes.is_empty());
         assert_eq!(outbox.sent_in_all(), len as u64);
     }
 
@@ -219,7 +232,9 @@ mod tests {
         outbox
             .outgoing()
             .map(|outgoing| match outgoing {
-                Outgoing::Commands(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+                Outgoing::Commands(bytes) | Outgoing::Secret { line: bytes, .. } => {
+                    String::from_utf8(bytes.to_vec()).unwrap()
+                }
                 Outgoing::Body { id, offset, octets } => {
                     format!("<{}+{octets}@{offset}>", id.number())
                 }

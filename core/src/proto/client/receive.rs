@@ -68,7 +68,8 @@ impl Connection {
             match self.inbox.lines.find(rest, limit, limit) {
                 Found::Line { len, used: line } => {
                     used += line;
-                    let last = self.inbox.gatherer.add(&rest[..len])?;
+                    let last = self.inbox.gatherer.add(&rest[..len]);
+                    let last = last.map_err(|violation| self.hide_in(violation))?;
                     self.inbox.in_reply = last.is_none();
                     if let Some(code) = last
                         && let Some(event) = self.take_reply(code)?

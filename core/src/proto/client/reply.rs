@@ -15,11 +15,13 @@ impl Connection {
             .front()
             .filter(|oldest| !self.inbox.surplus && oldest.end <= self.outbox.sent_in_all())
             .map(|oldest| oldest.what);
-        let reply = if answered.is_some_and(|what| self.is_plain(what, code)) {
+        let said = if answered.is_some_and(|what| self.is_plain(what, code)) {
             self.inbox.gatherer.codes()
         } else {
             self.inbox.gatherer.reply()
         };
+        // What the machine reads itself, as challenges, is what was said. Nobody else is told a secret that stands in it.
+        let reply = said.hiding(&self.mask);
         // RFC 5321 section 3.8: 421 may come at any time, as a reply or by itself.
         if reply.code() == 421 {
             self.take_closing(answered, &reply);
@@ -42,9 +44,9 @@ impl Connection {
                 };
                 Some(Event::Greeting(reply))
             }
-            Answers::Hello(hello) => Some(self.take_hello_reply(hello, reply)),
+            Answers::Hello(hello) => Some(self.take_hello_reply(hello, &said, reply)),
             Answers::StartTls => self.take_start_tls_reply(reply)?,
-            Answers::Auth => self.take_auth_reply(reply)?,
+            Answers::Auth => self.take_auth_reply(&said, reply)?,
             Answers::Command(command) => {
                 if command == XCLIENT && reply.is_positive() {
                     self.begin_anew();
@@ -115,10 +117,10 @@ impl Connection {
         }
     }
 
-    fn take_hello_reply(&mut self, hello: Hello, reply: Reply) -> Event {
+    fn take_hello_reply(&mut self, hello: Hello, said: &Reply, reply: Reply) -> Event {
         if reply.is_positive() {
             self.capabilities = match hello {
-                Hello::Ehlo => Capabilities::from_reply(&reply),
+                Hello::Ehlo => Capabilities::from_reply(said),
                 Hello::Helo => Capabilities::default(),
             };
             self.pipelining = self.capabilities.has("PIPELINING");

@@ -111,7 +111,7 @@ fn split(line: &[u8]) -> Option<(u16, bool, &[u8])> {
 }
 
 /// Adds a peer's bytes as text that is safe to show: control characters and stray bytes become `\xNN`.
-fn push_readable(text: &mut String, bytes: &[u8]) {
+pub(in crate::proto) fn push_readable(text: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         let valid = chunk.valid();
         if valid.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) {

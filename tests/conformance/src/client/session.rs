@@ -330,7 +330,7 @@ impl Session {
         let mut octets = 0;
         for outgoing in self.machine.outgoing() {
             match outgoing {
-                Outgoing::Commands(commands) => {
+                Outgoing::Commands(commands) | Outgoing::Secret { line: commands, .. } => {
                     self.pipe.write(commands);
                     octets += commands.len();
                 }

@@ -347,7 +347,7 @@ impl<'a> Client<'a> {
         let mut sent = 0;
         for outgoing in self.connection.outgoing() {
             match outgoing {
-                Outgoing::Commands(lines) => {
+                Outgoing::Commands(lines) | Outgoing::Secret { line: lines, .. } => {
                     sent += lines.len() as u64;
                     check_lines(lines);
                     self.wire.extend_from_slice(lines);

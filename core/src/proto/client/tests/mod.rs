@@ -7,6 +7,7 @@
 mod chained;
 mod chunks;
 mod commands;
+mod conceal;
 mod flights;
 mod hostile;
 mod lmtp;
@@ -108,7 +109,7 @@ impl Talk {
         let mut octets = 0;
         for outgoing in self.connection.outgoing() {
             match outgoing {
-                Outgoing::Commands(bytes) => {
+                Outgoing::Commands(bytes) | Outgoing::Secret { line: bytes, .. } => {
                     octets += bytes.len();
                     self.wire.extend(bytes);
                 }
@@ -234,7 +235,7 @@ fn drain(connection: &mut Connection, most: usize) -> Vec<u8> {
     let mut sent = Vec::new();
     for outgoing in connection.outgoing() {
         match outgoing {
-            Outgoing::Commands(bytes) => sent.extend(bytes),
+            Outgoing::Commands(bytes) | Outgoing::Secret { line: bytes, .. } => sent.extend(bytes),
             Outgoing::Body { octets, .. } => {
                 sent.resize(sent.len() + usize::try_from(octets).unwrap(), b'x');
             }
