@@ -162,6 +162,16 @@ fn protocol() -> Vec<Row> {
             "",
             |text| told(text.parse::<ReversePath>()),
         ),
+        contained(
+            "proto/client Connection::conceal",
+            "secret",
+            "it is looked for, and never sent",
+            |text| {
+                let mut connection = Connection::new(Protocol::Smtp, None);
+                connection.conceal(&text.into());
+                Ok(connection.readable(text.as_bytes()))
+            },
+        ),
         refused(
             "proto/client Connection::expand",
             "list",
