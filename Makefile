@@ -161,8 +161,9 @@ test-python: $(STAMPS)/package ## pytest
 test-examples: examples $(STAMPS)/package ## the examples and the README's lines, run
 	$(VENV)/python -m pytest tests/examples
 
-test-interop: examples $(STAMPS)/package ## with Postfix, Exim, aiosmtpd, swaks, curl and smtplib
+test-interop: examples $(STAMPS)/package ## with Postfix, Exim, OpenSMTPD, Dovecot, aiosmtpd, node's smtp-server, and other clients
 	$(VENV)/python tests/interop/install_peers.py
+	$(CARGO) build --release --locked -p mailwire-interop
 	$(VENV)/python -m pytest tests/interop
 
 test-bench: $(STAMPS)/python-tools ## the yardsticks of `make bench` measure what they say

@@ -7,7 +7,6 @@ import argparse
 import contextlib
 import datetime
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,16 +16,13 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from interop import certificates  # noqa: E402  (the folder of tests has to be found first)
-from interop.install_peers import CACHE  # noqa: E402
-from interop.peers import aiosmtpd, exim, postfix  # noqa: E402
+from interop.install_peers import NODE  # noqa: E402
+from interop.peers import aiosmtpd, exim, postfix, smtp_server  # noqa: E402
 from interop.peers.base import DOMAIN, PASSWORD, USER  # noqa: E402
 from interop.process import Daemon, free_port, scratch_folder  # noqa: E402
 
 SIZE = 200_000
 """The limit of a message: little enough to be tried."""
-
-SMTP_SERVER = "3.21.6"
-"""The version of node's smtp-server."""
 
 SECONDS = 600
 """No server's turn takes longer."""
@@ -79,7 +75,7 @@ def running_smtp_server(made: certificates.Certificates) -> Iterator[tuple[int, 
                 *(str(made.chain), str(made.key), USER, PASSWORD, str(SIZE)),
             ],
             folder / "log",
-            environment={"NODE_PATH": str(CACHE / "node" / "node_modules")},
+            environment={"NODE_PATH": str(NODE / "node_modules")},
         )
         try:
             daemon.wait_until_it_greets(port)
@@ -88,24 +84,11 @@ def running_smtp_server(made: certificates.Certificates) -> Iterator[tuple[int, 
             daemon.stop()
 
 
-def missing_smtp_server() -> str | None:
-    """Installs node's smtp-server into the cache where there is npm; tells why it is not there, or None."""
-    folder = CACHE / "node"
-    if (folder / "node_modules" / "smtp-server").exists():
-        return None
-    if shutil.which("npm") is None:
-        return "there is no npm"
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", f"smtp-server@{SMTP_SERVER}"]
-    done = subprocess.run(command, cwd=folder, timeout=300, check=False)
-    return None if done.returncode == 0 else "npm could not install smtp-server"
-
-
 SERVERS = {
     "Postfix": (postfix.missing, running_postfix),
     "Exim": (exim.missing, running_exim),
     "aiosmtpd": (aiosmtpd.missing, running_aiosmtpd),
-    "smtp-server": (missing_smtp_server, running_smtp_server),
+    "smtp-server": (smtp_server.missing, running_smtp_server),
 }
 
 

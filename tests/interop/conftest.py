@@ -10,9 +10,10 @@ from . import certificates
 from .certificates import Certificates
 from .ci_rule import pytest_runtest_makereport  # noqa: F401  (a hook: pytest finds it here)
 from .mailwire_driver import Listener
-from .peers import aiosmtpd, exim, postfix
-from .peers.base import Peer
-from .peers.postfix import Postfix, Relay
+from .peers import postfix
+from .peers.base import OpenPeer
+from .peers.postfix import Postfix
+from .peers.running import Peers
 from .process import scratch_folder
 
 TEST_SECONDS = 60
@@ -38,22 +39,20 @@ def loopback_certificates() -> Iterator[Certificates]:
         yield certificates.make(folder)
 
 
-@pytest.fixture(scope="session", params=["Postfix", "Exim", "aiosmtpd"])
-def peer(request: pytest.FixtureRequest, loopback_certificates: Certificates) -> Iterator[Peer]:
-    """Each foreign server in turn, running."""
-    module = {"Postfix": postfix, "Exim": exim, "aiosmtpd": aiosmtpd}[request.param]
-    skip_if(module.missing())
-    with scratch_folder(request.param.lower()) as folder:
-        if module is postfix:
-            server: Peer = Postfix(folder, loopback_certificates)
-        elif module is exim:
-            server = exim.Exim(folder, loopback_certificates)
-        else:
-            server = aiosmtpd.Aiosmtpd(loopback_certificates)
-        try:
-            yield server
-        finally:
-            server.stop()
+@pytest.fixture(scope="session")
+def peers(loopback_certificates: Certificates) -> Iterator[Peers]:
+    """The foreign servers by name. Each runs from when it is first asked for until the end."""
+    running = Peers(loopback_certificates)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session", params=["Postfix", "Exim", "OpenSMTPD", "aiosmtpd", "smtp-server"])
+def peer(request: pytest.FixtureRequest, peers: Peers) -> OpenPeer:
+    """Each of those that take mail from anybody in turn, running."""
+    return peers.get(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +73,9 @@ def relaying_postfix(listeners: dict[str, Listener], loopback_certificates: Cert
     """A Postfix that passes on the mail for `<mode>.relay.test` to the listener of that mode."""
     skip_if(postfix.missing())
     relays = {
-        f"{mode}.relay.test": Relay(listener.port, tls=mode != "plain", auth=mode == "auth")
+        f"{mode}.relay.test": postfix.Relay(
+            listener.port, tls="none" if mode == "plain" else "starttls", auth=mode == "auth"
+        )
         for mode, listener in listeners.items()
     }
     with scratch_folder("relay") as folder:

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Gets the foreign programs that the tests run. Debian and its kin; see `--help`.
 
-Postfix, swaks and curl are installed, Postfix without ever being started as a service. Exim would
-take Postfix's place, so it is only downloaded, with the libraries that this machine lacks, and
-unpacked into a cache folder, from which the tests run it. Nothing is installed over another.
+Postfix, Dovecot, swaks, curl and npm are installed, without a service ever being started. Exim and
+OpenSMTPD would take Postfix's place, so they are only downloaded and unpacked into a cache folder,
+from which the tests run them: Exim with the libraries that this machine lacks, OpenSMTPD with all
+that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and nodemailer are put
+there by npm. Nothing is installed over another.
 
 For the tests in C there are a second compiler and pkg-config; with `--tools` these alone.
 
@@ -25,23 +27,39 @@ from pathlib import Path
 CACHE = Path(os.environ.get("MAILWIRE_PEERS") or Path(__file__).parents[2] / "build" / "peers")
 """Where programs are unpacked that must not be installed."""
 
+EXIM = CACHE / "exim-heavy"
+OPENSMTPD = CACHE / "opensmtpd"
+NODE = CACHE / "node"
+
 INSTALLED = {
     "postfix": "/usr/sbin/postfix",
     # saslpasswd2 and the mechanisms: Postfix's AUTH, on both sides.
     "sasl2-bin": "/usr/sbin/saslpasswd2",
     "libsasl2-modules": "/usr/share/doc/libsasl2-modules",
+    "dovecot-core": "/usr/sbin/dovecot",
+    "dovecot-lmtpd": "/usr/lib/dovecot/lmtp",
+    "dovecot-submissiond": "/usr/lib/dovecot/submission",
     "swaks": "/usr/bin/swaks",
     # What swaks needs for STARTTLS.
     "libnet-ssleay-perl": "/usr/share/doc/libnet-ssleay-perl",
     "curl": "/usr/bin/curl",
+    "npm": "/usr/bin/npm",
 }
 """Debian packages to install, each with a path that shows it is there."""
 
 TOOLS = {"pkg-config": "/usr/bin/pkg-config", "clang": "/usr/bin/clang"}
 """The same for the tests in C."""
 
-EXIM_PACKAGES = ("exim4-daemon-light", "exim4-base", "libnss-wrapper")
-"""Unpacked, not installed. libnss-wrapper lends Exim the user that its build insists on."""
+EXIM_PACKAGES = ("exim4-daemon-heavy", "exim4-base", "libnss-wrapper")
+"""Unpacked, not installed: the build with all authenticators. libnss-wrapper lends Exim the user that its build insists on."""
+
+OPENSMTPD_RELEASE = "trixie"
+"""Debian 12's OpenSMTPD fails every handshake as a server, since its OpenSSL does not keep a key the way it wants."""
+
+OPENSMTPD_PACKAGES = r"opensmtpd|dash|zlib1g|lib(?!pam-|semanage|debconf)\S+(?<!-common)"
+"""What it needs to run: of what an installation from nothing would bring, the libraries and a shell."""
+
+NODE_PACKAGES = {"smtp-server": "3.21.6", "nodemailer": "10.6.1"}
 
 
 def exim_program(root: Path) -> Path:
@@ -57,10 +75,8 @@ def library_folders(root: Path) -> list[Path]:
 def main() -> int:
     """Installs and unpacks what is missing; the second time there is nothing to do."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
     parser.add_argument("--tools", action="store_true", help="only what the tests in C need")
     arguments = parser.parse_args()
-    cache = arguments.cache
     if shutil.which("apt-get") is None:
         print("peers: there is no apt-get here; the tests use what is installed")
         return 0
@@ -76,12 +92,17 @@ def main() -> int:
         print("peers: not root, so nothing is installed")
     if arguments.tools:
         return 0
-    try:
-        _unpack_exim(cache / "exim")
-    except subprocess.CalledProcessError:
-        if os.geteuid() == 0:
-            raise
-        print("peers: Exim could not be fetched without root; its tests will be skipped")
+    for name, get in (
+        ("Exim", _unpack_exim),
+        ("OpenSMTPD", _unpack_opensmtpd),
+        ("smtp-server", _install_node_packages),
+    ):
+        try:
+            get()
+        except (subprocess.CalledProcessError, Unavailable) as error:
+            if os.geteuid() == 0 and not isinstance(error, Unavailable):
+                raise
+            print(f"peers: {name} could not be fetched; its tests will be skipped. {error}")
     return 0
 
 
@@ -119,13 +140,14 @@ def _services_denied() -> Iterator[None]:
             policy.chmod(mode)
 
 
-def _unpack_exim(root: Path) -> None:
+def _unpack_exim() -> None:
+    root = EXIM
     if exim_program(root).exists():
         print(f"peers: Exim is in {root}")
         return
     print(f"peers: unpacking Exim into {root}", flush=True)
     root.parent.mkdir(parents=True, exist_ok=True)
-    plan = _apt("install", "--simulate", "exim4-daemon-light")
+    plan = _apt("install", "--simulate", "exim4-daemon-heavy")
     # Only what is not installed at all: a library of the system is never put aside by another.
     absent = re.findall(r"^Inst (lib\S+) \(", plan, re.MULTILINE)
     with tempfile.TemporaryDirectory(dir=root.parent) as work:
@@ -140,6 +162,72 @@ def _unpack_exim(root: Path) -> None:
         unpacked.rename(root)
 
 
+def _unpack_opensmtpd() -> None:
+    """Unpacks it with its libraries into what can become the root folder of a program."""
+    if (OPENSMTPD / "usr/sbin/smtpd").exists():
+        print(f"peers: OpenSMTPD is in {OPENSMTPD}")
+        return
+    print(f"peers: unpacking OpenSMTPD into {OPENSMTPD}", flush=True)
+    OPENSMTPD.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=OPENSMTPD.parent) as work:
+        options = _another_release(Path(work), OPENSMTPD_RELEASE)
+        _apt(*options, "update")
+        plan = _apt(*options, "install", "--simulate", "opensmtpd", "dash")
+        packages = re.findall(rf"^Inst ({OPENSMTPD_PACKAGES}) \(", plan, re.MULTILINE)
+        _apt(*options, "download", *packages, folder=work)
+        unpacked = Path(work) / "root"
+        for package in Path(work).glob("*.deb"):
+            _run(["dpkg-deb", "-x", str(package), str(unpacked)])
+        shutil.rmtree(unpacked / "usr/share")
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if not (unpacked / name).exists():
+                (unpacked / name).symlink_to(f"usr/{name}")
+        shutil.rmtree(OPENSMTPD, ignore_errors=True)
+        unpacked.rename(OPENSMTPD)
+
+
+def _another_release(work: Path, release: str) -> list[str]:
+    """Options that let apt-get see that release alone, from where this machine gets Debian's packages, and nothing installed."""
+    form = "$(ORIGIN) $(COMPONENT) $(REPO_URI)"
+    listed = _run(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
+    found = re.search(r"^Debian main (\S+)$", listed, re.MULTILINE)
+    if found is None:
+        raise Unavailable("This machine gets no packages from Debian.")
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (work / "sources.list").write_text(f"deb [signed-by={keys}] {found[1]} {release} main\n")
+    (work / "status").touch()
+    for name in ("lists/partial", "cache/archives/partial"):
+        (work / name).mkdir(parents=True)
+    settings = {
+        "Dir::Etc::SourceList": work / "sources.list",
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": work / "lists",
+        "Dir::State::Status": work / "status",
+        "Dir::Cache": work / "cache",
+        # The user that downloads otherwise may be unable to enter these folders.
+        "APT::Sandbox::User": "root",
+    }
+    return [word for name, value in settings.items() for word in ("--option", f"{name}={value}")]
+
+
+def _install_node_packages() -> None:
+    packages = [f"{name}@{version}" for name, version in NODE_PACKAGES.items()]
+    there = NODE / "installed"
+    if there.exists() and there.read_text() == " ".join(packages):
+        print(f"peers: {' and '.join(NODE_PACKAGES)} are in {NODE}")
+        return
+    if shutil.which("npm") is None:
+        raise Unavailable("There is no npm.")
+    NODE.mkdir(parents=True, exist_ok=True)
+    print(f"peers: installing {' '.join(packages)} into {NODE}", flush=True)
+    _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(NODE), *packages])
+    there.write_text(" ".join(packages))
+
+
+class Unavailable(Exception):
+    """A peer that cannot be had on a machine like this one."""
+
+
 def _check_libraries(root: Path) -> None:
     folders = ":".join(map(str, library_folders(root)))
     listed = _run(["ldd", str(exim_program(root))], LD_LIBRARY_PATH=folders)
@@ -148,10 +236,10 @@ def _check_libraries(root: Path) -> None:
         raise SystemExit(f"peers: Exim lacks the libraries {', '.join(absent)}")
 
 
-def _apt(action: str, *arguments: str, folder: str | None = None) -> str:
+def _apt(*arguments: str, folder: str | None = None) -> str:
     """Runs apt-get; where that fails, as without package lists, fetches them and retries."""
     options = ["--quiet", "--no-install-recommends", "--option", "DPkg::Lock::Timeout=120"]
-    command = ["apt-get", *options, action, *arguments]
+    command = ["apt-get", *options, *arguments]
     try:
         return _run(command, folder, quiet=True, DEBIAN_FRONTEND="noninteractive")
     except subprocess.CalledProcessError as error:

@@ -1,11 +1,14 @@
-"""The only place here that knows mailwire's own interface: its Python package, both sides.
+"""The only place here that knows mailwire's own interface: its Python package, both sides, and two programs in Rust.
 
-mailwire is imported when it is first used, so that a package that is missing or broken fails the
+`send-rust` is one of the examples. `mailwire-interop`, whose source is in `src`, does what Python cannot reach: logins other than
+by a password, and listeners with one mechanism each. mailwire is imported when it is first used, so that a package that is missing or broken fails the
 tests of mailwire and not the collection of all.
 """
 
 import os
+import smtplib
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,28 +18,91 @@ from .peers.base import DELIVERY_SECONDS, PASSWORD, SIZE_LIMIT, USER
 from .process import HOST
 
 
+@dataclass(frozen=True)
+class Login:
+    """How to log in. The `mechanism` None is whichever mailwire chooses; a `certificate` is shown in the handshake.
+
+    `secret` is the password, or the token with OAUTHBEARER and XOAUTH2.
+    """
+
+    mechanism: str | None = None
+    user: str = USER
+    secret: str = PASSWORD
+    certificate: Path | None = None
+
+
 def send(
     message: bytes,
     port: int,
     recipient: str,
     *,
     authority: Path | None,
+    implicit: bool = False,
     user: str | None = None,
     password: str = PASSWORD,
+    mechanism: str | None = None,
 ) -> None:
-    """Sends with the Python package; TLS is required where an `authority` is given."""
+    """Sends with the Python package; TLS is required where an `authority` is given, from the start if `implicit`."""
     import mailwire
 
+    tls = ("implicit" if implicit else "required") if authority else "none"
     result = mailwire.send(
         message,
-        server_url(port, tls=authority is not None, user=user, password=password),
+        server_url(port, tls=tls, user=user, password=password),
         sender=SENDER,
         recipients=[recipient],
         ca=authority and str(authority),
+        auth=mechanism,
     )
     assert list(result.accepted) == [recipient]
     assert not (result.refused or result.deferred or result.unknown or result.not_tried)
     assert result.reply.code == 250
+
+
+def log_in_and_send(
+    message: bytes, port: int, recipient: str, login: Login, *, authority: Path, implicit: bool = False
+) -> None:
+    """Sends behind that login under TLS: with a password by the Python package, else by `mailwire-interop`.
+
+    A refusal of either is an smtplib.SMTPAuthenticationError with our own text.
+    """
+    if login.mechanism not in _WITHOUT_PASSWORD:
+        send(
+            message,
+            port,
+            recipient,
+            authority=authority,
+            implicit=implicit,
+            user=login.user,
+            password=login.secret,
+            mechanism=login.mechanism,
+        )
+        return
+    query = f"&ca={quote(str(authority))}&auth={login.mechanism}"
+    if login.certificate:
+        query += f"&client_cert={quote(str(login.certificate))}"
+    url = server_url(port, tls="implicit" if implicit else "required") + query
+    how = _WITHOUT_PASSWORD[login.mechanism].format(user=login.user, secret=login.secret)
+    done = subprocess.run(
+        [rust_driver(), "send", how, url, SENDER, recipient],
+        input=message,
+        capture_output=True,
+        check=False,
+        timeout=DELIVERY_SECONDS,
+    )
+    told = done.stderr.decode().strip()
+    if done.returncode != 0 and told.startswith("AuthRejected: "):
+        raise smtplib.SMTPAuthenticationError(535, told)
+    assert done.returncode == 0, told
+    assert done.stdout.decode().split("\t")[:2] == [recipient, "Accepted"]
+
+
+_WITHOUT_PASSWORD = {
+    "OAUTHBEARER": "token:{user}:{secret}",
+    "XOAUTH2": "token:{user}:{secret}",
+    "EXTERNAL": "certificate",
+    "ANONYMOUS": "anonymous:guest",
+}
 
 
 def send_with_rust_example(message: bytes, port: int, recipient: str, *, authority: Path) -> None:
@@ -45,7 +111,7 @@ def send_with_rust_example(message: bytes, port: int, recipient: str, *, authori
     The authority reaches it as the system's roots do, by SSL_CERT_FILE.
     """
     subprocess.run(
-        [rust_example(), server_url(port, tls=True, user=USER), SENDER, recipient],
+        [rust_example(), server_url(port, tls="required", user=USER), SENDER, recipient],
         input=message,
         env={**os.environ, "SSL_CERT_FILE": str(authority)},
         check=True,
@@ -59,10 +125,16 @@ def rust_example() -> Path:
     return Path(os.environ.get("MAILWIRE_RUST_SEND") or built)
 
 
-def server_url(port: int, *, tls: bool, user: str | None = None, password: str = PASSWORD) -> str:
+def rust_driver() -> Path:
+    """The built `mailwire-interop`."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or Path(__file__).parents[2] / "target")
+    return target / "release" / "mailwire-interop"
+
+
+def server_url(port: int, *, tls: str, user: str | None = None, password: str = PASSWORD) -> str:
     """The URL of a peer, as mailwire takes it in every language."""
     credentials = f"{quote(user)}:{quote(password)}@" if user else ""
-    return f"smtp://{credentials}{HOST}:{port}?tls={'required' if tls else 'none'}"
+    return f"smtp://{credentials}{HOST}:{port}?tls={tls}"
 
 
 class Listener:

@@ -2,6 +2,7 @@
 
 use crate::error::Phase;
 use crate::proto::Reply;
+use crate::sasl::Proof;
 
 /// Words of replies to somebody who sends more, or faster, than the server lets him. No code says so: providers take 421, 432, 450,
 /// 451, 452, 454, 550 and 554 for it.
@@ -52,6 +53,24 @@ pub(super) fn advice(phase: Phase, reply: &Reply) -> &'static str {
         (_, Phase::Auth, _) => "the server did not let this client log in",
         (400..=499, ..) => "try again later",
         _ => "",
+    }
+}
+
+/// The same for a login with that proof, or with a mechanism of the application's own.
+pub(super) fn login_advice(proof: Option<Proof>, reply: &Reply) -> &'static str {
+    match (reply.code(), proof) {
+        _ if is_too_much(reply) => advice(Phase::Auth, reply),
+        (535, Some(Proof::Token)) => {
+            "the server did not accept the token; it may have expired, be another user's, or not be meant for sending mail"
+        }
+        (535, Some(Proof::Certificate)) => {
+            "the server did not accept the client's certificate as a login; it has to know whose it is"
+        }
+        (535, Some(Proof::Nothing)) => {
+            "the server did not accept an anonymous login; give a user name and password"
+        }
+        (535, None) => "the server did not let this client log in",
+        _ => advice(Phase::Auth, reply),
     }
 }
 
@@ -113,6 +132,24 @@ mod tests {
             if let Some(other) = seen.insert(text, what) {
                 panic!("{what} is told as {other} is: {text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_refused_login_is_told_by_what_it_was_with() {
+        let refusal = reply(535, "5.7.8", "no");
+        for (proof, word) in [
+            (Some(Proof::Password), "password"),
+            (Some(Proof::Token), "token"),
+            (Some(Proof::Certificate), "certificate"),
+            (Some(Proof::Nothing), "anonymous"),
+            (None, "log in"),
+        ] {
+            let text = login_advice(proof, &refusal);
+            assert!(text.contains(word), "{proof:?}: {text}");
+            let other = reply(535, "", "Too many login attempts");
+            assert!(login_advice(proof, &other).contains("slowly"));
+            assert!(login_advice(proof, &reply(534, "5.7.9", "no")).contains("mechanism"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! AUTH on a connection: the choice of a mechanism, what it is lent, and what its end means.
 
-use super::advice::advice;
+use super::advice::login_advice;
 use super::connection::{Connection, Step};
 use super::limits::longest_wait;
 use super::login::{OwnMechanism, Source, TokenRequest};
@@ -110,7 +110,7 @@ impl Connection {
         };
         let text = match self.machine.auth_failure() {
             Some(_) if status == Status::Protocol => "the login was given up",
-            _ => advice(Phase::Auth, &reply),
+            _ => login_advice(self.options.login.proof(), &reply),
         };
         let error = Error::new(status, text).at(Phase::Auth).with_reply(reply);
         self.fail(self.advised(self.explained(error)))

@@ -145,23 +145,28 @@ impl Login {
         self.source.is_some() || !self.own.is_empty()
     }
 
+    /// What stands behind the user name; `None` with a mechanism of the application's own alone.
+    pub(super) fn proof(&self) -> Option<Proof> {
+        match self.source.as_ref()? {
+            Source::Known(credentials) => Some(credentials.proof()),
+            Source::Tokens(_) => Some(Proof::Token),
+        }
+    }
+
     /// Whether it is with a password, by whatever mechanism the server has.
     pub(super) fn is_plain_password(&self) -> bool {
-        let password =
-            matches!(&self.source, Some(Source::Known(c)) if c.proof() == Proof::Password);
-        password && self.mechanisms.is_none() && self.own.is_empty()
+        self.proof() == Some(Proof::Password) && self.mechanisms.is_none() && self.own.is_empty()
     }
 
     /// Whether logging in shows something that only TLS keeps from others.
     pub(super) fn needs_tls(&self) -> bool {
-        let anonymous =
-            matches!(&self.source, Some(Source::Known(c)) if c.proof() == Proof::Nothing);
+        let anonymous = self.proof() == Some(Proof::Nothing);
         !self.own.is_empty() || (self.source.is_some() && !anonymous)
     }
 
     /// Whether a certificate of the client's is what it logs in with.
     pub(super) fn needs_certificate(&self) -> bool {
-        matches!(&self.source, Some(Source::Known(c)) if c.proof() == Proof::Certificate)
+        self.proof() == Some(Proof::Certificate)
     }
 
     /// Whether the caller lets this mechanism be used, and there is what it needs.

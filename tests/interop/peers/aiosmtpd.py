@@ -1,4 +1,4 @@
-"""aiosmtpd, in a thread of the test process: two controllers, one for each AUTH mechanism."""
+"""aiosmtpd, in threads of the test process: a controller for each AUTH mechanism, and two for both, one of them with TLS from the start."""
 
 import importlib.util
 import queue
@@ -7,7 +7,7 @@ import ssl
 from ..certificates import Certificates
 from ..compare import assert_same
 from ..process import HOST, free_port
-from .base import DELIVERY_SECONDS, DOMAIN, PASSWORD, SIZE_LIMIT, USER, Peer
+from .base import DELIVERY_SECONDS, DOMAIN, PASSWORD, SIZE_LIMIT, USER, OpenPeer
 
 
 def missing() -> str | None:
@@ -17,10 +17,8 @@ def missing() -> str | None:
     return None
 
 
-class Aiosmtpd(Peer):
+class Aiosmtpd(OpenPeer):
     """A running aiosmtpd."""
-
-    name = "aiosmtpd"
 
     def __init__(self, certificates: Certificates, *, size_limit: int = SIZE_LIMIT) -> None:
         from aiosmtpd.controller import Controller
@@ -36,18 +34,28 @@ class Aiosmtpd(Peer):
         self._inbox: queue.Queue[tuple[str, bytes, str]] = queue.Queue()
         self._numbers = iter(range(10_000))
         self.port, self.login_port = free_port(), free_port()
-        self._controllers = [
-            Controller(
+        self.mechanisms_port, self.implicit_port = free_port(), free_port()
+
+        def controller(port: int, *excluded: str, implicit: bool = False) -> Controller:
+            return Controller(
                 _Keep(self._inbox),
                 hostname=HOST,
                 port=port,
-                tls_context=context,
+                ssl_context=context if implicit else None,
+                tls_context=None if implicit else context,
+                # It knows of no TLS but its own STARTTLS.
+                auth_require_tls=not implicit,
                 authenticator=authenticate,
-                auth_exclude_mechanism=[excluded],
+                auth_exclude_mechanism=excluded,
                 data_size_limit=size_limit,
                 ready_timeout=10,
             )
-            for port, excluded in ((self.port, "LOGIN"), (self.login_port, "PLAIN"))
+
+        self._controllers = [
+            controller(self.port, "LOGIN"),
+            controller(self.login_port, "PLAIN"),
+            controller(self.mechanisms_port),
+            controller(self.implicit_port, implicit=True),
         ]
         for controller in self._controllers:
             controller.start()
@@ -55,11 +63,12 @@ class Aiosmtpd(Peer):
     def new_address(self) -> str:
         return f"m{next(self._numbers)}@{DOMAIN}"
 
-    def assert_arrived(self, address: str, sent: bytes) -> str:
+    def assert_arrived(self, address: str, sent: bytes, *, trace: tuple[str, ...] = ()) -> str:
+        """See `Peer`; `trace` are the fields that somebody in between has put on top."""
         recipient = None
         while recipient != address:  # one that a test before this gave up waiting for is passed over
             recipient, received, protocol = self._inbox.get(timeout=DELIVERY_SECONDS)
-        assert_same(sent, received)
+        assert_same(sent, received, trace=trace)
         return protocol
 
     def stop(self) -> None:
@@ -73,9 +82,10 @@ class _Keep:
     def __init__(self, inbox: "queue.Queue[tuple[str, bytes, str]]") -> None:
         self._inbox = inbox
 
-    async def handle_DATA(self, _server, session, envelope):
+    async def handle_DATA(self, server, session, envelope):
         protocol = "ESMTP" if session.extended_smtp else "SMTP"
-        protocol += "S" * (session.ssl is not None) + "A" * bool(session.authenticated)
+        secure = server.transport.get_extra_info("ssl_object") is not None
+        protocol += "S" * secure + "A" * bool(session.authenticated)
         for recipient in envelope.rcpt_tos:
             self._inbox.put((recipient, envelope.content, protocol))
         return "250 OK"

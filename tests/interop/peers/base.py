@@ -8,6 +8,9 @@ from ..process import wait_for
 
 USER = "user"
 PASSWORD = "a secret"
+TOKEN = "token-of-the-user"
+"""What the peers take for a bearer token that need not be a JSON Web Token."""
+
 DOMAIN = "inbox.test"
 SIZE_LIMIT = 64 * 2**20
 DELIVERY_SECONDS = 15.0
@@ -16,12 +19,12 @@ DELIVERY_SECONDS = 15.0
 class Peer(ABC):
     """A running server on loopback.
 
-    `port` offers STARTTLS, and AUTH PLAIN behind it; `login_port` is the same with LOGIN alone.
+    `mechanisms_port` offers STARTTLS, and behind it every mechanism that the server can be made to offer; `implicit_port` the
+    same with TLS from the start.
     """
 
-    name: str
-    port: int
-    login_port: int
+    mechanisms_port: int
+    implicit_port: int
 
     @abstractmethod
     def new_address(self) -> str:
@@ -37,6 +40,16 @@ class Peer(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Ends the server and all its processes."""
+
+
+class OpenPeer(Peer):
+    """One that takes mail from anybody too.
+
+    `port` offers STARTTLS, and AUTH PLAIN behind it; `login_port` is the same with LOGIN alone.
+    """
+
+    port: int
+    login_port: int
 
 
 class Maildirs:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ..certificates import Certificates
 from ..process import HOST, Daemon, free_port
-from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
+from . import cyrus
+from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer
 
 _QUEUES = "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
 
@@ -25,16 +26,12 @@ RELAY_TRACE = ("Received",)
 """What Postfix puts on top of a mail that it passes on."""
 
 
-MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")
-"""Of Cyrus SASL, those that show nobody the password; each alone is offered on a port of its own."""
-
-
 def missing() -> str | None:
     """Why Postfix cannot be run here, or None."""
     if shutil.which("postconf", path=_PATH) is None:
         return "Postfix is not installed"
-    if shutil.which("saslpasswd2", path=_PATH) is None:
-        return "Postfix: saslpasswd2, which makes its users, is not installed"
+    if (why := cyrus.missing()) is not None:
+        return f"Postfix: {why}"
     if os.geteuid() != 0:
         return "Postfix can be started by root only"
     return None
@@ -42,17 +39,15 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Relay:
-    """Where the mail for one domain is passed on to."""
+    """Where the mail for one domain is passed on to. `tls` is none, starttls or implicit."""
 
     port: int
-    tls: bool = False
+    tls: str = "none"
     auth: bool = False
 
 
-class Postfix(Peer):
+class Postfix(OpenPeer):
     """A running Postfix. `relays` are by the recipient's domain, `settings` go before those of main.cf that are here."""
-
-    name = "Postfix"
 
     def __init__(
         self,
@@ -62,7 +57,7 @@ class Postfix(Peer):
         settings: dict[str, object] | None = None,
     ) -> None:
         self.port, self.login_port = free_port(), free_port()
-        self.mechanism_ports = {mechanism: free_port() for mechanism in MECHANISMS}
+        self.mechanisms_port, self.implicit_port = free_port(), free_port()
         self._folder = folder
         mail = folder / "mail"
         self._mailboxes = Maildirs(mail, _TRACE)
@@ -73,7 +68,7 @@ class Postfix(Peer):
             if name not in ("queue", "queue/pid"):
                 os.chown(folder / name, account.pw_uid, account.pw_gid)
         os.chown(mail, _MAIL_USER, _MAIL_USER)
-        self._write_users(account.pw_uid)
+        cyrus.make(folder / "sasl", "smtpd", _HOSTNAME, account.pw_uid)
         self._write_configuration(certificates, relays or {}, settings or {})
         self._daemon = Daemon(
             [f"{_setting('daemon_directory')}/master", "-c", str(folder), "-d"],
@@ -102,25 +97,6 @@ class Postfix(Peer):
     def stop(self) -> None:
         self._daemon.stop()
 
-    def _write_users(self, owner: int) -> None:
-        """One user in a Cyrus SASL database of our own."""
-        (self._folder / "sasl").mkdir()
-        database = self._folder / "sasl" / "users"
-        subprocess.run(
-            [
-                shutil.which("saslpasswd2", path=_PATH) or "saslpasswd2",
-                *("-c", "-p", "-f", str(database), "-u", _HOSTNAME, USER),
-            ],
-            input=PASSWORD.encode(),
-            check=True,
-            timeout=20,
-        )
-        os.chown(database, owner, -1)
-        offered = " ".join(("PLAIN", "LOGIN", *MECHANISMS))
-        (self._folder / "sasl" / "smtpd.conf").write_text(
-            f"pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {database}\nmech_list: {offered}\n"
-        )
-
     def _write_configuration(
         self, certificates: Certificates, relays: dict[str, Relay], settings: dict[str, object]
     ) -> None:
@@ -138,13 +114,15 @@ class Postfix(Peer):
             f"{HOST}:{self.port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=plain\n"
             f"{HOST}:{self.login_port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter=login\n"
         )
-        listeners += "".join(
-            f"{HOST}:{port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter={mechanism.lower()}\n"
-            for mechanism, port in self.mechanism_ports.items()
+        everything = "-o smtpd_sasl_security_options= -o smtpd_sasl_tls_security_options="
+        listeners += (
+            f"{HOST}:{self.mechanisms_port} inet n - n - - smtpd {everything}\n"
+            f"{HOST}:{self.implicit_port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes {everything}\n"
         )
         clients = "".join(
             f"relay{number} unix - - n - - smtp\n"
-            f"  -o smtp_tls_security_level={'secure' if relay.tls else 'none'}\n"
+            f"  -o smtp_tls_security_level={'none' if relay.tls == 'none' else 'secure'}\n"
+            f"  -o smtp_tls_wrappermode={'yes' if relay.tls == 'implicit' else 'no'}\n"
             f"  -o smtp_sasl_auth_enable={'yes' if relay.auth else 'no'}\n"
             for number, relay in enumerate(relays.values())
         )
