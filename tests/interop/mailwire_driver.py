@@ -10,6 +10,7 @@ import smtplib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from .certificates import Certificates
@@ -95,6 +96,35 @@ def log_in_and_send(
         raise smtplib.SMTPAuthenticationError(535, told)
     assert done.returncode == 0, told
     assert done.stdout.decode().split("\t")[:2] == [recipient, "Accepted"]
+
+
+def send_by_lmtp(
+    message: bytes, url: str, recipients: list[str], *, authority: Path, transfer: str | None = None
+) -> dict[str, "Fate"]:
+    """Sends with the Python package, and gives what became of each recipient, in the order of the recipients."""
+    import mailwire
+
+    try:
+        result = mailwire.send(message, url, sender=SENDER, recipients=recipients, ca=str(authority), transfer=transfer)
+    except mailwire.Error as error:
+        if error.result is None:
+            raise
+        result = error.result
+    assert result.unknown == result.not_tried == ()
+    fates = {recipient: Fate("accepted", *reply) for recipient, reply in result.accepted.items()}
+    for word, errors in (("refused", result.refused), ("deferred", result.deferred)):
+        fates |= {recipient: Fate(word, *error.reply) for recipient, error in errors.items()}
+    return {recipient: fates[recipient] for recipient in recipients}
+
+
+class Fate(NamedTuple):
+    """What became of one recipient, and the reply that told it."""
+
+    delivery: str
+    code: int
+    text: str
+    enhanced: str | None
+    lines: tuple[str, ...]
 
 
 _WITHOUT_PASSWORD = {

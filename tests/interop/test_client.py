@@ -25,6 +25,14 @@ def test_each_message_arrives_as_it_was_sent(peer, loopback_certificates, name, 
     assert peer.assert_arrived(address, corpus.message(name)) == PROTOCOLS[mode]
 
 
+@pytest.mark.parametrize("name", ["plain", "dots", "large"])
+def test_it_does_so_with_tls_from_the_start(peer, loopback_certificates, name):
+    address, message = peer.new_address(), corpus.message(name)
+    authority = loopback_certificates.authority
+    mailwire_driver.send(message, peer.implicit_port, address, authority=authority, implicit=True)
+    assert peer.assert_arrived(address, message) == "ESMTPS"
+
+
 def test_a_server_that_offers_login_alone_is_logged_in_to(peer, loopback_certificates):
     address = peer.new_address()
     mailwire_driver.send(

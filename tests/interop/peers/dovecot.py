@@ -21,7 +21,10 @@ from .aiosmtpd import Aiosmtpd
 from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
 
 LMTP_TRACE = ("Return-Path", "Delivered-To", "Received")
-"""What Dovecot puts on top of a mail that it delivers."""
+"""What Dovecot puts on top of a mail that it delivers to one recipient."""
+
+SHARED_TRACE = ("Return-Path", "Received")
+"""The same where a mail has several recipients."""
 
 RELAY_TRACE = ("Received",)
 """What it puts on top of a mail that it passes on."""
@@ -92,10 +95,10 @@ class Dovecot(Peer):
         """An address of the LMTP server's that no mail was sent to yet."""
         return self._mailboxes.new_address()
 
-    def assert_delivered(self, address: str, sent: bytes) -> str:
+    def assert_delivered(self, address: str, sent: bytes, trace: tuple[str, ...] = LMTP_TRACE) -> str:
         """The same as `assert_arrived` for the LMTP server."""
         try:
-            return self._mailboxes.assert_arrived(address, sent)
+            return self._mailboxes.assert_arrived(address, sent, trace=trace)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.logged()}") from None
 
