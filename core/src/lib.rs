@@ -5,6 +5,7 @@
 //! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
 //! - `message` (feature `io`): building a mail, and the envelope of a ready-made one.
 //! - `server` (feature `io`): the async server.
+//! - `transcript` (feature `io`): what was said in a session, and when, without its secrets.
 //! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
 
 #[cfg(feature = "io")]
@@ -23,6 +24,8 @@ pub mod sasl;
 pub mod server;
 #[cfg(feature = "io")]
 pub mod tls;
+#[cfg(feature = "io")]
+pub mod transcript;
 
 pub use error::{Error, Phase, Status};
 #[cfg(feature = "io")]

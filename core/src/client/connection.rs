@@ -12,11 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::Options;
+use super::failure::Fault;
 use super::limits::longest_wait;
+use super::record::Record;
 use crate::error::{Error, Phase, Status};
 use crate::net::{self, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Outgoing, TransactionId, Transfer};
-use crate::proto::{Capabilities, Need, Progress, TlsInfo, Violation};
+use crate::proto::{Capabilities, Need, Progress, TlsInfo};
 
 /// A connection to a server, greeted, secured and authenticated as its options say.
 ///
@@ -37,6 +39,7 @@ pub struct Connection {
     pub(super) under_way: VecDeque<UnderWay>,
     /// Something is under way, or went wrong: only a call that ended well clears it.
     pub(super) busy: bool,
+    pub(super) record: Record,
     /// How many replies had come when the wait for the next one began, and when that was.
     wait: (u64, Instant),
 }
@@ -81,6 +84,7 @@ impl Connection {
         options: &Options,
         peer: String,
         deadline: Deadline,
+        record: Record,
     ) -> Self {
         Self {
             tls: machine.tls().cloned().map(Arc::new),
@@ -92,6 +96,7 @@ impl Connection {
             deadline,
             under_way: VecDeque::new(),
             busy: true,
+            record,
             wait: (0, Instant::now()),
         }
     }
@@ -128,8 +133,12 @@ impl Connection {
     pub(crate) async fn is_stale(&mut self) -> bool {
         // The runtime looks at its sockets when a task yields.
         tokio::task::yield_now().await;
-        poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.stream, cx).is_ready())).await
-            || self.input.len() > 0
+        let polled = poll_fn(|cx| Poll::Ready(self.input.poll_fill(&mut self.stream, cx))).await;
+        self.note_received(self.input.len());
+        if matches!(polled, Poll::Ready(Ok(0))) {
+            self.record.session.closed_by_peer();
+        }
+        polled.is_ready() || self.input.len() > 0
     }
 
     /// The descriptor under the stream, for the child of a fork to close.
@@ -193,6 +202,7 @@ impl Connection {
                 }
             },
         };
+        self.note_received(used);
         self.input.consume(used);
         Ok(step)
     }
@@ -222,10 +232,14 @@ impl Connection {
             let progress = self.machine.receive(self.input.unused());
             match progress.map_err(|v| self.violation(&v))? {
                 Progress::Event { used, event } => {
+                    self.note_received(used);
                     self.input.consume(used);
                     return Err(self.out_of_order(self.phase(), &Step::Event(event)));
                 }
-                Progress::Need { used, .. } => self.input.consume(used),
+                Progress::Need { used, .. } => {
+                    self.note_received(used);
+                    self.input.consume(used);
+                }
             }
         }
         match polled {
@@ -306,6 +320,7 @@ impl Connection {
                 }
             };
             since = later_by(since, left);
+            let written = left;
             while let Some(first) = body.first().map(|slice| slice.len() - offset) {
                 if left < first {
                     offset += left;
@@ -316,6 +331,7 @@ impl Connection {
                 offset = 0;
                 body = &body[1..];
             }
+            self.note_written(written - left, body.is_empty(), left);
             self.machine.sent(left);
         }
         let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
@@ -337,50 +353,6 @@ impl Connection {
             Ok(_) => Ok(()),
             Err(fault) => Err(self.fault(phase, fault)),
         }
-    }
-
-    /// Adds where it happened to an error of this connection.
-    pub(crate) fn fail(&self, error: Error) -> Error {
-        error
-            .with_peer(self.peer.clone())
-            .with_tls(self.tls().cloned())
-    }
-
-    fn violation(&self, violation: &Violation) -> Error {
-        let phase = match violation {
-            // The handshake is what comes next, and was not begun.
-            Violation::BytesBehindStartTls => Phase::StartTls,
-            _ => self.phase(),
-        };
-        let hint = match violation {
-            Violation::NotAReply(_) if phase == Phase::Greeting => {
-                "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"
-            }
-            _ => "",
-        };
-        self.fail(
-            Error::new(Status::Protocol, format!("{violation}{hint}"))
-                .at(phase)
-                .with_source(violation.clone()),
-        )
-    }
-
-    /// The connection broke below SMTP, or a limit of time passed.
-    fn fault(&self, phase: Phase, fault: Fault) -> Error {
-        let error = match fault {
-            Fault::Late(error) => error,
-            Fault::Io(error) => net::io_fault(error, phase, "server"),
-        };
-        let hint = match phase {
-            _ if error.status() != Status::ConnectionLost => "",
-            Phase::Greeting => {
-                " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
-            }
-            Phase::Hello | Phase::StartTls | Phase::Auth => "; try again later",
-            // What it means for the message is told with it.
-            _ => "",
-        };
-        self.fail(error.with_more(hint))
     }
 }
 
@@ -411,12 +383,6 @@ impl<'w> Window<'w> {
         let of_first = octets.min(first.len());
         Some([&first[..of_first], tail.get(..octets - of_first)?])
     }
-}
-
-/// Why a read or a write did not happen.
-enum Fault {
-    Late(Error),
-    Io(io::Error),
 }
 
 /// Waits for I/O, at most for `limit` from `since` on and not past `deadline`.
@@ -512,6 +478,7 @@ mod tests {
 
     use super::*;
     use crate::proto::Protocol;
+    use crate::transcript::Session;
 
     const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -520,14 +487,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();
-        let stream = net::connect_unix(&path, TIMEOUT).await.unwrap();
+        let stream = net::connect_unix(&path, TIMEOUT, &Session::default())
+            .await
+            .unwrap();
         SockRef::from(&stream).set_send_buffer_size(4096).unwrap();
         let (other, _) = listener.accept().await.unwrap();
         let mut options = Options::new();
         options.set_timeout(Some(TIMEOUT)).unwrap();
         let machine = Machine::new(Protocol::Smtp, None);
         let none = Deadline::after(None);
-        let connection = Connection::new(stream, machine, &options, String::new(), none);
+        let connection = Connection::new(
+            stream,
+            machine,
+            &options,
+            String::new(),
+            none,
+            Record::default(),
+        );
         (connection, other)
     }
 

@@ -2,6 +2,7 @@
 
 use super::connection::Step;
 use super::limits::longest_wait;
+use super::record::not_opened;
 use super::verdict;
 use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
@@ -9,6 +10,7 @@ use crate::net::{self, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Hello};
 use crate::proto::{Domain, Protocol, Reply};
 use crate::tls::{self, TlsPolicy};
+use crate::transcript::{Kind, Session};
 
 impl Connection {
     /// Connects, and does all that comes before the first message. Dropping the future closes the connection.
@@ -20,22 +22,23 @@ impl Connection {
     pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
         options.check()?;
         let peer = options.peer()?;
+        let session = options.begin_session(&peer);
         let (stream, host) = options
-            .open_stream(deadline)
+            .open_stream(deadline, &session)
             .await
-            .map_err(|e| e.with_peer(peer.clone()))?;
+            .map_err(not_opened(&session, &peer))?;
         let policy = options.tls_policy();
         let (stream, tls) = if policy == TlsPolicy::Implicit {
-            let (stream, tls) = secure(stream, host, options, tls::Start::Implicit, deadline)
-                .await
-                .map_err(|e| e.with_peer(peer.clone()))?;
+            let start = tls::Start::Implicit;
+            let secured = secure(stream, host, options, start, deadline, &session).await;
+            let (stream, tls) = secured.map_err(not_opened(&session, &peer))?;
             (stream, Some(tls))
         } else {
             (stream, None)
         };
         let mut machine = Machine::new(options.protocol, tls);
         options.conceal_secrets(&mut machine);
-        let connection = Self::new(stream, machine, options, peer, deadline);
+        let connection = Self::new(stream, machine, options, peer, deadline, session.into());
         connection.begin(host.to_owned(), policy).await
     }
 
@@ -161,6 +164,7 @@ impl Connection {
         }
         // Checked before the handshake as well as by the machine behind it: what was sent in clear is not to be read as TLS.
         if !self.leftover().is_empty() {
+            self.note_received(self.leftover().len());
             let error = crate::proto::Violation::BytesBehindStartTls;
             return Err(self.fail(
                 Error::new(Status::Protocol, error.to_string())
@@ -174,17 +178,18 @@ impl Connection {
             options,
             peer,
             deadline,
+            record,
             ..
         } = self;
-        let (stream, info) = secure(stream, host, &options, tls::Start::StartTls, deadline)
-            .await
-            .map_err(|e| e.with_peer(peer.clone()))?;
+        let (start, session) = (tls::Start::StartTls, &record.session);
+        let secured = secure(stream, host, &options, start, deadline, session).await;
+        let (stream, info) = secured.map_err(not_opened(session, &peer))?;
         machine.secured(&[], info).map_err(|v| {
             Error::new(Status::Protocol, v.to_string())
                 .at(Phase::StartTls)
                 .with_peer(peer.clone())
         })?;
-        Ok(Self::new(stream, machine, &options, peer, deadline))
+        Ok(Self::new(stream, machine, &options, peer, deadline, record))
     }
 
     /// The name for EHLO: as set, or this host's full name, or the address of this end as a literal.
@@ -247,14 +252,15 @@ async fn secure(
     options: &Options,
     start: tls::Start,
     deadline: Deadline,
+    session: &Session,
 ) -> Result<(Stream, crate::proto::TlsInfo), Error> {
     let name = options.tls_name(host)?;
+    session.note(|| Kind::TlsBegun {
+        name: name.to_str().into_owned(),
+    });
     let limit = longest_wait(Phase::Tls, options.timeout);
-    net::limit(
-        Phase::Tls,
-        limit,
-        deadline,
-        stream.into_tls_client(&options.client_tls, &name, start),
-    )
-    .await
+    let securing = stream.into_tls_client(&options.client_tls, &name, start);
+    let secured = net::limit(Phase::Tls, limit, deadline, securing).await?;
+    session.note(|| Kind::tls(&secured.1, options.client_tls.verifies()));
+    Ok(secured)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::login::Login;
 use super::pool::PoolLimits;
+use super::record::Transcript;
 use super::way::Way;
 use crate::error::Error;
 use crate::proto::data::LineEnds;
@@ -37,6 +38,7 @@ pub struct Options {
     pub(super) max_octets_in_flight: u64,
     pub(super) max_octets_ahead: u64,
     pub(crate) pool: PoolLimits,
+    pub(super) transcript: Transcript,
     /// The blocking client: the thread that calls does all the work.
     pub(crate) one_thread: bool,
 }
@@ -99,6 +101,7 @@ impl Options {
             max_in_flight: 8,
             max_octets_in_flight: 1024 * 1024,
             pool: PoolLimits::default(),
+            transcript: Transcript::default(),
             max_octets_ahead: 64 * 1024,
             one_thread: false,
         }

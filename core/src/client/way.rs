@@ -11,6 +11,7 @@ use super::options::ServerAddress;
 use crate::error::{Error, Phase};
 use crate::net::{self, Deadline, Proxy, ProxyVersion, Stream};
 use crate::tls;
+use crate::transcript::{Kind, Session};
 
 /// What is set about the way to the server. Boxed: most clients set none of it, and what is empty is to leave no hole in the options.
 /// Whatever was on the stack would be carried along in that, a secret too.
@@ -96,7 +97,11 @@ impl Options {
     }
 
     /// Opens a connection, and gives it with the name of the host. What has to be said first is said.
-    pub(super) async fn open_stream(&self, deadline: Deadline) -> Result<(Stream, &str), Error> {
+    pub(super) async fn open_stream(
+        &self,
+        deadline: Deadline,
+        session: &Session,
+    ) -> Result<(Stream, &str), Error> {
         // One time for the look-up, and one for what comes then.
         let limit = self.connect_timeout.saturating_mul(2);
         let opening = async {
@@ -105,15 +110,16 @@ impl Options {
                     let port = port.unwrap_or_else(|| self.default_port());
                     let (source, timeout) = (self.source_address, self.connect_timeout);
                     let stream = match &self.way.proxy {
-                        None => net::connect(host, port, source, timeout).await?.0,
+                        None => net::connect(host, port, source, timeout, session).await?.0,
                         Some(proxy) => {
-                            net::connect_through(proxy, host, port, source, timeout).await?
+                            net::connect_through(proxy, host, port, source, timeout, session)
+                                .await?
                         }
                     };
                     (stream, host.as_str())
                 }
                 ServerAddress::Unix(path) => {
-                    let stream = net::connect_unix(path, self.connect_timeout).await?;
+                    let stream = net::connect_unix(path, self.connect_timeout, session).await?;
                     (stream, "localhost")
                 }
             };
@@ -121,6 +127,9 @@ impl Options {
                 let octets = header.octets(&stream);
                 let said = stream.write_all(&octets).await;
                 said.map_err(|error| net::io_fault(error, Phase::Connect, "server"))?;
+                session.note(|| Kind::ProxyHeader {
+                    octets: octets.len(),
+                });
             }
             Ok((stream, host))
         };

@@ -15,14 +15,15 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::deadline::shown;
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
-use crate::error::{Error, Phase, Status};
+use crate::error::{Error, Phase, Status, one_line};
+use crate::transcript::{Kind, Session};
 
 /// How long the next address waits while the one before it has not answered (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects to a host by name or address. An address is not looked up. Of several addresses each is tried, IPv6 and IPv4 by turns;
 /// the first that answers wins and the others are closed. `source` is the address to connect from. Looking up and connecting
-/// may each take `timeout`.
+/// may each take `timeout`. What becomes of each address is told to `session`.
 ///
 /// Every error names the host and port, and is [`Status::Dns`], [`Status::ConnectionRefused`], [`Status::Timeout`] or
 /// [`Status::Io`], in the phase Resolve or Connect. Dropping the future closes what was begun; a look-up goes on in its thread.
@@ -31,20 +32,27 @@ pub(crate) async fn connect(
     port: u16,
     source: Option<IpAddr>,
     timeout: Duration,
+    session: &Session,
 ) -> Result<(Stream, SocketAddr), Error> {
     let label = label(host, port);
     let found = resolve(host, port, timeout)
         .await
         .map_err(|error| error.at(Phase::Resolve).with_peer(label.as_str()))?;
-    let (socket, address) = connect_any(&label, found, source, timeout)
+    let (socket, address) = connect_any(&label, found, source, timeout, session)
         .await
         .map_err(|error| error.at(Phase::Connect).with_peer(label.as_str()))?;
     Ok((Stream::new(socket, Peer::Named(label.into())), address))
 }
 
 /// Connects to the Unix socket at `path`.
-pub(crate) async fn connect_unix(path: &Path, timeout: Duration) -> Result<Stream, Error> {
+pub(crate) async fn connect_unix(
+    path: &Path,
+    timeout: Duration,
+    session: &Session,
+) -> Result<Stream, Error> {
     let label = path.display().to_string();
+    let address = || one_line(label.clone());
+    session.note(|| Kind::Connecting { address: address() });
     let opened = async { Socket::unix(UnixStream::connect(path).await?) };
     let connected = match deadline(timeout) {
         Some(at) => timeout_at(at, opened)
@@ -53,8 +61,15 @@ pub(crate) async fn connect_unix(path: &Path, timeout: Duration) -> Result<Strea
         None => opened.await,
     };
     match connected {
-        Ok(socket) => Ok(Stream::new(socket, Peer::Named(label.into()))),
+        Ok(socket) => {
+            session.note(|| Kind::Connected { address: address() });
+            Ok(Stream::new(socket, Peer::Named(label.into())))
+        }
         Err(error) => {
+            session.note(|| Kind::NotConnected {
+                address: address(),
+                reason: word(&error),
+            });
             let (status, text) = match error.kind() {
                 io::ErrorKind::ConnectionRefused => (
                     Status::ConnectionRefused,
@@ -182,11 +197,12 @@ fn by_turns(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
 type Attempt = Pin<Box<dyn Future<Output = io::Result<Socket>> + Send>>;
 
 /// The attempts that run, and what became of those that ended.
-struct Race {
+struct Race<'s> {
     waiting: std::vec::IntoIter<SocketAddr>,
     running: Vec<(SocketAddr, Attempt)>,
     failed: Vec<(SocketAddr, io::Error)>,
     source: Option<IpAddr>,
+    session: &'s Session,
 }
 
 /// The first of these addresses that a connection opens to, and the connection. `label` names them in errors.
@@ -195,12 +211,14 @@ pub(super) async fn connect_any(
     addresses: Vec<SocketAddr>,
     source: Option<IpAddr>,
     timeout: Duration,
+    session: &Session,
 ) -> Result<(Socket, SocketAddr), Error> {
     let mut race = Race {
         waiting: addresses.into_iter(),
         running: Vec::new(),
         failed: Vec::new(),
         source,
+        session,
     };
     let won = match deadline(timeout) {
         Some(at) => timeout_at(at, race.run()).await.unwrap_or(None),
@@ -210,7 +228,7 @@ pub(super) async fn connect_any(
     won.ok_or_else(|| race.fault(label, timeout))
 }
 
-impl Race {
+impl Race<'_> {
     /// The first connection, or `None` when every address has failed.
     async fn run(&mut self) -> Option<(Socket, SocketAddr)> {
         self.start_next();
@@ -225,9 +243,14 @@ impl Race {
             })
             .await;
             match turn {
-                Some((address, Ok(socket))) => return Some((socket, address)),
+                Some((address, Ok(socket))) => {
+                    self.session.note(|| Kind::Connected {
+                        address: address.to_string(),
+                    });
+                    return Some((socket, address));
+                }
                 Some((address, Err(error))) => {
-                    self.failed.push((address, error));
+                    self.failed(address, error);
                     self.start_next();
                 }
                 // It is slow: the next one starts beside it.
@@ -237,8 +260,19 @@ impl Race {
         None
     }
 
+    fn failed(&mut self, address: SocketAddr, error: io::Error) {
+        self.session.note(|| Kind::NotConnected {
+            address: address.to_string(),
+            reason: word(&error),
+        });
+        self.failed.push((address, error));
+    }
+
     fn start_next(&mut self) {
         if let Some(address) = self.waiting.next() {
+            self.session.note(|| Kind::Connecting {
+                address: address.to_string(),
+            });
             let attempt = Box::pin(open(address, self.source));
             self.running.push((address, attempt));
         }
@@ -256,9 +290,9 @@ impl Race {
 
     /// Why nothing came of it. An address that was still being tried had not answered in time.
     fn fault(mut self, label: &str, timeout: Duration) -> Error {
-        let unanswered = self.running.drain(..).map(|(address, _)| address);
-        self.failed
-            .extend(unanswered.map(|address| (address, io::ErrorKind::TimedOut.into())));
+        for (address, _) in std::mem::take(&mut self.running) {
+            self.failed(address, io::ErrorKind::TimedOut.into());
+        }
         let port = label.rsplit(':').next().unwrap_or_default();
         let (status, what) = self.reason(label, port, timeout);
         let tried = self.tried(label);
@@ -425,6 +459,7 @@ mod tests {
                 running: Vec::new(),
                 failed: kinds.iter().map(|&kind| (address, kind.into())).collect(),
                 source: None,
+                session: &Session::default(),
             };
             let error = race.fault("127.0.0.1:25", Duration::from_secs(1));
             assert_eq!(error.status(), Status::ConnectionRefused);
@@ -457,6 +492,7 @@ mod tests {
                 vec![SocketAddr::new(first.ip(), good.0.port()), good.0],
                 None,
                 Duration::from_secs(5),
+                &Session::default(),
             )
             .await
             .unwrap();
@@ -493,6 +529,7 @@ mod tests {
                 vec![address, good.0],
                 None,
                 Duration::from_secs(5),
+                &Session::default(),
             )
             .await
             .unwrap();
@@ -509,6 +546,7 @@ mod tests {
             addresses(&["127.0.0.1:1", "127.0.0.2:1"]),
             None,
             Duration::from_secs(5),
+            &Session::default(),
         )
         .await
         .unwrap_err();

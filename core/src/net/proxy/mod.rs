@@ -19,6 +19,7 @@ use super::deadline::shown;
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
 use crate::error::{Error, Phase, Status};
+use crate::transcript::{Kind as Happened, Session};
 
 /// A proxy, and how to log in there.
 #[derive(Clone)]
@@ -91,6 +92,7 @@ pub(crate) async fn connect_through(
     port: u16,
     source: Option<IpAddr>,
     timeout: Duration,
+    session: &Session,
 ) -> Result<Stream, Error> {
     let server = label(host, port);
     let targets = match proxy.kind {
@@ -110,6 +112,7 @@ pub(crate) async fn connect_through(
         source,
         timeout,
         begun: Instant::now(),
+        session,
     };
     let socket = attempts.run(&targets).await?;
     Ok(Stream::new(socket, Peer::Named(server.into())))
@@ -131,6 +134,7 @@ struct Attempts<'a> {
     source: Option<IpAddr>,
     timeout: Duration,
     begun: Instant,
+    session: &'a Session,
 }
 
 impl Attempts<'_> {
@@ -157,16 +161,25 @@ impl Attempts<'_> {
 
     async fn reach(&self, target: &Target) -> Result<Result<Socket, Refusal>, Error> {
         let (label, way) = (self.proxy.label(), self.way.clone());
-        let (mut socket, _) = connect_any(&label, way, self.source, self.left())
+        let (mut socket, _) = connect_any(&label, way, self.source, self.left(), self.session)
             .await
             .map_err(|error| on_the_way(error.at(Phase::Connect), self.server))?;
+        // Not a word of what is said to it: there may be a password in it.
+        self.session.note(|| Happened::ProxyAsked {
+            proxy: label.clone(),
+            server: target.to_string(),
+        });
         let asking = self.proxy.ask(&mut socket, target);
         let asked = match deadline(self.left()) {
             Some(at) => timeout_at(at, asking).await,
             None => Ok(asking.await),
         };
         match asked {
-            Ok(Ok(())) => Ok(Ok(socket)),
+            Ok(Ok(())) => {
+                self.session
+                    .note(|| Happened::ProxyConnected { proxy: label });
+                Ok(Ok(socket))
+            }
             Ok(Err(Trouble::Refused(refusal))) => Ok(Err(refusal)),
             Ok(Err(Trouble::Broken(error))) => Err(self.broken(error)),
             Err(_) => Err(self.silent()),
@@ -325,6 +338,7 @@ mod tests {
             source: None,
             timeout: Duration::from_secs(10),
             begun: Instant::now(),
+            session: &Session::default(),
         };
         let targets = ["192.0.2.0:25", "192.0.2.1:25"];
         let result = attempts

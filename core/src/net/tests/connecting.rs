@@ -10,6 +10,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::error::{Error, Phase, Status};
 use crate::net::{connect, connect_unix};
+use crate::transcript::Session;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -50,7 +51,7 @@ impl BlackHole {
 }
 
 async fn fails(host: &str, port: u16, timeout: Duration) -> Error {
-    match connect(host, port, None, timeout).await {
+    match connect(host, port, None, timeout, &Session::default()).await {
         Ok((_, address)) => panic!("connected to {address}"),
         Err(error) => error,
     }
@@ -113,20 +114,28 @@ async fn a_source_address_is_used_and_a_wrong_one_explained() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let from = Some("127.0.0.3".parse().unwrap());
-    let (_stream, _) = connect("127.0.0.1", port, from, PATIENCE).await.unwrap();
+    let (_stream, _) = connect("127.0.0.1", port, from, PATIENCE, &Session::default())
+        .await
+        .unwrap();
     let (_, seen) = listener.accept().unwrap();
     assert_eq!(seen.ip().to_string(), "127.0.0.3");
 
     let foreign = Some("192.0.2.1".parse().unwrap());
-    let error = connect("127.0.0.1", port, foreign, PATIENCE)
+    let error = connect("127.0.0.1", port, foreign, PATIENCE, &Session::default())
         .await
         .unwrap_err();
     assert_eq!(error.status(), Status::Io);
     assert!(error.message().contains("192.0.2.1"), "{error}");
     let other_family = Some("::1".parse().unwrap());
-    let error = connect("127.0.0.1", port, other_family, PATIENCE)
-        .await
-        .unwrap_err();
+    let error = connect(
+        "127.0.0.1",
+        port,
+        other_family,
+        PATIENCE,
+        &Session::default(),
+    )
+    .await
+    .unwrap_err();
     assert!(error.message().contains("IPv6"), "{error}");
 }
 
@@ -134,16 +143,22 @@ async fn a_source_address_is_used_and_a_wrong_one_explained() {
 async fn a_unix_socket_connects_or_says_why_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lmtp");
-    let missing = connect_unix(&path, PATIENCE).await.unwrap_err();
+    let missing = connect_unix(&path, PATIENCE, &Session::default())
+        .await
+        .unwrap_err();
     assert_eq!(missing.status(), Status::ConnectionRefused);
     assert!(missing.message().contains("no such socket"), "{missing}");
 
     let listener = UnixListener::bind(&path).unwrap();
-    let stream = connect_unix(&path, PATIENCE).await.unwrap();
+    let stream = connect_unix(&path, PATIENCE, &Session::default())
+        .await
+        .unwrap();
     assert_eq!(Path::new(&stream.peer_label()), path);
 
     drop(listener);
-    let refused = connect_unix(&path, PATIENCE).await.unwrap_err();
+    let refused = connect_unix(&path, PATIENCE, &Session::default())
+        .await
+        .unwrap_err();
     assert_eq!(refused.status(), Status::ConnectionRefused);
     assert!(refused.message().contains("nothing listens"), "{refused}");
     assert_ne!(missing.message(), refused.message());

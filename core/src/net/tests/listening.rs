@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::{child, listener, role};
 use crate::error::Status;
 use crate::net::{Bound, connect_unix};
+use crate::transcript::Session;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -61,7 +62,8 @@ async fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     let error = Bound::unix(&path).unwrap_err();
     assert!(error.message().contains("another program"), "{error}");
     let listener = bound.listener().unwrap();
-    let (client, stream) = tokio::join!(connect_unix(&path, PATIENCE), async {
+    let session = Session::default();
+    let (client, stream) = tokio::join!(connect_unix(&path, PATIENCE, &session), async {
         // The first is the one that asked whether anybody is there.
         drop(listener.accept().await);
         listener.accept().await

@@ -14,6 +14,7 @@ use crate::net::socket::restore_sigpipe;
 use crate::net::{Listener, connect};
 use crate::tls::test_pki::Authority;
 use crate::tls::{Start, server_name};
+use crate::transcript::Session;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,7 +76,8 @@ fn in_a_process_of_its_own() {
 
 async fn act(role: &str) {
     let (listener, address) = listener();
-    let dial = connect("127.0.0.1", address.port(), None, PATIENCE);
+    let session = Session::default();
+    let dial = connect("127.0.0.1", address.port(), None, PATIENCE, &session);
     match role {
         "tokio" => {
             let (stream, ()) = tokio::join!(TcpStream::connect(address), hang_up(&listener));

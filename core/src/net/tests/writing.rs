@@ -11,6 +11,7 @@ use super::{listener, pair};
 use crate::net::{Stream, connect};
 use crate::tls::test_pki::Authority;
 use crate::tls::{Start, server_name};
+use crate::transcript::Session;
 
 async fn write_once(stream: &mut Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     poll_fn(|cx| Pin::new(&mut *stream).poll_write_vectored(cx, slices)).await
@@ -42,8 +43,9 @@ async fn plain() {
 async fn over_tcp_with_nodelay_on_both_sides() {
     let (listener, address) = listener();
     let timeout = std::time::Duration::from_secs(5);
+    let session = Session::default();
     let (ours, theirs) = tokio::join!(
-        connect("127.0.0.1", address.port(), None, timeout),
+        connect("127.0.0.1", address.port(), None, timeout, &session),
         listener.accept()
     );
     let ((ours, connected), theirs) = (ours.unwrap(), theirs.unwrap());
