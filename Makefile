@@ -129,6 +129,7 @@ check-format: need ## Rust is formatted
 
 check-clippy: need ## clippy has nothing to say
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p mailwire --features tracing --all-targets -- -D warnings
 
 check-core-alone: need ## the protocol builds without the outside world
 	$(CARGO) clippy --locked -p mailwire --no-default-features --all-targets -- -D warnings
@@ -150,6 +151,7 @@ check-header: need ## mailwire.h is what its source makes
 
 test-rust: need ## unit, property and conversation tests
 	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked -p mailwire --features tracing --lib --test transcript
 
 test-c: lib ## C and C++ tests
 	$(PYTHON) tests/interop/install_peers.py --tools

@@ -5,7 +5,8 @@
 //! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
 //! - `message` (feature `io`): building a mail, and the envelope of a ready-made one.
 //! - `server` (feature `io`): the async server.
-//! - `transcript` (feature `io`): what was said in a session, and when, without its secrets.
+//! - `transcript` (feature `io`): what was said in a session, and when, without its secrets. With the feature `tracing` its subscribers
+//!   are told too.
 //! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
 
 #[cfg(feature = "io")]

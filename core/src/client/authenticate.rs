@@ -15,6 +15,7 @@ use crate::sasl::{
     ScramHash, base64,
 };
 use crate::tls;
+use crate::transcript::Kind;
 
 /// What was chosen.
 #[derive(Clone, Copy)]
@@ -47,6 +48,7 @@ impl Connection {
         let mut refused = false;
         loop {
             let (exchange, salting) = self.begin_exchange(choice, refused).await?;
+            let mechanism = exchange.name().to_owned();
             self.machine.auth(exchange).map_err(|e| self.misuse(e))?;
             let step = match self.auth_step(salting.as_ref()).await {
                 Ok(step) => step,
@@ -54,7 +56,10 @@ impl Connection {
             };
             let has_more = matches!(self.options.login.source, Some(Source::Tokens(_)));
             match step {
-                Step::Event(Event::Auth(reply)) if reply.code() == 235 => return Ok(()),
+                Step::Event(Event::Auth(reply)) if reply.code() == 235 => {
+                    self.record.session.note(|| Kind::LoggedIn { mechanism });
+                    return Ok(());
+                }
                 Step::Event(Event::Auth(reply))
                     if reply.code() == 535 && has_more && !refused && self.has_told_us() =>
                 {

@@ -31,6 +31,7 @@ mod provider;
 mod record;
 mod request;
 mod setting;
+mod spans;
 mod transact;
 mod verdict;
 mod way;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::spans::Messages;
 use super::{Connection, Options};
 use crate::error::{Error, Phase};
 use crate::proto::client::Outgoing;
@@ -18,6 +19,7 @@ pub(super) struct Transcript(Option<Arc<dyn Recorder>>);
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) session: Session,
+    pub(super) messages: Messages,
     /// What anybody may see of it.
     line: Vec<u8>,
     /// Octets of it that nobody may.
@@ -57,7 +59,7 @@ impl Connection {
     /// machine has to send. It has not been told yet.
     #[inline]
     pub(super) fn note_written(&mut self, body: usize, ended: bool, commands: usize) {
-        if self.record.session.is_recorded() {
+        if self.record.session.wants_lines() {
             self.write_down(body, ended, commands);
         }
     }
@@ -115,6 +117,11 @@ impl Connection {
     fn note_sent(&self, lines: &mut Vec<(Vec<u8>, usize)>) {
         for (line, hidden) in lines.drain(..) {
             let line = line.strip_suffix(b"\r\n").unwrap_or(&line);
+            // Between the mechanism's name and what is hidden.
+            let line = line
+                .strip_suffix(b" ")
+                .filter(|_| hidden > 0)
+                .unwrap_or(line);
             let text = self.machine.readable(line);
             let note = || Kind::line(Side::Client, text, hidden);
             self.record.session.note(note);
@@ -132,7 +139,7 @@ impl Connection {
     /// So many octets of what was received were taken.
     #[inline]
     pub(super) fn note_received(&self, used: usize) {
-        if self.record.session.is_recorded() && used > 0 {
+        if self.record.session.wants_lines() && used > 0 {
             self.read_down(used);
         }
     }

@@ -149,7 +149,9 @@ impl Connection {
                         contents.remove(at);
                         let outcome = outcome.with_tls(self.tls.clone());
                         let result = verdict::judge(outcome, self.options.on_refused);
-                        each(index, result.map_err(|e| self.fail(self.with_limits(e))));
+                        let result = result.map_err(|e| self.fail(self.with_limits(e)));
+                        self.record.messages.end(id, &result);
+                        each(index, result);
                     }
                 }
                 Some(step) => {
@@ -222,6 +224,7 @@ impl Connection {
             && self.machine.unanswered_octets() < self.options.max_octets_in_flight
             && let Some((index, (envelope, mut content))) = messages.next()
         {
+            let recipients = envelope.recipients().len();
             let begun = self
                 .prepare(envelope, content.get())
                 .and_then(|(envelope, transfer)| {
@@ -240,6 +243,9 @@ impl Connection {
                 });
             match begun {
                 Ok(begun) => {
+                    let session = self.record.session.number();
+                    let messages = &mut self.record.messages;
+                    messages.begin(begun.id, session, recipients);
                     self.under_way.push_back(begun);
                     contents.push_back(content);
                 }
@@ -372,15 +378,14 @@ impl Connection {
                 ))
             });
             let status = error.status();
-            each(
-                index,
-                Err(match outcome {
-                    Some(outcome) => error
-                        .with_more(what_is_lost(status, &outcome))
-                        .with_outcome(outcome),
-                    None => error,
-                }),
-            );
+            let result = Err(match outcome {
+                Some(outcome) => error
+                    .with_more(what_is_lost(status, &outcome))
+                    .with_outcome(outcome),
+                None => error,
+            });
+            self.record.messages.end(id, &result);
+            each(index, result);
         }
         cause
     }

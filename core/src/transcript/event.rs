@@ -79,6 +79,11 @@ pub enum Kind {
         /// Whether an earlier TLS session goes on.
         resumed: bool,
     },
+    /// The server has accepted a login.
+    LoggedIn {
+        /// The mechanism's name.
+        mechanism: String,
+    },
     /// A command or a line of a reply.
     Line {
         /// Who said it.
@@ -187,7 +192,7 @@ impl fmt::Display for Side {
 
 /// The text with an escape for every character that a terminal would obey instead of showing it: control characters, and those that
 /// turn the direction of writing or end a line.
-fn visible(text: String) -> String {
+pub(crate) fn visible(text: String) -> String {
     let obeyed = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -265,15 +270,12 @@ impl fmt::Display for Kind {
                 let resumed = if *resumed { ", resumed" } else { "" };
                 write!(f, "{version} {cipher}, {verified}{resumed}")
             }
+            Self::LoggedIn { mechanism } => write!(f, "logged in by {mechanism}"),
             Self::Line {
                 text, hidden: 0, ..
             } => f.write_str(text),
             Self::Line { text, hidden, .. } => {
-                let space = if text.is_empty() || text.ends_with(' ') {
-                    ""
-                } else {
-                    " "
-                };
+                let space = if text.is_empty() { "" } else { " " };
                 write!(f, "{text}{space}[{hidden} octets hidden]")
             }
             Self::Message { octets, .. } => write!(f, "[{octets} octets of the message]"),
@@ -314,7 +316,7 @@ mod tests {
             ),
             (
                 9,
-                line(Side::Client, "AUTH PLAIN ", 28),
+                line(Side::Client, "AUTH PLAIN", 28),
                 "0.000009 C: AUTH PLAIN [28 octets hidden]",
             ),
             (

@@ -9,7 +9,7 @@ use super::{Event, Kind};
 impl Event {
     /// The event as one line of JSON, without a line end. Every object has `session`, `microseconds` since the session began, and
     /// `event`, which names its [`Kind`]: `begun`, `connecting`, `not_connected`, `connected`, `proxy_asked`, `proxy_connected`,
-    /// `proxy_header`, `tls_begun`, `tls_established`, `line`, `message`, `failed` or `closed`. The others have the names of its
+    /// `proxy_header`, `tls_begun`, `tls_established`, `logged_in`, `line`, `message`, `failed` or `closed`. The others have the names of its
     /// fields; `status` and `phase` are their stable numbers, `begun` has its time both as a text and in microseconds since 1970.
     ///
     /// ```text
@@ -62,6 +62,7 @@ impl Kind {
                 json.number("verified", verified);
                 json.number("resumed", resumed);
             }
+            Self::LoggedIn { mechanism } => json.event("logged_in").text("mechanism", mechanism),
             Self::Line { from, text, hidden } => {
                 json.event("line").text("from", from.name());
                 json.text("text", text);
@@ -230,6 +231,12 @@ mod tests {
                     resumed: false,
                 },
                 json!({"event": "tls_established", "version": "TLSv1.2", "cipher": "X", "verified": true, "resumed": false}),
+            ),
+            (
+                Kind::LoggedIn {
+                    mechanism: text("PLAIN"),
+                },
+                json!({"event": "logged_in", "mechanism": "PLAIN"}),
             ),
             (
                 Kind::Message {

@@ -23,6 +23,10 @@
 //! [1] 0.034702 C: EHLO client.example
 //! ```
 //!
+//! With the feature `tracing`, subscribers are told the same under the target `mailwire`: a span `connection` for each session, with
+//! its number, the peer and TLS, in which lines are events of the level TRACE, errors of INFO and all else of DEBUG; and a span `message`
+//! for each message, with the number of the session, how many recipients there are, what became of it and the queue id.
+//!
 //! **What is not in it**: the messages, which are private and of any length, are counted and not shown. What authenticates is
 //! replaced by how many octets it has, where it is made: the responses of AUTH behind the mechanism's name, the challenges, and
 //! all that a proxy is told. Should a server say a password or token back, in clear or in base64, `***` stands in its place. Addresses
@@ -32,7 +36,10 @@ mod event;
 mod json;
 mod recorders;
 mod session;
+mod spans;
 
+#[cfg(feature = "tracing")]
+pub(crate) use event::visible;
 pub use event::{Event, Kind, Side};
 pub use recorders::{Buffer, Recorder, Writer};
 pub(crate) use session::Session;

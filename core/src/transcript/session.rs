@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::spans::Span;
 use super::{Event, Kind, Recorder, Side};
 
 /// The recording of one session; nothing if nobody records. When it is dropped the session is over: if the other side has not closed the
@@ -16,7 +17,8 @@ pub(crate) struct Session(Option<Box<Recording>>);
 struct Recording {
     number: u64,
     began: Instant,
-    recorder: Arc<dyn Recorder>,
+    recorder: Option<Arc<dyn Recorder>>,
+    span: Span,
     /// What this end of the connection is.
     side: Side,
     state: Mutex<State>,
@@ -36,13 +38,16 @@ impl Session {
     /// A session with `peer` begins now.
     pub(crate) fn begin(recorder: Option<&Arc<dyn Recorder>>, side: Side, peer: &str) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        let Some(recorder) = recorder else {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let span = Span::begin(number, peer);
+        if recorder.is_none() && !span.is_wanted() {
             return Self(None);
-        };
+        }
         let session = Self(Some(Box::new(Recording {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            number,
             began: Instant::now(),
-            recorder: Arc::clone(recorder),
+            recorder: recorder.cloned(),
+            span,
             side,
             state: Mutex::default(),
         })));
@@ -53,10 +58,16 @@ impl Session {
         session
     }
 
-    /// Whether anybody wants to know.
+    /// Whether anybody wants to know what is said.
     #[inline]
-    pub(crate) fn is_recorded(&self) -> bool {
-        self.0.is_some()
+    pub(crate) fn wants_lines(&self) -> bool {
+        let wants = |it: &Recording| it.recorder.is_some() || it.span.wants_lines();
+        self.0.as_deref().is_some_and(wants)
+    }
+
+    /// Its number, if it is recorded.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.0.as_ref().map(|recording| recording.number)
     }
 
     /// Something has happened. What it is, is asked only if anybody wants to know.
@@ -113,15 +124,16 @@ impl Recording {
 
     /// Tells the recorder, with no lock held: it may well look at this session from elsewhere.
     fn tell(&self, elapsed: Duration, kind: Kind) {
-        if self.state().broken {
+        self.span.tell(&kind);
+        let Some(recorder) = self.recorder.as_ref().filter(|_| !self.state().broken) else {
             return;
-        }
+        };
         let event = Event {
             session: self.number,
             elapsed,
             kind,
         };
-        let told = catch_unwind(AssertUnwindSafe(|| self.recorder.record(&event)));
+        let told = catch_unwind(AssertUnwindSafe(|| recorder.record(&event)));
         if told.is_err() {
             self.state().broken = true;
         }
@@ -226,7 +238,8 @@ mod tests {
         session.note(|| panic!("it is asked for nothing"));
         session.message(1);
         session.closed_by_peer();
-        assert!(!session.is_recorded());
+        assert!(!session.wants_lines());
+        assert_eq!(session.number(), None);
     }
 
     #[test]

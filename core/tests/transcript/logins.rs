@@ -101,8 +101,9 @@ fn the_name_of_the_mechanism_and_the_number_of_octets_are_noted() {
         (Mechanism::OauthBearer, &["C AUTH OAUTHBEARER ["]),
     ] {
         let noted = login(mechanism, true);
-        let (last, others) = noted.split_last().unwrap();
-        assert_eq!(last, "S 235 2.7.0 welcome");
+        let (others, ends) = noted.split_at(noted.len() - 2);
+        let logged_in = format!("* logged in by {}", mechanism.name());
+        assert_eq!(ends, ["S 235 2.7.0 welcome", logged_in.as_str()]);
         assert_eq!(others.len(), expected.len(), "{noted:#?}");
         for (note, start) in others.iter().zip(expected) {
             assert!(note.starts_with(start), "{note:?} {start:?}");

@@ -9,6 +9,8 @@ mod logins;
 mod secrets;
 mod server;
 mod sessions;
+#[cfg(feature = "tracing")]
+mod spans;
 
 use std::sync::Arc;
 use std::time::Duration;

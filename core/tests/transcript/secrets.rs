@@ -10,6 +10,7 @@ use base64::engine::{Engine, general_purpose::STANDARD};
 use mailwire::blocking::{Call, Client};
 use mailwire::client::{Content, Options};
 use mailwire::sasl::{Mechanism, Secret};
+use mailwire::transcript::Buffer;
 
 use crate::logins::{MECHANISMS, log_in, offering, secret_of};
 use crate::server::Server;
@@ -17,8 +18,16 @@ use crate::{MESSAGE, envelope, recorded};
 
 const PROXY_PASSWORD: &str = "sesame-open";
 
-/// All that is shown of a session by each thing that a program has in hand.
-fn shown(options: &Options, buffer: &mailwire::transcript::Buffer) -> String {
+/// All that is shown of a session by each thing that a program has in hand, and all that is logged.
+fn shown(options: &Options, buffer: &Buffer) -> String {
+    #[cfg(feature = "tracing")]
+    let (shown, logged) = crate::spans::told_of(|| in_hand(options, buffer));
+    #[cfg(not(feature = "tracing"))]
+    let (shown, logged) = (in_hand(options, buffer), "");
+    format!("{shown}{logged}")
+}
+
+fn in_hand(options: &Options, buffer: &Buffer) -> String {
     let mut shown = format!("{options:?}{options:#?}");
     let client = Client::new(options.clone()).unwrap();
     for _ in 0..2 {
@@ -59,8 +68,10 @@ fn forms(secret: &str) -> Vec<String> {
         format!("tim:{secret}"),
     ];
     let coded = messages.iter().map(|message| STANDARD.encode(message));
-    // Half of it would be too much.
     let mut forms: Vec<String> = coded.collect();
+    let twice: Vec<String> = forms.iter().map(|coded| STANDARD.encode(coded)).collect();
+    forms.extend(twice);
+    // Half of it would be too much.
     let half = secret.len() / 2;
     forms.extend([
         secret.to_owned(),
@@ -68,6 +79,11 @@ fn forms(secret: &str) -> Vec<String> {
         secret[half..].to_owned(),
     ]);
     forms.push(STANDARD.encode(&secret[..secret.len() / 3 * 3]));
+    // What is said twice in base64, but for its end.
+    forms.extend(["\0tim\0", ""].map(|user| {
+        let said = STANDARD.encode(format!("{user}{secret}"));
+        STANDARD.encode(&said[..said.len() / 4 * 3])
+    }));
     forms
 }
 

@@ -7,6 +7,7 @@ use std::pin::pin;
 use super::Pool;
 use super::driver::Driver;
 use super::pooled::Pooled;
+use crate::client::spans::replaced;
 use crate::client::transact::{ContentSlot, Report};
 use crate::client::{Connection, Content, Request};
 use crate::error::{Error, Phase, Status};
@@ -55,8 +56,11 @@ impl<D: Driver> Flow<'_, D> {
                 }
             };
             match result {
-                Err(error) if reused && content.is_untouched() && was_stale(&error) => {}
+                Err(error) if reused && content.is_untouched() && was_stale(&error) => {
+                    replaced(&error);
+                }
                 Err(error) if reused && is_full(&error) => {
+                    replaced(&error);
                     turn.retire(self.driver, self.ends, pooled).await;
                 }
                 result => {
@@ -129,6 +133,7 @@ impl<D: Driver> Flow<'_, D> {
                         || (reused && !alive && was_stale(&error)) =>
                 {
                     stale = true;
+                    replaced(&error);
                 }
                 result => {
                     alive |= result
@@ -191,7 +196,7 @@ impl<D: Driver> Flow<'_, D> {
                 self.driver.drive(runtime, asking).await
             };
             match asked {
-                Ok(Err(error)) if repeatable && was_stale(&error) => {}
+                Ok(Err(error)) if repeatable && was_stale(&error) => replaced(&error),
                 Ok(result) => {
                     turn.end(self.driver, self.ends, pooled).await;
                     return result;

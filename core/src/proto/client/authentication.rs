@@ -90,6 +90,8 @@ impl Authentication {
 fn hide_response(exchange: &ClientExchange, response: &Secret, mask: &mut Mask) {
     if !matches!(exchange.name(), "LOGIN" | "EXTERNAL" | "ANONYMOUS") {
         mask.add(response.expose());
+        // Should the server encode the line as it has heard it.
+        mask.add(base64::encode(response.expose()).expose());
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::proto::Violation;
 use crate::proto::reply::push_readable;
-use crate::sasl::Secret;
+use crate::sasl::{Secret, base64};
 
 impl Connection {
     /// From now on `***` stands in place of this secret wherever the server says it back, in one piece, in clear or in base64: in
@@ -14,6 +14,8 @@ impl Connection {
     /// in an AUTH exchange the machine adds itself. The secret is kept with the machine, and overwritten with it.
     pub fn conceal(&mut self, secret: &Secret) {
         self.mask.add(secret.expose());
+        // As LOGIN says it, should the server encode the line as it has heard it.
+        self.mask.add(base64::encode(secret.expose()).expose());
     }
 
     /// A line from the wire, as people may see it: with `\xNN` for control characters and for what is not UTF-8, and without
