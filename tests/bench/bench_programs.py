@@ -10,15 +10,17 @@ last message) and `cpu_seconds` (user and system, of the whole process, since `p
 
 Every client keeps this one:
 
-    PROGRAM --port P --messages N --size BYTES --seconds S [what else it knows]
+    PROGRAM --port P --messages N --size BYTES --seconds S [--connections C] [--fresh] [--tls FILE] [what else it knows]
 
-It sends N messages of BYTES to 127.0.0.1 and prints the same line of JSON, its figures taken from the first connection
+It sends N messages of BYTES to 127.0.0.1 over C connections at a time, with --fresh over one for each message, with --tls over
+STARTTLS, trusting the certificate in FILE, and prints the same line of JSON, its figures taken from the first connection
 to the last reply. It ends with another status than 0 if a message was not accepted, or after S seconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -70,20 +72,23 @@ class Figures:
 
 
 def build_limits() -> tuple[Path, Path]:
-    """Compiles the limit server and client if they are older than their sources; gives their paths, in this order."""
+    """The limit server and client, in this order."""
+    return build_c("limit_server"), build_c("limit_client")
+
+
+@functools.cache
+def build_c(name: str) -> Path:
+    """Compiles a program of this folder if it is older than its sources; gives its path."""
     BUILD.mkdir(parents=True, exist_ok=True)
     compiler = os.environ.get("CC", "cc")
-    programs = []
-    for name in ("limit_server", "limit_client"):
-        program, sources = BUILD / name, (HERE / f"{name}.c", HERE / "limit.h")
-        programs.append(program)
-        if program.exists() and all(program.stat().st_mtime > source.stat().st_mtime for source in sources):
-            continue
-        # Built aside and moved into place: two runs at once never see half a program.
-        fresh = BUILD / f"{name}.{os.getpid()}"
-        subprocess.run([compiler, *C_FLAGS, "-o", str(fresh), str(sources[0])], check=True, timeout=60)
-        fresh.replace(program)
-    return programs[0], programs[1]
+    program, sources = BUILD / name, (HERE / f"{name}.c", HERE / "limit.h")
+    if program.exists() and all(program.stat().st_mtime > source.stat().st_mtime for source in sources):
+        return program
+    # Built aside and moved into place: two runs at once never see half a program.
+    fresh = BUILD / f"{name}.{os.getpid()}"
+    subprocess.run([compiler, *C_FLAGS, "-o", str(fresh), str(sources[0])], check=True, timeout=60)
+    fresh.replace(program)
+    return program
 
 
 class Server:

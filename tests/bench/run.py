@@ -1,201 +1,74 @@
-"""Measures mailwire's listener and client beside the limit and beside other software, and prints a table.
+"""Measures mailwire's listener and client beside the limit and beside other software, and prints tables.
 
-    python3 tests/bench/run.py [--rounds N] [--budget SECONDS] [--cpu N] [--short] [--no-cargo]
+    python3 tests/bench/run.py [--rounds N] [--budget SECONDS] [--rows WORD] [--cpu N] [--short] [--no-cargo]
 
 Every server and client runs on loopback, both on one CPU, one pair after another: round by round each program has its
-turn, so that a slow moment of the machine meets all of them. The table shows medians over the rounds and their ratio to
+turn, so that a slow moment of the machine meets all of them. The tables show medians over the rounds and their ratio to
 the limit. What each row measures and how to read it stands in README.md beside this file.
 
 A peer that cannot be had is listed as `skipped: name (reason)`. One that was there and failed is listed as
 `failed: name (reason)` and makes the status 1. All figures go to build/bench/results.json too.
-
-mailwire's own programs are the binaries of the package `mailwire-bench`, built here by cargo with --release:
-
-    bench-listen --port 0 --messages N --seconds S
-        mailwire's listener with a handler that takes every body and keeps none.
-    bench-send --mode send|send_many --port P --messages N --size BYTES --seconds S
-        mailwire's client on one kept connection: `send` by `send`, or all by `send_many`.
-
-Both keep the contract of bench_programs.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
-import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench_programs import (
-    BUILD,
-    HERE,
-    ROOT,
-    FailedError,
-    Figures,
-    MissingError,
-    build_limits,
-    run_client,
-    running,
-)
+from bench_programs import BUILD, ROOT, FailedError, Figures, MissingError, run_client, running
+from programs import Programs
+from rows import MIB, Peer, Row, rows_of
 
-SIZE = 1024
-CONNECTIONS = 8
 RUN_SECONDS = 30
-PACKAGE = "mailwire-bench"
-CARGO_SECONDS = 1200
-
-
-@dataclass
-class Peer:
-    """One line of a row: a program in the place that is measured, and its figures, one for each round."""
-
-    name: str
-    messages: int
-    command: Callable[[], list[str]]
-    figures: list[Figures] = field(default_factory=list)
-    trouble: str = ""
-
-
-@dataclass
-class Row:
-    """Programs that are compared. The first peer is the limit of the others."""
-
-    title: str
-    side: str  # what is measured: "listener" or "client"
-    peers: list[Peer]
-    limit_options: Sequence[str]  # how the limit client is asked to send, in a listener row
-
-
-class Programs:
-    """Where the programs are, or why they are not; found once."""
-
-    def __init__(self, use_cargo: bool) -> None:
-        server, client = build_limits()
-        self.limit_server, self.limit_client = str(server), str(client)
-        self._mailwire: dict[str, str] = {}
-        self._why_not = ""
-        try:
-            self._mailwire = build_mailwire() if use_cargo else {}
-            self._why_not = "" if use_cargo else "not built, as asked by --no-cargo"
-        except MissingError as why:
-            self._why_not = str(why)
-
-    def mailwire(self, name: str, *options: str) -> list[str]:
-        if name not in self._mailwire:
-            raise MissingError(self._why_not or f"the package {PACKAGE} has no binary {name}")
-        return [self._mailwire[name], *options]
-
-    def python(self, script: str, needs: str) -> list[str]:
-        if importlib.util.find_spec(needs) is None:
-            raise MissingError(f"this Python has no module {needs}")
-        return [sys.executable, str(HERE / "peers" / script)]
-
-
-def rows_of(programs: Programs) -> list[Row]:
-    """What is measured. Counts of messages differ so that a run of each takes about a second at most."""
-
-    def listeners(limit: int, aiosmtpd: int) -> list[Peer]:
-        return [
-            Peer("limit server", limit, lambda: [programs.limit_server]),
-            Peer("mailwire, Rust", limit, lambda: programs.mailwire("bench-listen")),
-            Peer(
-                f"aiosmtpd {version_of('aiosmtpd')}".rstrip(),
-                aiosmtpd,
-                lambda: programs.python("aiosmtpd_listen.py", "aiosmtpd"),
-            ),
-        ]
-
-    return [
-        Row(
-            f"listener, 1 KiB, {CONNECTIONS} kept connections",
-            "listener",
-            listeners(10_000, 1_000),
-            ["--mode", "0"],
-        ),
-        Row(
-            f"listener, 1 KiB, a connection a message, {CONNECTIONS} at a time",
-            "listener",
-            listeners(5_000, 500),
-            ["--mode", "0", "--fresh"],
-        ),
-        Row(
-            "client, 1 KiB, one kept connection, message by message",
-            "client",
-            [
-                Peer("limit client, mode 0", 10_000, lambda: [programs.limit_client, "--mode", "0"]),
-                Peer("mailwire, Rust, send", 10_000, lambda: programs.mailwire("bench-send", "--mode", "send")),
-                Peer("smtplib", 5_000, lambda: programs.python("smtplib_send.py", "smtplib")),
-            ],
-            [],
-        ),
-        Row(
-            "client, 1 KiB, one kept connection, chained pipelining",
-            "client",
-            [
-                Peer("limit client, mode 2", 20_000, lambda: [programs.limit_client, "--mode", "2"]),
-                Peer(
-                    "mailwire, Rust, send_many", 20_000, lambda: programs.mailwire("bench-send", "--mode", "send_many")
-                ),
-            ],
-            [],
-        ),
-    ]
-
-
-def version_of(distribution: str) -> str:
-    """The version of an installed Python distribution, or nothing."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-def build_mailwire() -> dict[str, str]:
-    """Builds mailwire's programs; gives the path of each by name."""
-    if shutil.which("cargo") is None:
-        raise MissingError("there is no cargo")
-    if not (HERE / "Cargo.toml").exists():
-        raise MissingError(f"the workspace has no package {PACKAGE}")
-    command = ["cargo", "build", "--release", "--package", PACKAGE, "--message-format", "json-render-diagnostics"]
-    print(f"building {PACKAGE}", file=sys.stderr)
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False, timeout=CARGO_SECONDS)
-    if done.returncode != 0:
-        raise MissingError(f"cargo could not build {PACKAGE}")
-    messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return {
-        message["target"]["name"]: message["executable"]
-        for message in messages
-        if message.get("reason") == "compiler-artifact" and message.get("executable")
-    }
+COUNTED = 200
+"""Messages, and twice as many, of which the difference tells the system calls of one."""
 
 
 def measure(row: Row, peer: Peer, programs: Programs, cpu: int | None) -> Figures:
     """One run of one peer: its counterpart is the limit, and what one counts must be what the other sent."""
-    command = peer.command()
-    bounds = ["--messages", str(peer.messages), "--seconds", str(RUN_SECONDS)]
-    server_command = command if row.side == "listener" else [programs.limit_server]
+    return run_pair(row, peer.command(), peer.messages, programs, cpu)
+
+
+def run_pair(row: Row, command: list[str], messages: int, programs: Programs, cpu: int | None) -> Figures:
+    """Runs a server and a client, of which one is the command and the other the limit."""
+    bounds = ["--messages", str(messages), "--seconds", str(RUN_SECONDS)]
+    certificate = str(BUILD / "certificate.pem")
+    if row.side == "listener":
+        server_command = command
+    elif row.tls:
+        server_command = programs.mailwire("limit-tls-server", "--certificate", certificate)
+    else:
+        server_command = [programs.limit("server")]
     with running([*server_command, "--port", "0", *bounds], cpu) as server:
-        to_server = ["--port", str(server.port), "--size", str(SIZE), *bounds]
-        if row.side == "listener":
-            client_command = [programs.limit_client, *row.limit_options, "--connections", str(CONNECTIONS)]
-        else:
-            client_command = [*command]
+        client_command = [programs.limit("client")] if row.side == "listener" else command
+        to_server = ["--port", str(server.port), "--size", str(row.size), *bounds, *row.options]
+        if row.tls:
+            to_server += ["--tls", certificate]
         sent = run_client([*client_command, *to_server], cpu, timeout=RUN_SECONDS + 10)
         counted = server.finish()
-    if not sent.messages == counted.messages == peer.messages:
-        raise FailedError(f"{peer.messages} asked for, {sent.messages} sent, {counted.messages} counted")
+    if not sent.messages == counted.messages == messages:
+        raise FailedError(f"{messages} asked for, {sent.messages} sent, {counted.messages} counted")
     return counted if row.side == "listener" else sent
+
+
+def count_calls(row: Row, peer: Peer, programs: Programs) -> float:
+    """The system calls that the peer does for one message more. Nothing is timed: each call stops the program twice."""
+    counts = []
+    few = min(COUNTED, peer.messages)
+    for messages in (few, 2 * few):
+        file = BUILD / "calls"
+        command = [programs.limit("count_calls"), str(file), *peer.command()]
+        run_pair(row, command, messages, programs, None)
+        counts.append(int(file.read_text()))
+    return (counts[1] - counts[0]) / few
 
 
 def run_rounds(rows: list[Row], programs: Programs, rounds: int, budget: float, cpu: int | None) -> int:
@@ -220,10 +93,22 @@ def run_rounds(rows: list[Row], programs: Programs, rounds: int, budget: float, 
     return rounds
 
 
+def count_all_calls(rows: list[Row], programs: Programs) -> None:
+    """The same for system calls, once."""
+    for row in (row for row in rows if row.counted):
+        for peer in (peer for peer in row.peers if not peer.trouble):
+            try:
+                peer.calls = count_calls(row, peer, programs)
+            except FailedError as why:
+                peer.trouble = f"failed: {peer.name} (while its system calls were counted: {why})"
+
+
 def print_row(row: Row) -> None:
     """The row's table: medians, and their ratio to the limit's."""
+    unit, per_message = ("MiB/s", row.size / MIB) if row.size >= MIB else ("messages/s", 1)
     print(f"\n{row.title}")
-    print(f"  {'':<28}{'CPU s/10k':>11}{'to limit':>10}{'messages/s':>13}{'to limit':>10}")
+    calls = f"{'calls each':>12}" if row.counted else ""
+    print(f"  {'':<28}{'CPU s/10k':>11}{'to limit':>10}{unit:>13}{'to limit':>10}{calls}")
     limit = row.peers[0]
     for peer in row.peers:
         if peer.trouble:
@@ -235,7 +120,8 @@ def print_row(row: Row) -> None:
         else:
             limit_cpu, limit_rate = medians(limit)
             cpu_ratio, rate_ratio = f"{cpu / limit_cpu:.2f}x", f"{rate / limit_rate:.2f}"
-        print(f"  {peer.name:<28}{cpu:>11.3f}{cpu_ratio:>10}{rate:>13,.0f}{rate_ratio:>10}")
+        calls = "" if peer.calls is None else f"{peer.calls:>12.1f}"
+        print(f"  {peer.name:<28}{cpu:>11.3f}{cpu_ratio:>10}{rate * per_message:>13,.0f}{rate_ratio:>10}{calls}")
 
 
 def medians(peer: Peer) -> tuple[float, float]:
@@ -246,26 +132,43 @@ def medians(peer: Peer) -> tuple[float, float]:
     )
 
 
-def save(rows: list[Row], rounds: int, cpu: int | None, path: Path) -> None:
+def print_allocations(programs: Programs, messages: int) -> list[dict[str, object]]:
+    """What mailwire's client allocates for a message, for each way to send."""
+    command = programs.mailwire("bench-allocations")
+    with running([programs.limit("server"), "--port", "0", "--seconds", str(RUN_SECONDS)]) as server:
+        options = ["--port", str(server.port), "--messages", str(messages), "--seconds", str(RUN_SECONDS)]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
+    if done.returncode != 0:
+        raise FailedError(done.stderr.strip())
+    ways: list[dict[str, object]] = [json.loads(line) for line in done.stdout.splitlines()]
+    print("\nallocations of mailwire's client for a message of 1 KiB on a kept connection")
+    print(f"  {'':<28}{'number':>11}{'octets':>10}")
+    for way in ways:
+        print(f"  {way['way']:<28}{way['allocations']:>11.1f}{way['octets']:>10.0f}")
+    return ways
+
+
+def save(rows: list[Row], ways: list[dict[str, object]], rounds: int, cpu: int | None, path: Path) -> None:
     """Writes every figure of every round."""
     table = [
         {
             "row": row.title,
             "measured": row.side,
+            "size": row.size,
             "peers": [
-                {"name": peer.name, "trouble": peer.trouble, "rounds": [vars(figures) for figures in peer.figures]}
+                {
+                    "name": peer.name,
+                    "trouble": peer.trouble,
+                    "calls": peer.calls,
+                    "rounds": [vars(figures) for figures in peer.figures],
+                }
                 for peer in row.peers
             ],
         }
         for row in rows
     ]
-    path.write_text(
-        json.dumps(
-            {"rounds": rounds, "cpu": cpu, "size": SIZE, "python": platform.python_version(), "rows": table},
-            indent=1,
-        )
-        + "\n"
-    )
+    about = {"rounds": rounds, "cpu": cpu, "python": platform.python_version()}
+    path.write_text(json.dumps({**about, "rows": table, "allocations": ways}, indent=1) + "\n")
 
 
 def leave(number: int, _frame: object) -> None:
@@ -276,10 +179,11 @@ def leave(number: int, _frame: object) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures mailwire beside the limit and beside other software.")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which medians are taken (5)")
-    parser.add_argument("--budget", type=float, default=100, help="seconds that all rounds may take (100)")
+    parser.add_argument("--budget", type=float, default=240, help="seconds that all rounds may take (240)")
+    parser.add_argument("--rows", default="", help="only rows with this text in their title")
     parser.add_argument("--cpu", type=int, help="the CPU that server and client share (the last one allowed)")
     parser.add_argument(
-        "--no-cargo", action="store_true", help="do not build mailwire's own programs: they are skipped"
+        "--no-cargo", action="store_true", help="do not build programs in Rust: they are skipped"
     )
     parser.add_argument("--short", action="store_true", help="few messages: shows that all runs, measures nothing")
     options = parser.parse_args()
@@ -293,22 +197,36 @@ def main() -> int:
         parser.error(f"this process may not use CPU {cpu}")
 
     programs = Programs(use_cargo=not options.no_cargo)
-    rows = rows_of(programs)
+    rows = [row for row in rows_of(programs) if options.rows in row.title]
+    if not rows:
+        parser.error(f"no row has {options.rows!r} in its title")
+    messages = 1000
     if options.short:
         print("short: too few messages for figures that mean anything")
+        messages //= 20
         for peer in (peer for row in rows for peer in row.peers):
-            peer.messages //= 20
+            peer.messages = max(peer.messages // 20, 2)
     rounds = run_rounds(rows, programs, options.rounds, options.budget, cpu)
+    count_all_calls(rows, programs)
     print(
         f"medians of {rounds} interleaved rounds; server and client share CPU {cpu}; ratios hold inside this run only"
     )
     print(f"Python {platform.python_version()} for the peers in Python")
     for row in rows:
         print_row(row)
+    ways: list[dict[str, object]] = []
+    failed = any(peer.trouble.startswith("failed") for row in rows for peer in row.peers)
+    try:
+        ways = print_allocations(programs, messages)
+    except MissingError as why:
+        print(f"\nskipped: allocations ({why})")
+    except FailedError as why:
+        print(f"\nfailed: allocations ({why})")
+        failed = True
     results = BUILD / "results.json"
-    save(rows, rounds, cpu, results)
+    save(rows, ways, rounds, cpu, results)
     print(f"\nevery figure: {results.relative_to(ROOT)}")
-    return 1 if any(peer.trouble.startswith("failed") for row in rows for peer in row.peers) else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -1,48 +1,31 @@
-//! What both benchmark programs share: their arguments, and the line of JSON that they end with.
+//! What mailwire's own benchmark programs share.
 
-use std::time::{Duration, Instant};
+use std::error::Error;
+use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use mailwire::client::Options;
+use mailwire::tls::{ClientTls, Pem, Roots, TlsPolicy};
 
-/// The arguments, all of the form `--name value`.
-pub struct Arguments(Vec<String>);
+pub use contract::{Arguments, cpu_seconds, message, report};
 
-impl Arguments {
-    /// Those of this program.
-    pub fn read() -> Self {
-        Self(std::env::args().skip(1).collect())
-    }
+mod contract;
 
-    /// The value of `--name`, or `otherwise`.
-    pub fn text<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a str {
-        self.0
-            .windows(2)
-            .find(|pair| pair[0] == format!("--{name}"))
-            .map_or(otherwise, |pair| &pair[1])
-    }
-
-    /// The number behind `--name`, or `otherwise`. Fails if it is none.
-    pub fn number(&self, name: &str, otherwise: u64) -> Result<u64, String> {
-        let text = self.text(name, "");
-        if text.is_empty() {
-            return Ok(otherwise);
+/// The options of mailwire's client that the arguments ask for: `--port P`, `--seconds S`, `--connections C`, `--fresh` for a
+/// connection a message, and `--tls FILE` for STARTTLS with the certificate in a file as the only root.
+pub fn client_options(arguments: &Arguments) -> Result<Options, Box<dyn Error>> {
+    let mut options = Options::new();
+    let port = u16::try_from(arguments.number("port", 25)?)?;
+    options.set_server("127.0.0.1", Some(port))?;
+    options.set_deadline(Some(Duration::from_secs(arguments.number("seconds", 60)?)))?;
+    options.set_max_connections(usize::try_from(arguments.number("connections", 1)?)?)?;
+    options.set_max_messages(if arguments.flag("fresh") { 1 } else { u32::MAX })?;
+    match arguments.text("tls", "") {
+        "" => options.set_tls(TlsPolicy::None),
+        root => {
+            options.set_tls(TlsPolicy::Required);
+            let roots = Roots::Only(vec![Pem::file(root)]);
+            options.set_client_tls(ClientTls::new().with_roots(&roots)?);
         }
-        text.parse()
-            .map_err(|_| format!("--{name}: {text:?} is not a number"))
     }
-}
-
-/// The seconds of CPU that this process has used.
-pub fn cpu_seconds() -> f64 {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime))
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
-/// The line that every measured program ends with.
-pub fn report(messages: u64, connections: u64, first: Instant, last: Instant, cpu_seconds: f64) {
-    let seconds = (last - first).as_secs_f64();
-    println!(
-        "{{\"messages\":{messages},\"connections\":{connections},\"seconds\":{seconds:.6},\"cpu_seconds\":{cpu_seconds:.6}}}"
-    );
+    Ok(options)
 }
