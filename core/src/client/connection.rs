@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::time::Instant;
 
 use super::Options;
@@ -16,7 +16,7 @@ use super::failure::Fault;
 use super::limits::longest_wait;
 use super::record::Record;
 use crate::error::{Error, Phase, Status};
-use crate::net::{self, Deadline, Stream};
+use crate::net::{self, Alarm, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Outgoing, TransactionId, Transfer};
 use crate::proto::{Capabilities, Need, Progress, TlsInfo};
 
@@ -40,8 +40,9 @@ pub struct Connection {
     /// Something is under way, or went wrong: only a call that ended well clears it.
     pub(super) busy: bool,
     pub(super) record: Record,
-    /// How many replies had come when the wait for the next one began, and when that was.
-    wait: (u64, Instant),
+    /// How many replies had come when the wait for the next one began, and when that was, if it had to wait at all.
+    wait: (u64, Option<Instant>),
+    alarm: Alarm,
 }
 
 /// A message that was begun and has no result yet.
@@ -97,7 +98,8 @@ impl Connection {
             under_way: VecDeque::new(),
             busy: true,
             record,
-            wait: (0, Instant::now()),
+            wait: (0, None),
+            alarm: Alarm::default(),
         }
     }
 
@@ -270,7 +272,7 @@ impl Connection {
             Phase::Body
         };
         let limit = longest_wait(phase, self.options.timeout);
-        let mut since = Instant::now();
+        let mut since = None;
         let mut body: &[&[u8]] = body;
         let mut offset = 0;
         while !body.is_empty() || self.machine.has_output() {
@@ -300,7 +302,15 @@ impl Connection {
             }
             let (stream, input) = (&mut self.stream, &mut self.input);
             let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
-            let written = within(since, phase, limit, self.deadline, writing).await;
+            let waiting = within(
+                &mut self.alarm,
+                &mut since,
+                phase,
+                limit,
+                self.deadline,
+                writing,
+            );
+            let written = waiting.await;
             let in_all: usize = slices.iter().map(|slice| slice.len()).sum();
             drop(slices);
             let mut left = match written {
@@ -319,7 +329,7 @@ impl Connection {
                     return Err(self.fault(phase, fault));
                 }
             };
-            since = later_by(since, left);
+            since = since.map(|since| later_by(since, left));
             let written = left;
             while let Some(first) = body.first().map(|slice| slice.len() - offset) {
                 if left < first {
@@ -335,9 +345,15 @@ impl Connection {
             self.machine.sent(left);
         }
         let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
-        within(since, phase, limit, self.deadline, flushing)
-            .await
-            .map_err(|fault| self.fault(phase, fault))
+        let waiting = within(
+            &mut self.alarm,
+            &mut since,
+            phase,
+            limit,
+            self.deadline,
+            flushing,
+        );
+        waiting.await.map_err(|fault| self.fault(phase, fault))
     }
 
     pub(super) async fn read(&mut self) -> Result<(), Error> {
@@ -345,10 +361,12 @@ impl Connection {
         let limit = longest_wait(phase, self.options.timeout);
         // The limit is for a whole reply: a server that sends an octet now and then does not stretch it.
         if self.wait.0 != self.machine.replies() {
-            self.wait = (self.machine.replies(), Instant::now());
+            self.wait = (self.machine.replies(), None);
         }
         let reading = poll_fn(|cx| self.input.poll_fill(&mut self.stream, cx));
-        match within(self.wait.1, phase, limit, self.deadline, reading).await {
+        let since = &mut self.wait.1;
+        let waiting = within(&mut self.alarm, since, phase, limit, self.deadline, reading);
+        match waiting.await {
             Ok(0) => Err(self.fault(phase, Fault::Io(io::ErrorKind::UnexpectedEof.into()))),
             Ok(_) => Ok(()),
             Err(fault) => Err(self.fault(phase, fault)),
@@ -387,13 +405,15 @@ impl<'w> Window<'w> {
 
 /// Waits for I/O, at most for `limit` from `since` on and not past `deadline`.
 async fn within<T>(
-    since: Instant,
+    alarm: &mut Alarm,
+    since: &mut Option<Instant>,
     phase: Phase,
     limit: Duration,
     deadline: Deadline,
     work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Fault> {
-    match net::limit_since(since, phase, limit, deadline, async { Ok(work.await) }).await {
+    let work = async { Ok(work.await) };
+    match alarm.limit_since(since, phase, limit, deadline, work).await {
         Ok(done) => done.map_err(Fault::Io),
         Err(late) => Err(Fault::Late(late)),
     }
@@ -435,13 +455,8 @@ impl Input {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        let old = self.buffer.len();
-        self.buffer.resize(old + READ, 0);
-        let mut space = ReadBuf::new(&mut self.buffer[old..]);
-        let polled = Pin::new(stream).poll_read(cx, &mut space);
-        let filled = space.filled().len();
-        self.buffer.truncate(old + filled);
-        polled.map_ok(|()| filled)
+        self.buffer.reserve(READ);
+        pin!(stream.read_buf(&mut self.buffer)).poll(cx)
     }
 }
 

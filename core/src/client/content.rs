@@ -13,6 +13,8 @@ pub struct Content<'a> {
     pub(super) source: Source<'a>,
     length: Option<u64>,
     pub(super) chunk: Chunk,
+    /// It was seen that DATA sends the octets as they are.
+    pub(super) is_plain: bool,
 }
 
 pub(super) enum Source<'a> {
@@ -52,6 +54,7 @@ impl<'a> Content<'a> {
             source: Source::Bytes(message),
             length: u64::try_from(message.len()).ok(),
             chunk: Chunk::default(),
+            is_plain: false,
         }
     }
 
@@ -72,6 +75,7 @@ impl<'a> Content<'a> {
             }),
             length,
             chunk: Chunk::default(),
+            is_plain: false,
         }
     }
 

@@ -8,6 +8,7 @@ use super::{Connection, Content};
 use crate::error::{Error, Phase, Status};
 use crate::proto::chunk::Encoder;
 use crate::proto::client::{NotNow, Transfer};
+use crate::proto::data::{Survey, survey};
 use crate::proto::{BodyType, Envelope, Protocol};
 
 /// What is known about a message that is in memory.
@@ -17,6 +18,8 @@ struct Known {
     length: u64,
     is_ascii: bool,
     form: Form,
+    /// DATA, too, sends the octets as they are.
+    is_plain: bool,
 }
 
 impl Connection {
@@ -74,6 +77,7 @@ impl Connection {
         if parameters.body == Some(BodyType::EightBitMime) && !eight_bit_offered {
             return Err(self.fail(needs_eight_bit().at(Phase::Mail)));
         }
+        content.is_plain = known.as_ref().is_some_and(|known| known.is_plain);
         let length = known
             .as_ref()
             .map(|known| known.length)
@@ -120,16 +124,22 @@ impl Connection {
     }
 }
 
-/// Looks through a message, once if its line ends are as they should be.
+/// Looks through a message, once if there is nothing to do to it.
 fn known(message: &[u8], mut form: Form) -> Result<Known, Error> {
-    let is_ascii = message.is_ascii();
-    let Form::Lines(line_ends) = form else {
+    let Survey { is_plain, is_ascii } = survey(message);
+    let as_it_is = |form| {
         let length = u64::try_from(message.len()).unwrap_or(u64::MAX);
-        return Ok(Known {
+        Ok(Known {
             length,
             is_ascii,
             form,
-        });
+            is_plain,
+        })
+    };
+    let line_ends = match form {
+        Form::Lines(_) if is_plain => return as_it_is(Form::Canonical),
+        Form::Lines(line_ends) => line_ends,
+        form => return as_it_is(form),
     };
     let mut encoder = Encoder::new(line_ends);
     let (mut rest, mut length) = (message, 0);
@@ -144,6 +154,7 @@ fn known(message: &[u8], mut form: Form) -> Result<Known, Error> {
         length: u64::try_from(length).unwrap_or(u64::MAX),
         is_ascii,
         form,
+        is_plain,
     })
 }
 

@@ -304,6 +304,7 @@ impl Connection {
         content: &mut Content<'_>,
     ) -> Result<(), Error> {
         let mut encoder = Encoder::new(self.options.line_ends);
+        let is_plain = content.is_plain;
         let ascii_only = !self.capabilities().has("8BITMIME");
         loop {
             let (piece, last) = match content.next_piece() {
@@ -319,6 +320,10 @@ impl Connection {
                 if !slices.is_empty() {
                     self.write_body(&slices).await?;
                     slices.clear();
+                }
+                if is_plain {
+                    slices.push(portion);
+                    continue;
                 }
                 let mut rest = portion;
                 while let Some(slice) = encoder

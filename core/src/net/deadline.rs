@@ -1,9 +1,11 @@
 //! Limits of time: the longest single wait on a peer, and the total of a call.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, Phase, Status};
 
@@ -51,31 +53,63 @@ pub(crate) async fn limit<T>(
     deadline: Deadline,
     future: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    limit_since(Instant::now(), phase, timeout, deadline, future).await
+    Alarm::default()
+        .limit_since(&mut None, phase, timeout, deadline, future)
+        .await
 }
 
-/// The same where the wait began at `since`, and this is not the first part of it.
-pub(crate) async fn limit_since<T>(
-    since: Instant,
-    phase: Phase,
-    timeout: Duration,
-    deadline: Deadline,
-    future: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    let single = since.checked_add(timeout);
-    let total = deadline.at();
-    let total_is_first = total.is_some_and(|total| single.is_none_or(|single| total <= single));
-    let Some(at) = (if total_is_first { total } else { single }) else {
-        return future.await;
-    };
-    match timeout_at(at, future).await {
-        Ok(result) => result,
-        Err(_) if total_is_first => Err(deadline.passed(phase)),
-        Err(_) => Err(Error::new(
-            Status::Timeout,
-            format!("no answer within {} (timeout)", shown(timeout)),
-        )
-        .at(phase)),
+/// The timer of waits that follow one another. Setting a timer wakes the runtime, by a system call, whenever it rings before all
+/// others; so this one is left as it is where the next wait ends later, and is set anew when it has rung too early.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// The same as [`limit`] for a wait that began at `since`: at the first time that it really had to wait, if that is `None`, and
+    /// then it is told. Where `future` is done at once no clock is read.
+    pub(crate) async fn limit_since<T>(
+        &mut self,
+        since: &mut Option<Instant>,
+        phase: Phase,
+        timeout: Duration,
+        deadline: Deadline,
+        future: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = future.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            let single = since.get_or_insert_with(Instant::now).checked_add(timeout);
+            let total = deadline.at();
+            let total_is_first =
+                total.is_some_and(|total| single.is_none_or(|single| total <= single));
+            let Some(at) = (if total_is_first { total } else { single }) else {
+                return Poll::Pending;
+            };
+            ready!(self.poll_at(at, cx));
+            Poll::Ready(Err(if total_is_first {
+                deadline.passed(phase)
+            } else {
+                let text = format!("no answer within {} (timeout)", shown(timeout));
+                Error::new(Status::Timeout, text).at(phase)
+            }))
+        })
+        .await
+    }
+
+    /// Ready from `at` on.
+    fn poll_at(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if at < sleep.deadline() {
+            sleep.as_mut().reset(at);
+        }
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            if sleep.deadline() >= at {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at);
+        }
     }
 }
 
@@ -115,6 +149,41 @@ mod tests {
         assert_eq!(error.phase(), Some(Phase::Data));
         assert_eq!(error.message(), "not done within the deadline of 5 s");
         assert_eq!(deadline.remaining(), Some(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_alarm_rings_when_each_of_its_waits_ends() {
+        let mut alarm = Alarm::default();
+        let begun = Instant::now();
+        for (seconds, end) in [(9, 9), (2, 11), (5, 16), (1, 17), (30, 47)] {
+            let timeout = seconds * SECOND;
+            let mut since = None;
+            let waiting =
+                alarm.limit_since(&mut since, Phase::Mail, timeout, Deadline::NONE, pending());
+            let error: Result<(), _> = waiting.await;
+            assert_eq!(error.unwrap_err().status(), Status::Timeout);
+            assert_eq!(begun.elapsed(), end * SECOND);
+            assert_eq!(since, Some(begun + (end - seconds) * SECOND));
+        }
+        // One that is done in time leaves it set, for an earlier time than the next wait has or for a later one.
+        for seconds in [20, 3, 40] {
+            let done = async {
+                tokio::time::sleep(SECOND).await;
+                Ok(())
+            };
+            let timeout = seconds * SECOND;
+            alarm
+                .limit_since(&mut None, Phase::Mail, timeout, Deadline::NONE, done)
+                .await
+                .unwrap();
+        }
+        let begun = Instant::now();
+        let timeout = 30 * SECOND;
+        let late: Result<(), _> = alarm
+            .limit_since(&mut None, Phase::Mail, timeout, Deadline::NONE, pending())
+            .await;
+        assert!(late.is_err());
+        assert_eq!(begun.elapsed(), 30 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ mod tests;
 
 pub use cancel::Cancel;
 pub(crate) use connect::{connect, connect_unix};
-pub(crate) use deadline::{Deadline, limit, limit_since};
+pub(crate) use deadline::{Alarm, Deadline, limit};
 pub(crate) use fault::io_fault;
 pub(crate) use fork::ForkGuard;
 pub(crate) use listener::{Bound, Listener};

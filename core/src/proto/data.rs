@@ -7,11 +7,13 @@
 mod canonical;
 mod decode;
 mod encode;
+mod survey;
 
 pub(super) use canonical::Canonical;
 pub use canonical::{BareLineEnd, LineEnds};
 pub use decode::{Decoded, Decoder};
 pub use encode::Encoder;
+pub(crate) use survey::{Survey, survey};
 
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';
@@ -21,6 +23,7 @@ const LF: u8 = b'\n';
     clippy::needless_bitwise_bool,
     reason = "a branch would keep the loop below from becoming vector code"
 )]
+#[inline]
 fn notable(here: u8, next: u8) -> bool {
     ((here == CR) ^ (next == LF)) | ((here == LF) & (next == b'.'))
 }

@@ -197,6 +197,15 @@ impl<R: Runtime> Turn<'_, R> {
             self.retire(driver, ends, pooled).await;
         }
         self.pool.sweep(driver).await;
+        self.is_over();
+        std::mem::forget(self);
+    }
+
+    fn is_over(&self) {
+        self.pool.turns.add_permits(1);
+        if self.pool.turns.is_closed() {
+            self.pool.over.notify_waiters();
+        }
     }
 
     /// Says goodbye on a connection that has no room for another message.
@@ -214,10 +223,7 @@ impl<R: Runtime> Turn<'_, R> {
 impl<R: Runtime> Drop for Turn<'_, R> {
     fn drop(&mut self) {
         if !self.pool.is_of_parent() {
-            self.pool.turns.add_permits(1);
-            if self.pool.turns.is_closed() {
-                self.pool.over.notify_waiters();
-            }
+            self.is_over();
         }
     }
 }
