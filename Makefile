@@ -76,6 +76,7 @@ install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/u
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ffi/install.sh
 
 bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software
+	$(PYTHON) tests/interop/install_peers.py --bench
 	$(VENV)/python tests/bench/run.py
 
 bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if a codec is too slow

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench_programs import HERE, FailedError, build_limits, run_client, running
+from bench_programs import HERE, FailedError, build_c, build_limits, run_client, running
 
 SIZES = (2, 3, 17, 93, 1024, 200_000)
 HELLO = b"220 limit.example ESMTP\r\n"
@@ -122,6 +122,47 @@ def test_programs_end_at_their_time_limit(limits: tuple[Path, Path]) -> None:
         run_client([limits[1], "--port", str(silent.getsockname()[1]), "--seconds", "1"], timeout=10)
 
 
+@pytest.mark.parametrize(("mode", "calls"), [(0, 12), (1, 6), (2, 3)])
+def test_system_calls_are_counted(limits: tuple[Path, Path], tmp_path: Path, mode: int, calls: int) -> None:
+    """epoll_wait, read and send: once for each turn of the limit client, with every message."""
+    counts = []
+    for messages in (100, 300):
+        with running([limits[0], "--messages", str(messages), "--seconds", "20"]) as server:
+            command = [build_c("count_calls"), tmp_path / "calls", limits[1]]
+            options = f"--port {server.port} --messages {messages} --mode {mode}".split()
+            assert run_client([*command, *options]).messages == messages
+        counts.append(int((tmp_path / "calls").read_text()))
+    # The client may once find that nothing has come yet.
+    assert (counts[1] - counts[0]) / 200 == pytest.approx(calls, abs=0.1)
+
+
+def test_a_program_that_is_counted_ends_as_it_would(limits: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(FailedError, match="status 2"):
+        run_client([build_c("count_calls"), tmp_path / "calls", limits[1], "--mode", "3"])
+    assert int((tmp_path / "calls").read_text()) > 0
+
+
+def test_a_program_is_started_for_each_message(limits: tuple[Path, Path]) -> None:
+    with running([limits[0], "--messages", "5", "--seconds", "20"]) as server:
+        options = f"--port {server.port} --messages 5 --seconds 20 --mode 0".split()
+        sent = run_client([build_c("spawn"), limits[1], *options])
+        counted = server.finish()
+    assert (sent.messages, sent.connections, counted.messages, counted.connections) == (5, 5, 5, 5)
+    assert sent.cpu_seconds > 0
+    with pytest.raises(FailedError, match="another status than 0"):
+        run_client([build_c("spawn"), limits[1], "--mode", "3", "--messages", "5"])
+
+
+def test_smtplib_is_measured_over_many_connections(limits: tuple[Path, Path]) -> None:
+    for options, connections in (([], 1), (["--connections", "3"], 3), (["--fresh", "--connections", "2"], 7)):
+        with running([limits[0], "--messages", "7", "--seconds", "20"]) as server:
+            command = [sys.executable, HERE / "peers" / "smtplib_send.py", "--port", str(server.port)]
+            sent = run_client([*command, "--messages", "7", "--seconds", "20", *options])
+            counted = server.finish()
+        assert (sent.messages, counted.messages) == (7, 7)
+        assert (sent.connections, counted.connections) == (connections, connections)
+
+
 def test_a_server_does_not_outlive_its_block(limits: tuple[Path, Path]) -> None:
     with pytest.raises(KeyboardInterrupt), running([limits[0], "--seconds", "20"]) as server:
         port = server.port
@@ -137,8 +178,10 @@ def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     assert done.returncode == 0, done.stderr
     for name in ("bench-listen", "bench-send"):
         assert name not in done.stdout
-    for line in ("mailwire, Rust", "mailwire, Rust, send", "mailwire, Rust, send_many"):
+    for line in ("mailwire, Rust", "mailwire, connection", "mailwire, async", "mailwire, blocking", "lettre", "allocations"):
         assert f"skipped: {line} (not built, as asked by --no-cargo)" in done.stdout
+    # Both the rate and the system calls of the limit client are there.
+    assert re.search(r"limit client, mode 0 +\d+\.\d+ +1\.00x +[\d,]+ +1\.00 +\d+\.\d", done.stdout)
     assert re.search(r"limit server +\d+\.\d+ +1\.00x", done.stdout)
     assert re.search(r"smtplib +\d+\.\d+ +\d+\.\d+x", done.stdout)
     assert re.search(r"^  (aiosmtpd [\d.]+ +\d|skipped: aiosmtpd)", done.stdout, re.MULTILINE)

@@ -276,8 +276,9 @@ impl Connection {
         let mut body: &[&[u8]] = body;
         let mut offset = 0;
         while !body.is_empty() || self.machine.has_output() {
-            let mut slices: Vec<IoSlice<'_>> =
-                body.iter().map(|slice| IoSlice::new(slice)).collect();
+            // Room for the octets of a small message and for commands on both sides of them.
+            let mut slices = Vec::with_capacity(body.len() + 4);
+            slices.extend(body.iter().map(|slice| IoSlice::new(slice)));
             if let Some(first) = slices.first_mut() {
                 first.advance(offset);
             }
@@ -302,7 +303,7 @@ impl Connection {
             }
             let (stream, input) = (&mut self.stream, &mut self.input);
             let writing = poll_fn(|cx| poll_write(stream, input, &slices, cx));
-            let waiting = within(
+            let limited = within(
                 &mut self.alarm,
                 &mut since,
                 phase,
@@ -310,7 +311,7 @@ impl Connection {
                 self.deadline,
                 writing,
             );
-            let written = waiting.await;
+            let written = limited.await;
             let in_all: usize = slices.iter().map(|slice| slice.len()).sum();
             drop(slices);
             let mut left = match written {
@@ -345,7 +346,7 @@ impl Connection {
             self.machine.sent(left);
         }
         let flushing = poll_fn(|cx| Pin::new(&mut self.stream).poll_flush(cx));
-        let waiting = within(
+        let limited = within(
             &mut self.alarm,
             &mut since,
             phase,
@@ -353,7 +354,7 @@ impl Connection {
             self.deadline,
             flushing,
         );
-        waiting.await.map_err(|fault| self.fault(phase, fault))
+        limited.await.map_err(|fault| self.fault(phase, fault))
     }
 
     pub(super) async fn read(&mut self) -> Result<(), Error> {
@@ -365,8 +366,8 @@ impl Connection {
         }
         let reading = poll_fn(|cx| self.input.poll_fill(&mut self.stream, cx));
         let since = &mut self.wait.1;
-        let waiting = within(&mut self.alarm, since, phase, limit, self.deadline, reading);
-        match waiting.await {
+        let limited = within(&mut self.alarm, since, phase, limit, self.deadline, reading);
+        match limited.await {
             Ok(0) => Err(self.fault(phase, Fault::Io(io::ErrorKind::UnexpectedEof.into()))),
             Ok(_) => Ok(()),
             Err(fault) => Err(self.fault(phase, fault)),

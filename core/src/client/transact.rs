@@ -315,7 +315,9 @@ impl Connection {
             if ascii_only && !piece.is_ascii() {
                 return Err(self.fail(needs_eight_bit().at(Phase::Body)));
             }
-            let mut slices: Vec<&[u8]> = Vec::with_capacity(SLICES);
+            // Of a plain message there is one slice in each write.
+            let most = if is_plain { 2 } else { SLICES };
+            let mut slices: Vec<&[u8]> = Vec::with_capacity(most);
             for portion in piece.chunks(PORTION) {
                 if !slices.is_empty() {
                     self.write_body(&slices).await?;

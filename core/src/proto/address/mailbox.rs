@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::{Domain, InvalidAddress, check_characters, domain};
 use crate::proto::limits;
@@ -13,7 +14,8 @@ use crate::proto::limits;
 /// and needless quoting of the local part does not count; the local part's case does (RFC 5321 section 2.4).
 #[derive(Debug, Clone)]
 pub struct Mailbox {
-    text: Box<str>,
+    /// Shared: an address is in the envelope, in what is sent of it and in the outcome.
+    text: Arc<str>,
     at: usize,
     /// The domain's A-labels, where it was given in letters outside ASCII.
     a_labels: Option<Box<str>>,

@@ -4,7 +4,9 @@
 //! it: SIZE, which is advice (RFC 1870 section 6); BODY=7BIT, which says what is so without it (RFC 6152 section 2); and
 //! AUTH=, which goes only to servers with AUTH (RFC 4954 section 5).
 
+use super::transaction::Verdict;
 use super::{Connection, NotNow, TransactionOptions, Transfer};
+use crate::error::Phase;
 use crate::outcome::Delivery;
 use crate::proto::address::Domains;
 use crate::proto::{
@@ -19,8 +21,8 @@ pub(super) struct Fitted {
     pub(super) reverse_path: ReversePath,
     /// Whether addresses are sent as they are. Else their domains are in A-labels (RFC 6531 section 3.2).
     pub(super) utf8: bool,
-    /// What became at once of those recipients that cannot be named to this server.
-    pub(super) barred: Vec<Option<Delivery>>,
+    /// What is known of each recipient: those that cannot be named to this server are decided.
+    pub(super) verdicts: Vec<Verdict>,
 }
 
 impl Connection {
@@ -59,12 +61,12 @@ impl Connection {
         if !offers(Extension::Dsn) && envelope.recipients().iter().any(wants_notices) {
             return Err(NotNow::NotOffered("DSN"));
         }
-        let barred = self.bar(&envelope, utf8, options.all_or_nothing)?;
+        let verdicts = self.bar(&envelope, utf8, options.all_or_nothing)?;
         Ok(Fitted {
             envelope: envelope.with_parameters(parameters),
             reverse_path,
             utf8,
-            barred,
+            verdicts,
         })
     }
 
@@ -75,7 +77,7 @@ impl Connection {
         envelope: &Envelope,
         utf8: bool,
         all_or_nothing: bool,
-    ) -> Result<Vec<Option<Delivery>>, NotNow> {
+    ) -> Result<Vec<Verdict>, NotNow> {
         let limits = self.capabilities.session_limits();
         let mut domains = limits.recipient_domains.map(|most| Room {
             most: usize::try_from(most).unwrap_or(usize::MAX),
@@ -84,7 +86,7 @@ impl Connection {
         });
         let most = limits.recipients.unwrap_or(u32::MAX);
         let (mut named, mut reason) = (0, None);
-        let barred = envelope.recipients().iter().map(|recipient| {
+        let verdicts = envelope.recipients().iter().map(|recipient| {
             let (why, delivery) =
                 if !utf8 && !recipient.is_ascii() && recipient.to_ascii().is_none() {
                     (NotNow::NotOffered("SMTPUTF8"), Delivery::Refused)
@@ -94,12 +96,12 @@ impl Connection {
                     (NotNow::Limit("RCPTDOMAINMAX"), Delivery::NotTried)
                 } else {
                     named += 1;
-                    return None;
+                    return Verdict::Open;
                 };
             reason = reason.or(Some(why));
-            Some(delivery)
+            Verdict::Decided(delivery, None, Some(Phase::Rcpt))
         });
-        let barred = barred.collect();
+        let verdicts = verdicts.collect();
         if let Some(reason) = reason
             && (named == 0 || all_or_nothing)
         {
@@ -107,7 +109,7 @@ impl Connection {
         }
         let new = domains.map(|domains| domains.new).unwrap_or_default();
         self.domains.append(new);
-        Ok(barred)
+        Ok(verdicts)
     }
 }
 

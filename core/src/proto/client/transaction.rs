@@ -58,7 +58,7 @@ enum Stage {
 
 /// What is known about a recipient.
 #[derive(Debug)]
-enum Verdict {
+pub(super) enum Verdict {
     /// Its RCPT has no reply.
     Open,
     /// Its RCPT was accepted.
@@ -68,10 +68,6 @@ enum Verdict {
 
 impl Transaction {
     pub(super) fn new(id: TransactionId, fitted: Fitted, options: TransactionOptions) -> Self {
-        let verdict = |barred: Option<Delivery>| match barred {
-            None => Verdict::Open,
-            Some(delivery) => Verdict::Decided(delivery, None, Some(Phase::Rcpt)),
-        };
         Self {
             id,
             envelope: fitted.envelope,
@@ -81,7 +77,7 @@ impl Transaction {
             transfer: options.transfer,
             next: Next::Mail,
             stage: Stage::Commands,
-            verdicts: fitted.barred.into_iter().map(verdict).collect(),
+            verdicts: fitted.verdicts,
             standing: 0,
             failed: None,
             contradicted: false,
