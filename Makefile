@@ -31,7 +31,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-codecs fuzz mutants mutants-rules conformance \
+.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz mutants mutants-rules conformance \
 	conformance-client conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
@@ -76,8 +76,12 @@ install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/u
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ffi/install.sh
 
 bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software
-	$(PYTHON) tests/interop/install_peers.py --bench
+	$(PYTHON) tests/interop/install_peers.py --only bench
 	$(VENV)/python tests/bench/run.py
+
+bench-link: need need-python $(STAMPS)/python-tools ## clients over a link of 50 ms each way, with their round trips counted
+	$(PYTHON) tests/interop/install_peers.py --only bench
+	$(VENV)/python tests/bench/link.py
 
 bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if a codec is too slow
 	$(CARGO) bench --locked -p mailwire --no-default-features --bench speed
@@ -155,7 +159,7 @@ test-rust: need ## unit, property and conversation tests
 	$(CARGO) test --locked -p mailwire --features tracing --lib --test transcript
 
 test-c: lib ## C and C++ tests
-	$(PYTHON) tests/interop/install_peers.py --tools
+	$(PYTHON) tests/interop/install_peers.py --only c
 	tests/c/run.sh
 
 test-python: $(STAMPS)/package ## pytest
@@ -191,7 +195,7 @@ $(STAMPS)/check-tools: tests/house/requirements.txt | $(VENV)/python
 	$(VENV)/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-$(STAMPS)/python-tools: python/requirements-dev.txt tests/interop/requirements.txt | $(VENV)/python
+$(STAMPS)/python-tools: python/requirements-dev.txt tests/interop/requirements.txt tests/bench/requirements.txt | $(VENV)/python
 	$(VENV)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 

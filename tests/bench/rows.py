@@ -221,7 +221,9 @@ def mailwire(programs: Programs) -> Callable[[str, str, int], Peer]:
     """mailwire's client: one of its three forms, in one of its two ways to send."""
 
     def peer(client: str, mode: str, messages: int) -> Peer:
-        name = {"connection": "mailwire, connection", "tasks": "mailwire, async", "threads": "mailwire, blocking"}[client]
+        name = {"connection": "mailwire, connection", "tasks": "mailwire, async", "threads": "mailwire, blocking"}[
+            client
+        ]
         return Peer(name, messages, lambda: programs.mailwire("bench-send", "--client", client, "--mode", mode))
 
     return peer

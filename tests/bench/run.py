@@ -182,9 +182,7 @@ def main() -> int:
     parser.add_argument("--budget", type=float, default=240, help="seconds that all rounds may take (240)")
     parser.add_argument("--rows", default="", help="only rows with this text in their title")
     parser.add_argument("--cpu", type=int, help="the CPU that server and client share (the last one allowed)")
-    parser.add_argument(
-        "--no-cargo", action="store_true", help="do not build programs in Rust: they are skipped"
-    )
+    parser.add_argument("--no-cargo", action="store_true", help="do not build programs in Rust: they are skipped")
     parser.add_argument("--short", action="store_true", help="few messages: shows that all runs, measures nothing")
     options = parser.parse_args()
     if options.rounds < 1:

@@ -178,7 +178,14 @@ def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     assert done.returncode == 0, done.stderr
     for name in ("bench-listen", "bench-send"):
         assert name not in done.stdout
-    for line in ("mailwire, Rust", "mailwire, connection", "mailwire, async", "mailwire, blocking", "lettre", "allocations"):
+    for line in (
+        "mailwire, Rust",
+        "mailwire, connection",
+        "mailwire, async",
+        "mailwire, blocking",
+        "lettre",
+        "allocations",
+    ):
         assert f"skipped: {line} (not built, as asked by --no-cargo)" in done.stdout
     # Both the rate and the system calls of the limit client are there.
     assert re.search(r"limit client, mode 0 +\d+\.\d+ +1\.00x +[\d,]+ +1\.00 +\d+\.\d", done.stdout)

@@ -7,7 +7,8 @@ from which the tests run them: Exim with the libraries that this machine lacks, 
 that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and nodemailer are put
 there by npm. Nothing is installed over another.
 
-For the tests in C there are a second compiler and pkg-config; with `--tools` these alone.
+For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers and
+nodemailer; with `--only c` or `--only bench` these alone.
 
 Without root, what needs root is left out, and the tests that need it are skipped (with CI=true
 they fail). Uses the standard library alone, so that any Python can run it.
@@ -50,6 +51,9 @@ INSTALLED = {
 TOOLS = {"pkg-config": "/usr/bin/pkg-config", "clang": "/usr/bin/clang"}
 """The same for the tests in C."""
 
+BENCH = {"libcurl4-openssl-dev": "/usr/bin/curl-config", "npm": "/usr/bin/npm"}
+"""The same for the benchmarks."""
+
 EXIM_PACKAGES = ("exim4-daemon-heavy", "exim4-base", "libnss-wrapper")
 """Unpacked, not installed: the build with all authenticators. libnss-wrapper lends Exim the user that its build insists on."""
 
@@ -75,34 +79,32 @@ def library_folders(root: Path) -> list[Path]:
 def main() -> int:
     """Installs and unpacks what is missing; the second time there is nothing to do."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--tools", action="store_true", help="only what the tests in C need")
+    parser.add_argument("--only", choices=("c", "bench"), help="what the tests in C need, or the benchmarks")
     arguments = parser.parse_args()
     if shutil.which("apt-get") is None:
         print("peers: there is no apt-get here; the tests use what is installed")
         return 0
     if os.geteuid() == 0:
-        wanted = TOOLS if arguments.tools else TOOLS | INSTALLED
+        wanted = {"c": TOOLS, "bench": BENCH, None: TOOLS | INSTALLED}[arguments.only]
         try:
             _install([name for name, path in wanted.items() if not Path(path).exists()])
         except subprocess.CalledProcessError:
-            if not arguments.tools:
+            if arguments.only is None:
                 raise
             print("peers: that could not be installed; the tests say what they leave out")
     else:
         print("peers: not root, so nothing is installed")
-    if arguments.tools:
+    if arguments.only == "c":
         return 0
-    for name, get in (
-        ("Exim", _unpack_exim),
-        ("OpenSMTPD", _unpack_opensmtpd),
-        ("smtp-server", _install_node_packages),
-    ):
+    from_node = ("smtp-server and nodemailer", _install_node_packages)
+    unpacked = (("Exim", _unpack_exim), ("OpenSMTPD", _unpack_opensmtpd))
+    for name, get in (from_node,) if arguments.only == "bench" else (*unpacked, from_node):
         try:
             get()
         except (subprocess.CalledProcessError, Unavailable) as error:
             if os.geteuid() == 0 and not isinstance(error, Unavailable):
                 raise
-            print(f"peers: {name} could not be fetched; its tests will be skipped. {error}")
+            print(f"peers: {name} could not be fetched and is left out. {error}")
     return 0
 
 

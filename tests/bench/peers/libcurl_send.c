@@ -45,7 +45,7 @@ int main(int argc, char **argv) {
         }
     }
     const struct option options[] = {
-        {"--port", &port, 1, 65535}, {"--messages", &messages, 1, 100000000}, {"--size", &size, 2, 1L << 30},
+        {"--port", &port, 1, 65535}, {"--messages", &messages, 1, 100000000},  {"--size", &size, 2, 1L << 30},
         {"--fresh", &fresh, 0, 0},   {"--connections", &connections, 1, MOST}, {"--seconds", &seconds, 1, 3600},
     };
     read_options(argc, argv, options, sizeof options / sizeof options[0]);
