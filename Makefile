@@ -118,6 +118,7 @@ audit: need ## cargo-deny over the dependencies
 format: need $(STAMPS)/check-tools ## bring all code into form
 	$(CARGO) fmt --all
 	$(CARGO) fmt --manifest-path tests/fuzz/libfuzzer/Cargo.toml
+	$(CARGO) fmt --manifest-path tests/bench/peers/rust/Cargo.toml
 	$(VENV)/ruff check --fix .
 	$(VENV)/ruff format .
 	$(C_FILES) | xargs -0 -r $(VENV)/clang-format -i
@@ -131,6 +132,7 @@ clean: ## remove what was built, and .venv
 check-format: need ## Rust is formatted
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path tests/fuzz/libfuzzer/Cargo.toml --check
+	$(CARGO) fmt --manifest-path tests/bench/peers/rust/Cargo.toml --check
 
 check-clippy: need ## clippy has nothing to say
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

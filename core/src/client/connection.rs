@@ -16,7 +16,7 @@ use super::failure::Fault;
 use super::limits::longest_wait;
 use super::record::Record;
 use crate::error::{Error, Phase, Status};
-use crate::net::{self, Alarm, Deadline, Stream};
+use crate::net::{Alarm, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Outgoing, TransactionId, Transfer};
 use crate::proto::{Capabilities, Need, Progress, TlsInfo};
 
@@ -493,6 +493,7 @@ mod tests {
     use tokio::net::{UnixListener, UnixStream};
 
     use super::*;
+    use crate::net;
     use crate::proto::Protocol;
     use crate::transcript::Session;
 

@@ -2,7 +2,7 @@
 //!
 //! [`Encoder`] is the client's side, [`Decoder`] the server's. Both take lent chunks, hand back slices of them, hold none of
 //! the message, and give the same result wherever the chunks are cut. Only CRLF ends a line and only CRLF.CRLF ends the data;
-//! a CR or LF on its own is never sent and always noticed.
+//! a CR or LF on its own is never sent and always noticed. [`survey`] tells which messages need nothing done to them.
 
 mod canonical;
 mod decode;
@@ -13,7 +13,7 @@ pub(super) use canonical::Canonical;
 pub use canonical::{BareLineEnd, LineEnds};
 pub use decode::{Decoded, Decoder};
 pub use encode::Encoder;
-pub(crate) use survey::{Survey, survey};
+pub use survey::{Survey, survey};
 
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';

@@ -170,8 +170,11 @@ impl Talk<'_> {
                 }
                 "DATA" => {
                     self.say("354 go on");
-                    while self.hear().unwrap() != "." {}
-                    self.taken();
+                    // A client may leave here, if what it heard before was no sense.
+                    let mut lines = std::iter::from_fn(|| self.hear());
+                    if lines.any(|line| line == ".") {
+                        self.taken();
+                    }
                 }
                 "BDAT" => {
                     let octets = words[1].parse().unwrap();

@@ -5,16 +5,16 @@ use super::{LF, notable};
 
 /// What is known of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Survey {
+pub struct Survey {
     /// Every line ends with CRLF, the last one too, no CR or LF stands on its own, and no line begins with a dot: DATA and BDAT send
     /// the octets as they are.
-    pub(crate) is_plain: bool,
+    pub is_plain: bool,
     /// Whether all octets are ASCII.
-    pub(crate) is_ascii: bool,
+    pub is_ascii: bool,
 }
 
-/// Looks through a message.
-pub(crate) fn survey(message: &[u8]) -> Survey {
+/// Looks through a message that is there as a whole.
+pub fn survey(message: &[u8]) -> Survey {
     let first_is_fine = !matches!(message.first(), None | Some(&(LF | b'.')));
     if first_is_fine
         && message.ends_with(CRLF)
