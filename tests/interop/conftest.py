@@ -9,10 +9,9 @@ import pytest
 from . import certificates
 from .certificates import Certificates
 from .ci_rule import pytest_runtest_makereport  # noqa: F401  (a hook: pytest finds it here)
-from .mailwire_driver import Listener
-from .peers import postfix
-from .peers.base import OpenPeer
-from .peers.postfix import Postfix
+from .mailwire_driver import Listener, MechanismListeners
+from .peers.base import OpenPeer, Relay
+from .peers.relays import Relays
 from .peers.running import Peers
 from .process import scratch_folder
 
@@ -57,11 +56,13 @@ def peer(request: pytest.FixtureRequest, peers: Peers) -> OpenPeer:
 
 @pytest.fixture(scope="session")
 def listeners(loopback_certificates: Certificates) -> Iterator[dict[str, Listener]]:
-    """Mailwire's listeners: in clear, with TLS required, and with TLS and AUTH required."""
+    """Mailwire's listeners: in clear, with STARTTLS required, with TLS from the start, and with STARTTLS and AUTH required."""
     running: dict[str, Listener] = {}
     try:
-        for mode in ("plain", "starttls", "auth"):
-            running[mode] = Listener(loopback_certificates, tls=mode != "plain", auth=mode == "auth")
+        for mode in ("plain", "starttls", "implicit", "auth"):
+            running[mode] = Listener(
+                loopback_certificates, tls=mode != "plain", implicit=mode == "implicit", auth=mode == "auth"
+            )
         yield running
     finally:
         for listener in running.values():
@@ -69,21 +70,38 @@ def listeners(loopback_certificates: Certificates) -> Iterator[dict[str, Listene
 
 
 @pytest.fixture(scope="session")
-def relaying_postfix(listeners: dict[str, Listener], loopback_certificates: Certificates) -> Iterator[Postfix]:
-    """A Postfix that passes on the mail for `<mode>.relay.test` to the listener of that mode."""
-    skip_if(postfix.missing())
-    relays = {
-        f"{mode}.relay.test": postfix.Relay(
-            listener.port, tls="none" if mode == "plain" else "starttls", auth=mode == "auth"
+def mechanism_listeners(loopback_certificates: Certificates) -> Iterator[MechanismListeners]:
+    """Mailwire's listeners that offer one mechanism each, and take mail behind it alone."""
+    with scratch_folder("mechanisms") as folder:
+        running = MechanismListeners(folder, loopback_certificates)
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def relays(
+    listeners: dict[str, Listener], mechanism_listeners: MechanismListeners, loopback_certificates: Certificates
+) -> Iterator[Relays]:
+    """The foreign servers that pass mail on to each of mailwire's listeners."""
+    targets = {
+        mode: Relay(
+            listener.port,
+            tls={"plain": "none", "auth": "starttls"}.get(mode, mode),
+            auth=mode == "auth",
         )
         for mode, listener in listeners.items()
     }
-    with scratch_folder("relay") as folder:
-        server = Postfix(folder, loopback_certificates, relays)
-        try:
-            yield server
-        finally:
-            server.stop()
+    targets |= {
+        f"{mechanism}.{tls}".lower(): Relay(port, tls=tls, auth=True)
+        for (mechanism, tls), port in mechanism_listeners.ports.items()
+    }
+    running = Relays(loopback_certificates, targets)
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 def skip_if(reason: str | None) -> None:

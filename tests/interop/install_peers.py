@@ -45,6 +45,8 @@ INSTALLED = {
     "libnet-ssleay-perl": "/usr/share/doc/libnet-ssleay-perl",
     "curl": "/usr/bin/curl",
     "npm": "/usr/bin/npm",
+    # The passwords of OpenSMTPD's users.
+    "openssl": "/usr/bin/openssl",
 }
 """Debian packages to install, each with a path that shows it is there."""
 

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 from .certificates import Certificates
 from .corpus import SENDER
-from .peers.base import DELIVERY_SECONDS, PASSWORD, SIZE_LIMIT, USER
-from .process import HOST
+from .peers.base import DELIVERY_SECONDS, PASSWORD, SIZE_LIMIT, TOKEN, USER
+from .process import HOST, START_SECONDS, Daemon, wait_for
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def server_url(port: int, *, tls: str, user: str | None = None, password: str = 
 class Listener:
     """A listener hosted in this process by the Python package, without a handler."""
 
-    def __init__(self, certificates: Certificates, *, tls: bool, auth: bool) -> None:
+    def __init__(self, certificates: Certificates, *, tls: bool, implicit: bool, auth: bool) -> None:
         import mailwire
 
         self._server = mailwire.Server(
@@ -178,6 +178,7 @@ class Listener:
             host=HOST,
             port=0,
             tls=mailwire.TLS.from_files(str(certificates.chain), str(certificates.key)) if tls else None,
+            implicit_tls=implicit,
             require_tls=tls,
             auth={USER: PASSWORD} if auth else None,
             auth_required=auth,
@@ -186,14 +187,57 @@ class Listener:
         self._server.start()
         self.port: int = self._server.port
 
-    def next_message(self, recipient: str) -> bytes:
-        """The message for `recipient` alone; one that a test before it gave up waiting for is passed over."""
+    def next_messages(self, recipients: set[str]) -> dict[str, bytes]:
+        """The messages for these recipients, each with one recipient alone.
+
+        Those that a test before it gave up waiting for are passed over.
+        """
+        found: dict[str, bytes] = {}
         for envelope in self._server.messages(timeout=DELIVERY_SECONDS):
-            if list(envelope.recipients) == [recipient]:
+            if (recipient := ",".join(envelope.recipients)) in recipients:
                 assert envelope.sender == SENDER
-                return envelope.body
-        raise TimeoutError(f"no mail for {recipient} came within {DELIVERY_SECONDS} seconds")
+                found[recipient] = envelope.body
+                if found.keys() == recipients:
+                    return found
+        missing = " and ".join(sorted(recipients - found.keys()))
+        raise TimeoutError(f"no mail for {missing} came within {DELIVERY_SECONDS} seconds")
 
     def stop(self) -> None:
         """Ends the listener."""
         self._server.stop()
+
+
+class MechanismListeners:
+    """The listeners of `mailwire-interop`: one for each mechanism and way to TLS, `starttls` or `implicit`."""
+
+    def __init__(self, folder: Path, certificates: Certificates) -> None:
+        self._folder = folder
+        files = (certificates.chain, certificates.key, certificates.authority)
+        words = (rust_driver(), "listen", folder, *files, USER, PASSWORD, TOKEN)
+        self._daemon = Daemon([str(word) for word in words], folder / "log")
+        self.ports: dict[tuple[str, str], int] = {}
+
+        def listening() -> bool | None:
+            lines = (folder / "log").read_text().split("\n")
+            # An empty line tells that all is said.
+            return True if "" in lines[:-1] else None
+
+        try:
+            wait_for(listening, START_SECONDS, "the ports of mailwire-interop")
+        except TimeoutError as error:
+            self.stop()
+            raise TimeoutError(f"{error}\n{self._daemon.logged()}") from None
+        for line in (folder / "log").read_text().split("\n\n")[0].splitlines():
+            mechanism, tls, port = line.split()
+            self.ports[mechanism, tls] = int(port)
+
+    def message(self, mechanism: str, tls: str, recipient: str) -> tuple[str, bytes] | None:
+        """The message for `recipient` that came by that mechanism, and who had logged in; None if none came so far."""
+        path = self._folder / f"{mechanism}-{tls}" / recipient
+        if not path.exists():
+            return None
+        return path.with_name(f"{recipient}.user").read_text(), path.read_bytes()
+
+    def stop(self) -> None:
+        """Ends the listeners."""
+        self._daemon.stop()

@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..compare import assert_same
@@ -15,6 +16,15 @@ TOKEN = "token-of-the-user"
 DOMAIN = "inbox.test"
 SIZE_LIMIT = 64 * 2**20
 DELIVERY_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Relay:
+    """Where a peer passes mail on to. `tls` is none, starttls or implicit; with `auth` it logs in as the user."""
+
+    port: int
+    tls: str = "none"
+    auth: bool = False
 
 
 class Peer(ABC):

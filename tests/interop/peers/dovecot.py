@@ -12,13 +12,12 @@ import os
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..certificates import Certificates
 from ..process import HOST, Daemon, free_port
 from .aiosmtpd import Aiosmtpd
-from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer
+from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, Peer, Relay
 
 LMTP_TRACE = ("Return-Path", "Delivered-To", "Received")
 """What Dovecot puts on top of a mail that it delivers to one recipient."""
@@ -46,15 +45,6 @@ def missing() -> str | None:
     if os.geteuid() != 0:
         return "Dovecot can be started by root only"
     return None
-
-
-@dataclass(frozen=True)
-class Relay:
-    """Where the mail of one user is passed on to. `tls` is no, starttls or smtps, in Dovecot's words."""
-
-    port: int
-    tls: str = "no"
-    auth: bool = False
 
 
 class Dovecot(Peer):
@@ -127,8 +117,8 @@ class Dovecot(Peer):
         lines = [line(USER, PASSWORD), line("full", PASSWORD, "userdb_quota_rule=*:bytes=10")]
         lines += [line(name, PASSWORD) for name in Maildirs.NAMES]
         for user, relay in relays.items():
-            settings = {"port": relay.port, "ssl": relay.tls}
-            settings |= {"user": USER, "password": PASSWORD.replace(" ", "%20")} if relay.auth else {}
+            settings = {"port": relay.port, "ssl": _WORDS[relay.tls]}
+            settings |= {"user": USER} if relay.auth else {}
             lines.append(line(user, PASSWORD, *(f"userdb_submission_relay_{k}={v}" for k, v in settings.items())))
         (self._folder / "users").write_text("".join(lines))
         (self._folder / "certified").write_text(f"{USER}:::::::nopassword=y\n")
@@ -156,6 +146,7 @@ class Dovecot(Peer):
             "LMTP_PORT": self.lmtp_port,
             "LMTPS_PORT": self.lmtp_implicit_port,
             "SIZE": SIZE_LIMIT,
+            "PASSWORD": PASSWORD,
         }
         text = _CONFIGURATION
         for name, value in settings.items():
@@ -170,6 +161,7 @@ def _base64url(octets: bytes) -> bytes:
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _MAIL_USER = 65534
+_WORDS = {"none": "no", "starttls": "starttls", "implicit": "smtps"}
 _ISSUER = "mailwire.test"
 _TOKEN_KEY = b"a key that signs tokens for the tests"
 
@@ -221,6 +213,8 @@ plugin {
 }
 submission_relay_host = localhost
 submission_relay_port = @BEHIND@
+# For those of the users who have a submission_relay_user.
+submission_relay_password = @PASSWORD@
 submission_max_mail_size = @SIZE@
 service lmtp {
   inet_listener lmtp {

@@ -6,7 +6,6 @@ nss_wrapper lends it the name for a user without rights, and it receives and del
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..certificates import Certificates
@@ -14,7 +13,7 @@ from ..install_peers import EXIM as _ROOT
 from ..install_peers import exim_program, library_folders
 from ..process import HOST, Daemon, free_port
 from . import cyrus
-from .base import PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer
+from .base import PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer, Relay
 
 RELAY_TRACE = ("Received",)
 """What Exim puts on top of a mail that it passes on."""
@@ -27,15 +26,6 @@ def missing() -> str | None:
     if (why := cyrus.missing()) is not None:
         return f"Exim: {why}"
     return None
-
-
-@dataclass(frozen=True)
-class Relay:
-    """Where the mail for one domain is passed on to. `tls` is none, starttls or implicit."""
-
-    port: int
-    tls: str = "none"
-    auth: bool = False
 
 
 class Exim(OpenPeer):
@@ -286,7 +276,7 @@ external:
   server_advertise_condition = ${if and{{EVERYTHING}{bool{$tls_in_certificate_verified}}}}
   server_condition = ${if eq{${certextract{subject,CN}{$tls_in_peercert}}}{THE_USER}}
   server_set_id = THE_USER
-  client_send =
+  client_send = THE_USER
 .ifdef DOVECOT
 oauthbearer:
   driver = dovecot
