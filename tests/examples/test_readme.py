@@ -127,11 +127,12 @@ def installed_flags(prefix: Path) -> list[str]:
     )
 
 
-def test_rust_sends(server: mailwire.Server, certificates: Certificates, tmp_path: Path) -> None:
+def test_rust_sends_and_shows_what_was_said(server: mailwire.Server, certificates: Certificates) -> None:
     source = ROOT / "build" / "readme"
     shutil.rmtree(source, ignore_errors=True)
-    (source / "src").mkdir(parents=True)
-    (source / "src" / "main.rs").write_text(adapted(programs("rust")[0], server, certificates))
+    (source / "src" / "bin").mkdir(parents=True)
+    for name, program in zip(("sends", "shows"), programs("rust"), strict=True):
+        (source / "src" / "bin" / f"{name}.rs").write_text(adapted(program, server, certificates))
     # With the workspace's own profile what `make lib` has built is used again.
     profile = re.search(r"^\[profile\.release\]\n(?:[^\[\n].*\n)*", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
     manifest = f"""
@@ -159,4 +160,11 @@ def test_rust_sends(server: mailwire.Server, certificates: Certificates, tmp_pat
         target,
     ]
     subprocess.run(command, check=True, timeout=1200, cwd=ROOT)
-    assert run_and_receive([target / "release" / "readme"], server) == "Hello from Rust."
+    assert run_and_receive([target / "release" / "sends"], server) == "Hello from Rust."
+    shown = subprocess.run([target / "release" / "shows"], check=True, timeout=60, capture_output=True, text=True)
+    notes = [line.split(" ", 2)[2] for line in shown.stderr.splitlines()]
+    assert notes[-3:] == ["C: QUIT", "S: 221 2.0.0 Bye", "* closed by the client"]
+    login = [note for note in notes if note.startswith("C: AUTH")]
+    assert len(login) == 1 and re.fullmatch(r"C: AUTH SCRAM-SHA-256-PLUS \[\d+ octets hidden\]", login[0]), notes
+    assert "* logged in by SCRAM-SHA-256-PLUS" in notes
+    assert "secret" not in shown.stderr
