@@ -49,10 +49,14 @@ impl Mask {
     pub(in crate::proto) fn hide<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for needle in self.needles.iter().map(Secret::expose) {
-            let found: Vec<usize> = memmem::find_iter(text.as_bytes(), needle).collect();
-            // From the end, so that what comes before stays where it is.
-            for at in found.into_iter().rev() {
+            let mut from = 0;
+            // Most are longer than most texts, and looking for one begins with looking at it.
+            while needle.len() <= text.len() - from
+                && let Some(at) = memmem::find(&text.as_bytes()[from..], needle)
+            {
+                let at = from + at;
                 text.to_mut().replace_range(at..at + needle.len(), HIDDEN);
+                from = at + HIDDEN.len();
             }
         }
         text

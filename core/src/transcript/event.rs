@@ -109,7 +109,7 @@ pub enum Kind {
         /// The error's text.
         text: String,
     },
-    /// The connection is closed.
+    /// The session is over. It is the last event of each, also of one whose connection never opened.
     Closed {
         /// Who closed it. After QUIT both do, and the client says so.
         by: Side,

@@ -2,20 +2,23 @@
 
 use mailwire::client::Options;
 use mailwire::sasl::{Credentials, Mechanism};
+use mailwire::tls::TlsPolicy;
 
-use crate::server::{Behaviour, Server};
+use crate::server::{Behaviour, Server, Tls};
 use crate::{notes, recorded, send};
 
 pub(crate) const PASSWORD: &str = "correct-horse";
 pub(crate) const TOKEN: &str = "ya29.a0AfH6SMC-token";
 
 /// Every mechanism that has something to say in secret.
-pub(crate) const MECHANISMS: [Mechanism; 7] = [
+pub(crate) const MECHANISMS: [Mechanism; 9] = [
     Mechanism::Plain,
     Mechanism::Login,
     Mechanism::CramMd5,
     Mechanism::ScramSha1,
     Mechanism::ScramSha256,
+    Mechanism::ScramSha1Plus,
+    Mechanism::ScramSha256Plus,
     Mechanism::Xoauth2,
     Mechanism::OauthBearer,
 ];
@@ -39,6 +42,11 @@ pub(crate) fn offering(mechanism: Mechanism, takes: bool, echoes: bool) -> Behav
             "another password"
         },
         echoes,
+        tls: if mechanism.is_bound_to_tls() {
+            Tls::Implicit
+        } else {
+            Tls::Never
+        },
         ..Behaviour::default()
     }
 }
@@ -52,6 +60,9 @@ pub(crate) fn log_in(options: &mut Options, mechanism: Mechanism) {
     options.set_credentials(credentials.unwrap());
     options.set_mechanism(Some(mechanism));
     options.set_allow_plaintext_auth(true);
+    if mechanism.is_bound_to_tls() {
+        options.set_tls(TlsPolicy::Implicit);
+    }
 }
 
 /// What is noted of a login.
@@ -96,6 +107,16 @@ fn the_name_of_the_mechanism_and_the_number_of_octets_are_noted() {
         (
             Mechanism::ScramSha256,
             &["C AUTH SCRAM-SHA-256 [", "S 334 [", "C [", "S 334 [", "C "],
+        ),
+        (
+            Mechanism::ScramSha256Plus,
+            &[
+                "C AUTH SCRAM-SHA-256-PLUS [",
+                "S 334 [",
+                "C [",
+                "S 334 [",
+                "C ",
+            ],
         ),
         (Mechanism::Xoauth2, &["C AUTH XOAUTH2 [60 octets hidden]"]),
         (Mechanism::OauthBearer, &["C AUTH OAUTHBEARER ["]),

@@ -222,7 +222,19 @@ impl Talk<'_> {
 
     fn auth(&mut self, name: &str, initial: Option<&str>) {
         let nonce = Nonce::new([7; 18]);
-        let context = ServerContext::default().with_nonce(nonce);
+        let exporter = match &self.stream {
+            Stream::Tls(stream) => {
+                let label = b"EXPORTER-Channel-Binding";
+                let session = &stream.get_ref().conn;
+                session
+                    .export_keying_material([0; 32], label, Some(b""))
+                    .ok()
+            }
+            _ => None,
+        };
+        let context = ServerContext::default()
+            .with_nonce(nonce)
+            .with_channel_binding(exporter, true);
         let mechanism = Mechanism::from_name(name).unwrap();
         let mut exchange = ServerExchange::new(mechanism, &context).unwrap();
         let mut step = match initial {
