@@ -15,7 +15,7 @@ TOKEN = "token-of-the-user"
 
 DOMAIN = "inbox.test"
 SIZE_LIMIT = 64 * 2**20
-DELIVERY_SECONDS = 15.0
+DELIVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

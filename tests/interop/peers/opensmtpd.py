@@ -124,6 +124,7 @@ class Opensmtpd(OpenPeer):
 _MAIL_USER = 65534
 _SCHEMES = {"none": "smtp", "starttls": "smtp+tls", "implicit": "smtps"}
 
+# To it all listeners are one host, whose connections it keeps for a while: it is not to wait for the next.
 _HEAD = f"""\
 pki localhost cert "/etc/chain.pem"
 pki localhost key "/etc/key.pem"
@@ -132,6 +133,8 @@ table secrets file:/etc/secrets
 table boxes file:/etc/boxes
 smtp max-message-size {SIZE_LIMIT}
 smtp limit max-mails 1000
+mta limit max-conn-per-route 100
+mta limit max-conn-per-host 100
 mta limit conn-delay-route 0
 mta limit conn-delay-relay 0
 mta limit reconn-delay-route 0
