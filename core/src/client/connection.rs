@@ -487,7 +487,7 @@ fn poll_write(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use socket2::SockRef;
     use tokio::io::AsyncReadExt as _;
     use tokio::net::{UnixListener, UnixStream};
@@ -500,7 +500,7 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(600);
 
     /// A connection whose socket holds little, and its other end.
-    async fn pair() -> (Connection, UnixStream) {
+    pub(in crate::client) async fn pair() -> (Connection, UnixStream) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();

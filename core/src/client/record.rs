@@ -148,18 +148,26 @@ impl Connection {
     fn read_down(&self, used: usize) {
         let octets = self.leftover().get(..used).unwrap_or_default();
         for line in octets.split_inclusive(|&octet| octet == b'\n') {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            // A challenge of AUTH, which has no other code: passwords can be tried against it.
-            let shown = if line.starts_with(b"334") {
-                "334".len()
-            } else {
+            let (mut text, mut hidden) = (String::new(), line.len());
+            // Half a line may end with half a secret, which would not be found.
+            if let Some(line) = line.strip_suffix(b"\n") {
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                // A challenge of AUTH, which has no other code: passwords can be tried against it.
+                let shown = if line.starts_with(b"334") {
+                    "334".len()
+                } else {
+                    line.len()
+                };
+                let (shown, challenge) = line.split_at(shown);
+                text = self.machine.readable(shown);
                 // No reply has such a line: it is what has ended the session.
-                line.len().min(limits::REPLY_LINE)
-            };
-            let (shown, hidden) = line.split_at(shown);
-            let hidden = hidden.strip_prefix(b" ").unwrap_or(hidden).len();
-            let text = self.machine.readable(shown);
+                let mut end = text.len().min(limits::REPLY_LINE);
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                let rest = challenge.strip_prefix(b" ").unwrap_or(challenge);
+                hidden = rest.len() + text.split_off(end).len();
+            }
             let note = || Kind::line(Side::Server, text, hidden);
             self.record.session.note(note);
         }
@@ -172,5 +180,101 @@ pub(super) fn not_opened(session: &Session, peer: &str) -> impl FnOnce(Error) ->
         let error = error.with_peer(peer);
         session.note(|| Kind::failed(&error));
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::super::connection::tests::pair;
+    use super::*;
+    use crate::proto::client::Hello;
+    use crate::sasl::{ClientContext, ClientExchange, Credentials, Mechanism, Secret};
+    use crate::transcript::Buffer;
+
+    /// A connection that is recorded, and its other end.
+    async fn recorded() -> (Connection, tokio::net::UnixStream, Buffer) {
+        let buffer = Buffer::new(1000);
+        let recorder: Arc<dyn Recorder> = Arc::new(buffer.clone());
+        let (mut connection, other) = pair().await;
+        connection.record = Session::begin(Some(&recorder), Side::Client, "a:25").into();
+        connection.machine.conceal(&Secret::new("correct-horse"));
+        (connection, other, buffer)
+    }
+
+    fn notes(buffer: &Buffer) -> Vec<String> {
+        let events = buffer.take().into_iter();
+        let notes = events.map(|event| event.to_string().split_once(' ').unwrap().1.to_owned());
+        notes.filter(|note| !note.starts_with('*')).collect()
+    }
+
+    /// What the server has said is taken.
+    async fn hear(connection: &mut Connection, other: &mut tokio::net::UnixStream, said: &str) {
+        other.write_all(said.as_bytes()).await.unwrap();
+        connection.read().await.unwrap();
+        while connection.take_step().unwrap().is_some() {}
+    }
+
+    #[tokio::test]
+    async fn octet_by_octet_the_same_is_noted_and_nothing_that_is_hidden() {
+        let (mut connection, mut other, buffer) = recorded().await;
+        hear(&mut connection, &mut other, "220 a.example\r\n").await;
+        let name = "client.example".parse().unwrap();
+        connection.machine.hello(Hello::Ehlo, &name).unwrap();
+        let sent = |connection: &mut Connection| {
+            while connection.machine.has_output() {
+                connection.note_written(0, false, 1);
+                connection.machine.sent(1);
+            }
+        };
+        sent(&mut connection);
+        hear(&mut connection, &mut other, "250-a\r\n250 AUTH PLAIN\r\n").await;
+        let credentials = Credentials::new("tim", "correct-horse").unwrap();
+        let context = ClientContext::default();
+        let login = ClientExchange::new(Mechanism::Plain, &credentials, &context).unwrap();
+        connection.machine.auth(login).unwrap();
+        sent(&mut connection);
+        hear(&mut connection, &mut other, "235 ok\r\n").await;
+        connection.machine.noop().unwrap();
+        sent(&mut connection);
+        assert_eq!(
+            notes(&buffer),
+            [
+                "S: 220 a.example",
+                "C: EHLO client.example",
+                "S: 250-a",
+                "S: 250 AUTH PLAIN",
+                "C: AUTH PLAIN [24 octets hidden]",
+                "S: 235 ok",
+                "C: NOOP",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn of_a_line_that_is_not_whole_or_too_long_nothing_is_shown_that_may_be_secret() {
+        let (mut connection, mut other, buffer) = recorded().await;
+        let long = "x".repeat(limits::REPLY_LINE - 8);
+        let longer = "xä".repeat(limits::REPLY_LINE / 2);
+        let said = format!("220-{long}correct-horse\r\n{longer}\r\n220 correct-ho");
+        other.write_all(said.as_bytes()).await.unwrap();
+        while connection.leftover().len() < said.len() {
+            connection.read().await.unwrap();
+        }
+        assert!(connection.take_step().is_err());
+        assert_eq!(
+            notes(&buffer),
+            [
+                format!("S: 220-{long}***"),
+                // 3 octets for each two letters, and no half of one.
+                format!(
+                    "S: {} [{} octets hidden]",
+                    &longer[..8191],
+                    longer.len() - 8191
+                ),
+                "S: [14 octets hidden]".to_owned()
+            ]
+        );
     }
 }
