@@ -52,8 +52,10 @@ def test_each_message_of_nodemailer_arrives_as_it_was_sent(listeners, loopback_c
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("relay", relaying.NAMES)
 def test_each_message_is_passed_on_as_it_was_sent(listeners, relays, relay, mode):
-    # All at once: OpenSMTPD takes a second for the first of the mail that it has.
-    messages = {relays.recipient(name, mode): corpus.message(name) for name in corpus.NAMES}
+    # All at once: OpenSMTPD takes a second for the first of the mail that it has. The large one by all but
+    # Postfix once, to save time.
+    names = [name for name in corpus.NAMES if name != "large" or mode == "starttls" or relay == "Postfix"]
+    messages = {relays.recipient(name, mode): corpus.message(name) for name in names}
 
     def hand_over() -> None:
         for recipient, message in messages.items():
