@@ -1,11 +1,11 @@
 //! The server says what does not fit: wrong codes, no replies at all, replies that nobody asked for, and replies without end.
 
 use mailwire::client::{Connection, Content};
-use mailwire::{Delivery, Error, Outcome, Phase, Status};
+use mailwire::{Error, Outcome, Phase, Status};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::server::{Local, follow, hear, see_the_end};
-use crate::session::{MESSAGE, Place, SESSIONS, Session, deliveries, envelope, options};
+use crate::session::{MESSAGE, Place, SESSIONS, Session, deliveries, options};
 
 /// Every reply of a session, with the place in front of it.
 fn fronts(session: &Session) -> Vec<(Phase, Place)> {
@@ -29,7 +29,7 @@ async fn told(
     lie: &[u8],
 ) -> Result<Outcome, Error> {
     let (result, _) = local
-        .meet(async |mut stream| {
+        .meet(session, async |mut stream| {
             follow(&mut stream, session, front).await;
             // The client may have heard enough before all of it is said.
             let _ = stream.write_all(lie).await;
@@ -51,7 +51,7 @@ fn judge(session: &Session, front: Place, lie: &[u8], result: &Result<Outcome, E
     let phase = session.waits_in(front).unwrap();
     if phase == Phase::Quit {
         let outcome = result.as_ref().expect(&case);
-        assert_eq!(outcome.delivery(), Delivery::Partial, "{case}");
+        assert_eq!(deliveries(outcome), session.result(), "{case}");
         return;
     }
     let error = result.as_ref().expect_err(&case);
@@ -158,7 +158,7 @@ async fn a_reply_that_nobody_asked_for_answers_nothing() {
                 "550 no\r\n",
             ] {
                 let (result, _) = local
-                    .meet(async |mut stream| {
+                    .meet(session, async |mut stream| {
                         for (number, turn) in session.turns[..=turn].iter().enumerate() {
                             hear(&mut stream, turn.hears).await;
                             let mut said = turn.words();
@@ -202,7 +202,7 @@ async fn a_reply_that_began_unasked_does_not_answer_the_command_in_its_middle() 
             let place = Place { turn, octets };
             for cut in 1..LIE.len() {
                 let (result, _) = local
-                    .meet(async |mut stream| {
+                    .meet(session, async |mut stream| {
                         for (number, turn) in session.turns[..=turn].iter().enumerate() {
                             hear(&mut stream, turn.hears).await;
                             let mut said = turn.words();
@@ -243,7 +243,7 @@ async fn a_reply_without_end_takes_no_memory() {
             for lie in lies {
                 let mut taken = 0;
                 let (result, _) = local
-                    .meet(async |mut stream| {
+                    .meet(session, async |mut stream| {
                         follow(&mut stream, session, front).await;
                         while taken < 2 * MOST
                             && let Ok(octets) = stream.write(lie.as_bytes()).await
@@ -262,10 +262,10 @@ async fn a_reply_without_end_takes_no_memory() {
 #[tokio::test]
 async fn a_connection_that_was_lied_to_is_not_used_again() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut options = options();
+    let session = &SESSIONS[1];
+    let mut options = options(session);
     let port = listener.local_addr().unwrap().port();
     options.set_server("127.0.0.1", Some(port)).unwrap();
-    let session = &SESSIONS[1];
     for (phase, front) in fronts(session).split_off(3) {
         if phase == Phase::Quit {
             continue;
@@ -278,10 +278,14 @@ async fn a_connection_that_was_lied_to_is_not_used_again() {
         };
         let sending = async {
             let mut connection = Connection::open(&options).await.unwrap();
-            let sent = connection.send(envelope(), Content::bytes(MESSAGE)).await;
+            let sent = connection
+                .send(session.envelope(), Content::bytes(MESSAGE))
+                .await;
             assert_eq!(sent.unwrap_err().status(), Status::Protocol);
             assert!(!connection.is_usable());
-            let again = connection.send(envelope(), Content::bytes(MESSAGE)).await;
+            let again = connection
+                .send(session.envelope(), Content::bytes(MESSAGE))
+                .await;
             assert_eq!(again.unwrap_err().status(), Status::Closed);
         };
         let ((), heard) = tokio::join!(sending, serving);

@@ -1,5 +1,6 @@
 //! The bad server: it follows a good session up to some octet, and then does its worst.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use mailwire::client::Options;
@@ -47,7 +48,7 @@ pub(crate) async fn see_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String
 /// be used.
 pub(crate) struct Local {
     listener: UnixListener,
-    options: Options,
+    path: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -55,11 +56,9 @@ impl Local {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let mut options = options();
-        options.set_unix_socket(&path).unwrap();
         Self {
             listener: UnixListener::bind(&path).unwrap(),
-            options,
+            path,
             _folder: folder,
         }
     }
@@ -67,15 +66,27 @@ impl Local {
     /// A session of the client with a server that does this. Gives its result, and how long it took by the clock that jumps.
     pub(crate) async fn meet(
         &self,
+        session: &Session,
         server: impl AsyncFnOnce(UnixStream),
     ) -> (Result<Outcome, Error>, Duration) {
+        self.meet_with(options(session), session, server).await
+    }
+
+    /// The same with other options.
+    pub(crate) async fn meet_with(
+        &self,
+        mut options: Options,
+        session: &Session,
+        server: impl AsyncFnOnce(UnixStream),
+    ) -> (Result<Outcome, Error>, Duration) {
+        options.set_unix_socket(&self.path).unwrap();
         let begun = Instant::now();
         let serving = async {
             let (stream, _) = self.listener.accept().await.unwrap();
             server(stream).await;
         };
         let sending = async {
-            let result = send(&self.options).await;
+            let result = send(&options, session.envelope()).await;
             (result, begun.elapsed())
         };
         let (sent, ()) = tokio::join!(sending, serving);

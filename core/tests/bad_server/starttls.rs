@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::cases::{Case, Start, cases};
-use crate::session::{MESSAGE, envelope, send};
+use crate::session::{MESSAGE, SESSIONS, send};
 
 /// What the server heard, in clear and under TLS.
 #[derive(Default)]
@@ -196,12 +196,17 @@ async fn nothing_secret_leaves_in_clear_whatever_becomes_of_starttls() {
             }
             let name = format!("case {number}, {policy:?}, login {login}");
             let expected = case.results[column];
-            let (result, heard) = tokio::join!(send(&options), server.serve(case));
+            let (result, heard) =
+                tokio::join!(send(&options, SESSIONS[0].envelope()), server.serve(case));
             judge(&name, expected, result, &heard, column == 2);
 
             let blocking = std::thread::spawn(move || {
                 let client = Client::new(options).unwrap();
-                client.send(&envelope(), Content::bytes(MESSAGE), Call::default())
+                client.send(
+                    &SESSIONS[0].envelope(),
+                    Content::bytes(MESSAGE),
+                    Call::default(),
+                )
             });
             let heard = server.serve(case).await;
             let result = blocking.join().unwrap();
