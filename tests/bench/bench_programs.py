@@ -77,16 +77,16 @@ def build_limits() -> tuple[Path, Path]:
 
 
 @functools.cache
-def build_c(name: str) -> Path:
-    """Compiles a program of this folder if it is older than its sources; gives its path."""
-    BUILD.mkdir(parents=True, exist_ok=True)
+def build_c(name: str, flags: Sequence[str] = ()) -> Path:
+    """Compiles a program of this folder, or of one below, if it is older than its sources; gives its path."""
     compiler = os.environ.get("CC", "cc")
     program, sources = BUILD / name, (HERE / f"{name}.c", HERE / "limit.h")
+    program.parent.mkdir(parents=True, exist_ok=True)
     if program.exists() and all(program.stat().st_mtime > source.stat().st_mtime for source in sources):
         return program
     # Built aside and moved into place: two runs at once never see half a program.
     fresh = BUILD / f"{name}.{os.getpid()}"
-    subprocess.run([compiler, *C_FLAGS, "-o", str(fresh), str(sources[0])], check=True, timeout=60)
+    subprocess.run([compiler, *C_FLAGS, "-o", str(fresh), str(sources[0]), *flags], check=True, timeout=60)
     fresh.replace(program)
     return program
 

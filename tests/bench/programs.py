@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from bench_programs import BUILD, C_FLAGS, HERE, ROOT, MissingError, build_c
+from bench_programs import BUILD, HERE, ROOT, MissingError, build_c
 
 PACKAGE = "mailwire-bench"
 CARGO_SECONDS = 1200
@@ -37,7 +36,7 @@ class Programs:
         """A client in Rust that is not ours."""
         if not self._use_cargo:
             raise MissingError("not built, as asked by --no-cargo")
-        return [cargo(HERE / "peers" / "rust", BUILD / "peers")[name]]
+        return [cargo(HERE / "peers" / "rust", BUILD / "target")[name]]
 
     def libcurl(self) -> list[str]:
         """The client on libcurl."""
@@ -78,10 +77,7 @@ def libcurl_program() -> str:
     if shutil.which("curl-config") is None:
         raise MissingError("there is no curl-config: libcurl's headers are not installed")
     flags = subprocess.run(["curl-config", "--cflags", "--libs"], stdout=subprocess.PIPE, text=True, check=True)
-    BUILD.mkdir(parents=True, exist_ok=True)
-    program, source = BUILD / "libcurl_send", HERE / "peers" / "libcurl_send.c"
-    compiler = os.environ.get("CC", "cc")
-    command = [compiler, *C_FLAGS, "-o", str(program), str(source), *flags.stdout.split(), "-lpthread"]
-    if subprocess.run(command, check=False, timeout=60).returncode != 0:
-        raise MissingError("it could not be compiled")
-    return str(program)
+    try:
+        return str(build_c("peers/libcurl_send", (*flags.stdout.split(), "-lpthread")))
+    except subprocess.CalledProcessError as error:
+        raise MissingError("it could not be compiled") from error

@@ -71,6 +71,15 @@ def count_calls(row: Row, peer: Peer, programs: Programs) -> float:
     return (counts[1] - counts[0]) / few
 
 
+def build_all(rows: list[Row]) -> None:
+    """Builds or looks for the program of each peer, so that no round has to; those that cannot be had are skipped."""
+    for peer in (peer for row in rows for peer in row.peers):
+        try:
+            peer.command()
+        except MissingError as why:
+            peer.trouble = f"skipped: {peer.name} ({why})"
+
+
 def run_rounds(rows: list[Row], programs: Programs, rounds: int, budget: float, cpu: int | None) -> int:
     """Gives every peer of every row its turn, round by round, until the budget is spent; gives the rounds done."""
     start = time.monotonic()
@@ -204,6 +213,7 @@ def main() -> int:
         messages //= 20
         for peer in (peer for row in rows for peer in row.peers):
             peer.messages = max(peer.messages // 20, 2)
+    build_all(rows)
     rounds = run_rounds(rows, programs, options.rounds, options.budget, cpu)
     count_all_calls(rows, programs)
     print(
