@@ -46,6 +46,20 @@ def adapted(code: str, server: mailwire.Server, certificates: Certificates) -> s
     return code.replace(URL, f"smtp://me:secret@localhost:{server.port}?ca={certificates.ca}")
 
 
+def test_the_urls_are_understood() -> None:
+    """Each of the list, and a known option in each that has one."""
+    urls = [line.split()[0] for line in re.findall(r"^[a-z+]+://.*$", "".join(programs("text")), re.MULTILINE)]
+    assert len(urls) == 8
+    for url in urls:
+        mailwire.Client(url).close()
+        if "?" in url:
+            with pytest.raises(mailwire.InvalidArgument):
+                mailwire.Client(url.replace("?", "?no_such_option=1&"))
+    rows = (ROOT / "core" / "src" / "client" / "providers.tsv").read_text().splitlines()
+    known = len([row for row in rows if not row.startswith("#")]) - 1
+    assert f"one of {known} known providers" in (ROOT / "README.md").read_text()
+
+
 def test_python_sends(server: mailwire.Server, certificates: Certificates, tmp_path: Path) -> None:
     code = adapted(programs("python")[0], server, certificates)
     program = tmp_path / "hello.py"
