@@ -17,7 +17,18 @@ pub(crate) async fn follow(
     session: &Session,
     place: Place,
 ) {
-    for (number, turn) in session.turns.iter().enumerate().take(place.turn + 1) {
+    follow_from(stream, session, 0, place).await;
+}
+
+/// Follows the session from a turn up to that place.
+pub(crate) async fn follow_from(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    session: &Session,
+    first: usize,
+    place: Place,
+) {
+    let turns = session.turns.iter().enumerate();
+    for (number, turn) in turns.take(place.turn + 1).skip(first) {
         hear(stream, turn.hears).await;
         let words = turn.words();
         let said = if number == place.turn {
@@ -26,6 +37,7 @@ pub(crate) async fn follow(
             &words
         };
         stream.write_all(said.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
     }
 }
 

@@ -11,6 +11,7 @@ use mailwire::{Delivery, Error, Outcome, Phase};
 pub(crate) const MESSAGE: &[u8] = b"Subject: test\r\n\r\nbody\r\n";
 
 /// What the server waits for, and what it says then: each reply with the phase in which a client waits for it.
+#[derive(Clone, Copy)]
 pub(crate) struct Turn {
     pub(crate) hears: &'static str,
     pub(crate) says: &'static [(Phase, &'static str)],
