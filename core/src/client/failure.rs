@@ -52,12 +52,20 @@ impl Connection {
                 net::io_fault(error, phase, "server")
             }
         };
-        let hint = match phase {
-            _ if error.status() != Status::ConnectionLost => "",
-            Phase::Greeting => {
+        let hint = match (error.status(), phase) {
+            (Status::ConnectionLost, Phase::Greeting) => {
                 " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
             }
-            Phase::Hello | Phase::StartTls | Phase::Auth => "; try again later",
+            (Status::Timeout, Phase::Greeting) if self.tls.is_none() => {
+                ": no greeting came, as from a server that is overloaded, or that expects TLS from the start (smtps://)"
+            }
+            (Status::Timeout, Phase::Greeting) => {
+                ": no greeting came; the server may be overloaded, try again later"
+            }
+            (
+                Status::ConnectionLost | Status::Timeout,
+                Phase::Hello | Phase::StartTls | Phase::Auth,
+            ) => "; try again later",
             // What it means for the message is told with it.
             _ => "",
         };

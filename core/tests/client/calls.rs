@@ -222,6 +222,8 @@ fn a_silent_server_is_a_timeout_with_its_phase() {
         (Status::Timeout, Some(Phase::Greeting)),
         "{error}"
     );
+    let text = error.to_string();
+    assert!(text.contains("expects TLS from the start"), "{text}");
     drop(client);
     server.join();
 }
