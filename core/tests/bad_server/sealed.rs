@@ -321,10 +321,9 @@ fn judge_sealed(
         }
         (At::Opening(phase), _) => &[phase],
         (At::LastWord(_), Manner::Close) => &[Phase::Tls],
-        (At::LastWord(next), Manner::HalfClose | Manner::Stall) => &[next],
         // The reset may come sooner or later, and the TLS library reads on behind the last word.
         (At::LastWord(next) | At::Secured(next), Manner::Reset) => &[Phase::Tls, next],
-        (At::Secured(next), _) => &[next],
+        (At::LastWord(next) | At::Secured(next), _) => &[next],
     };
     let error = result.as_ref().expect_err(&case);
     let phase = error.phase().expect(&case);
