@@ -31,7 +31,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz mutants mutants-rules conformance \
+.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large mutants mutants-rules conformance \
 	conformance-client conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
@@ -88,6 +88,9 @@ bench-codecs: need ## parsers and codecs beside memcpy and smtp-proto; fails if 
 
 fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libFuzzer
 	$(PYTHON) tests/fuzz/fuzz.py $(or $(SECONDS),10) $(TARGETS)
+
+large: need ## messages of 1 GiB, of which little is ever held: `make test` does it with 256 MiB
+	$(CARGO) test --locked -p mailwire --test large_bodies -- --include-ignored
 
 mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards
 	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))
