@@ -93,6 +93,7 @@ _Mechanism: TypeAlias = Literal[
 class _ConnectionOptions(TypedDict, total=False):
     username: str | None
     password: str | None
+    login: Literal["external", "anonymous"] | None
     auth: _Mechanism | Iterable[_Mechanism] | None
     tls: Literal["auto", "implicit", "required", "opportunistic", "none"] | None
     verify: bool | None

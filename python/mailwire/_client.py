@@ -28,6 +28,7 @@ _OPTIONS = {
             "tls",
             "tls_name",
             "pin",
+            "login",
             "local_hostname",
             "source_address",
             "proxy",
@@ -116,6 +117,8 @@ class Client:
 
     `server` is a URL, or None for $SMTP_URL. Options that are not given are as the URL says, or else the defaults.
     Nothing is connected before the first message.
+
+    `login` is a login without a password: "external", by the certificate of `client_cert`, or "anonymous".
 
     `auth` is the SASL mechanism to log in by, as "SCRAM-SHA-256", or several of them, of which the strongest that can
     be used is taken; by default of all that the library has. An earlier place in the list does not make one stronger.

@@ -49,7 +49,7 @@ def adapted(code: str, server: mailwire.Server, certificates: Certificates) -> s
 def test_the_urls_are_understood() -> None:
     """Each of the list, and a known option in each that has one."""
     urls = [line.split()[0] for line in re.findall(r"^[a-z+]+://.*$", "".join(programs("text")), re.MULTILINE)]
-    assert len(urls) == 8
+    assert len(urls) == 9
     for url in urls:
         mailwire.Client(url).close()
         if "?" in url:

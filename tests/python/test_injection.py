@@ -26,6 +26,7 @@ CONNECTION = {
     "ca": "/tmp/no{}where.pem",
     "extra_ca": "/tmp/no{}where.pem",
     "tls_name": "a{}b.example",
+    "login": "exter{}nal",
     "pin": "47DEQpj8HBSa+/TImW+5{}JCeuQeRkm5NMpJWZG3hSuFU=",
     "client_cert": "/tmp/no{}where.pem",
     "local_hostname": "local{}host.example.org",

@@ -103,7 +103,8 @@ impl Connection {
         }
     }
 
-    /// What the server announced after the last EHLO.
+    /// What the server announced after the last EHLO. A pooled client has many sessions, each with an announcement of its own, so it
+    /// has no such call: what a message needs and its session lacks is an error of that message.
     pub fn capabilities(&self) -> &Capabilities {
         self.machine.capabilities()
     }
@@ -126,7 +127,8 @@ impl Connection {
         Err(self.fail(Error::new(Status::Closed, text)))
     }
 
-    /// How many more messages the server takes in this session (RFC 9422). `None` if it told no limit.
+    /// How many more messages the server takes in this session (RFC 9422). `None` if it told no limit. A pooled client sees to it
+    /// itself.
     pub fn messages_left(&self) -> Option<u64> {
         self.machine.transactions_left()
     }
@@ -153,7 +155,9 @@ impl Connection {
         self.deadline = deadline;
     }
 
-    /// Says goodbye and closes. A failure here is of no consequence and not reported.
+    /// Says goodbye and closes: QUIT, its reply, for which the server has 5 s, and the end of TLS. A failure here is of no consequence
+    /// and not reported. Dropping the future closes at once, whatever of that was done; no message is in doubt by it, for each that was
+    /// sent has its result already.
     pub async fn quit(mut self) {
         self.busy = true;
         if self.machine.quit().is_ok() {

@@ -33,6 +33,7 @@ mod request;
 mod setting;
 mod spans;
 mod transact;
+mod url;
 mod verdict;
 mod way;
 

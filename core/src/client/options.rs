@@ -239,7 +239,8 @@ impl Options {
     }
 
     /// How many messages of one call may be on their way on a connection before the first is answered. 8 by default; more than
-    /// two only where they travel by BDAT.
+    /// two only where they travel by BDAT. A connection that is lost leaves so many messages *unknown* at the most; with 1 it is never
+    /// more than the one that is being sent, and each message has a round trip of its own.
     pub fn set_max_in_flight(&mut self, messages: usize) -> Result<(), Error> {
         if messages == 0 {
             return Err(Error::invalid("max_in_flight: at least one is needed"));
@@ -248,7 +249,8 @@ impl Options {
         Ok(())
     }
 
-    /// No further message is begun while so many octets of messages were sent and not answered. 1 MiB by default.
+    /// No further message is begun while so many octets of messages were sent and not answered. 1 MiB by default. This, too, bounds how
+    /// many messages a connection that is lost leaves *unknown*; with 1 no message leaves before the one in front of it was answered.
     pub fn set_max_octets_in_flight(&mut self, octets: u64) -> Result<(), Error> {
         if octets == 0 {
             return Err(Error::invalid(
@@ -325,7 +327,8 @@ impl Options {
         }
     }
 
-    /// The port that the server has unless another was given (the table in ARCHITECTURE.md).
+    /// The port that the server has unless another was given: 24 with LMTP, 465 under implicit TLS, 587 with a login (RFC 6409), and
+    /// else 25.
     pub(super) fn default_port(&self) -> u16 {
         match (self.protocol, self.tls) {
             (Protocol::Lmtp, _) => 24,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::Options;
 use super::options::ServerAddress;
 use crate::error::{Error, Phase, Status};
-use crate::proto::Domain;
+use crate::proto::{Domain, Protocol};
 use crate::sasl::Mechanism;
 use crate::tls::TlsPolicy;
 
@@ -145,12 +145,40 @@ impl Provider {
 
 impl Options {
     /// Sets server, port and TLS to those of a provider, by its name: `gmail`, `icloud`, `ses-eu-west-1`. What is set behind this
-    /// replaces them again.
+    /// replaces them again. Fails where another server was set before: a password that was meant for that one would go to the
+    /// provider.
     pub fn set_provider(&mut self, name: &str) -> Result<(), Error> {
         let provider = Provider::named(name)?;
+        self.check_other_server(provider)?;
         self.set_server(provider.host, Some(provider.port))?;
         self.set_tls(provider.tls);
         Ok(())
+    }
+
+    /// Fails if a server is set already that is not the provider's.
+    fn check_other_server(&self, provider: &Provider) -> Result<(), Error> {
+        let Some(server) = &self.server else {
+            return Ok(());
+        };
+        let is_same = match server {
+            ServerAddress::Host { host, port } => {
+                self.protocol == Protocol::Smtp
+                    && host.eq_ignore_ascii_case(provider.host)
+                    && port.is_none_or(|port| port == provider.port)
+            }
+            ServerAddress::Unix(_) => false,
+        };
+        if is_same {
+            return Ok(());
+        }
+        let Provider {
+            name, host, port, ..
+        } = provider;
+        Err(Error::invalid(format!(
+            "provider: {name} is {host}:{port}, and the server is {} already; say one of them, in a URL as \
+             smtp://user:password@{name}?provider={name}",
+            self.peer()?
+        )))
     }
 
     /// The provider whose server is set.
@@ -294,6 +322,28 @@ mod tests {
         options.set_server("smtp.gmail.com", Some(465)).unwrap();
         assert_eq!(options.tls_policy(), TlsPolicy::Implicit);
         assert_eq!(options.provider().unwrap().name(), "gmail");
+    }
+
+    #[test]
+    fn a_provider_does_not_replace_another_server() {
+        let set: [fn(&mut Options); 4] = [
+            |options| options.set_server("my.host", None).unwrap(),
+            |options| options.set_server("smtp.gmail.com", Some(465)).unwrap(),
+            |options| options.set_unix_socket("/run/lmtp").unwrap(),
+            |options| options.set_provider("icloud").unwrap(),
+        ];
+        for set in set {
+            let mut options = Options::new();
+            set(&mut options);
+            let before = options.peer().unwrap();
+            let error = options.set_provider("gmail").unwrap_err().to_string();
+            assert!(error.contains(&before), "{error}");
+            assert_eq!(options.peer().unwrap(), before);
+        }
+        let mut options = Options::new();
+        options.set_server("SMTP.gmail.com", None).unwrap();
+        options.set_provider("gmail").unwrap();
+        options.set_provider("gmail").unwrap();
     }
 
     #[test]

@@ -1,17 +1,12 @@
-//! Options by name and from a URL: for configuration files, command lines and the query of a URL.
+//! Options by name: for configuration files, command lines and the query of a URL.
 
-use std::path::Path;
 use std::time::Duration;
-
-use percent_encoding::percent_decode_str;
-use url::Url;
 
 use super::{OnRefused, Options, ProxyHeader, ProxyVersion, TransferChoice};
 use crate::error::Error;
-use crate::proto::Protocol;
 use crate::proto::data::LineEnds;
-use crate::sasl::{Credentials, Mechanism};
-use crate::tls::{InvalidPin, InvalidTlsPolicy, Pem, Pin, Roots, TlsPolicy, danger};
+use crate::sasl::{Credentials, Mechanism, Proof};
+use crate::tls::{InvalidPin, InvalidTlsPolicy, Pem, Pin, Roots, danger};
 
 /// The names that [`Options::set`] knows.
 const NAMES: &[&str] = &[
@@ -23,6 +18,7 @@ const NAMES: &[&str] = &[
     "pin",
     "verify",
     "client_cert",
+    "login",
     "auth",
     "allow_plaintext_auth",
     "local_hostname",
@@ -48,93 +44,43 @@ const NAMES: &[&str] = &[
 ];
 
 impl Options {
-    /// Options from a URL: `smtp://`, `submission://`, `smtps://` or `lmtp://` with `user:password@host:port`, or
-    /// `lmtp+unix:///path`. User and password are percent-encoded; every other option may stand in the query, by the names of
-    /// [`Options::set`]. The password is never repeated in an error.
-    pub fn from_url(url: &str) -> Result<Self, Error> {
-        // The parser would drop CR, LF and TAB without a word.
-        if url.bytes().any(|octet| octet.is_ascii_control()) {
-            return Err(Error::invalid(
-                "url: a control character stands in it; was it read with the end of its line?",
-            ));
-        }
-        let parsed = Url::parse(url).map_err(|e| {
-            Error::invalid(format!(
-                "url: {e}; the form is smtp://user:password@host:port"
-            ))
-        })?;
-        let mut options = Self::new();
-        let port = parsed.port();
-        let port = match parsed.scheme() {
-            "smtp" => port,
-            "submission" => port.or(Some(587)),
-            "smtps" => {
-                options.set_tls(TlsPolicy::Implicit);
-                port.or(Some(465))
-            }
-            "lmtp" | "lmtp+unix" => {
-                options.set_protocol(Protocol::Lmtp);
-                port
-            }
-            other => {
-                return Err(Error::invalid(format!(
-                    "url: the scheme {other:?} is not one of smtp, submission, smtps, lmtp and lmtp+unix"
-                )));
-            }
-        };
-        if parsed.fragment().is_some() {
-            return Err(Error::invalid(
-                "url: a # is written %23 in a user name, password or path",
-            ));
-        }
-        // A password with a ? that was not encoded would be taken for options, and the error about those would show it.
-        if parsed.query().is_some_and(|query| query.contains('@')) {
-            return Err(Error::invalid(
-                "url: a ? in a user name or password is written %3F, and an @ in an option %40",
-            ));
-        }
-        if parsed.scheme() == "lmtp+unix" {
-            if parsed.host_str().is_some_and(|host| !host.is_empty()) {
-                return Err(Error::invalid(
-                    "url: lmtp+unix has no host; the form is lmtp+unix:///path, with three slashes",
-                ));
-            }
-            let path = decoded("path", parsed.path())?;
-            options.set_unix_socket(Path::new(&path))?;
-        } else {
-            let host = parsed
-                .host_str()
-                .filter(|host| !host.is_empty())
-                .ok_or_else(|| Error::invalid("url: the host is missing"))?;
-            if !matches!(parsed.path(), "" | "/") {
-                return Err(Error::invalid(
-                    "url: nothing stands behind host and port but ?options",
-                ));
-            }
-            options.set_server(&decoded("host", host)?, port)?;
-        }
-        if let Some(password) = parsed.password() {
-            let credentials = Credentials::new(
-                decoded("user name", parsed.username())?,
-                decoded("password", password)?,
-            )
-            .map_err(|e| Error::invalid(format!("url: {e}")))?;
-            options.set_credentials(credentials);
-        } else if !parsed.username().is_empty() {
-            return Err(Error::invalid(
-                "url: a user name was given without a password: user:password@host",
-            ));
-        }
-        for (name, value) in parsed.query_pairs() {
-            options.set(&name, &value)?;
-        }
-        Ok(options)
-    }
-
-    /// Sets an option by its name, from text. Durations are seconds, as `2.5`; switches are `true` or `false`;
-    /// `auth` is a mechanism and `pin` the pin of a key, or several with commas between; `client_cert` is a file in PEM that holds a
-    /// certificate and its key; `proxy` is a URL, as [`Options::set_proxy`] has it. `ca` is a file of root certificates in PEM to
-    /// trust instead of the system's, and `extra_ca` one to trust besides those that are trusted so far, as often as it is set.
+    /// Sets an option by its name, from text. Each does what the setter of its name says, at once. The error names the option.
+    ///
+    /// | name | value | by default |
+    /// | --- | --- | --- |
+    /// | `provider` | the [name](super::Provider::name) of a provider | the server is set otherwise |
+    /// | `tls` | `auto`, `implicit`, `required`, `opportunistic`, `none` | `auto` |
+    /// | `tls_name` | a host name or IP address | the host of the server |
+    /// | `ca` | a PEM file of roots to trust instead of the system's | the system's roots |
+    /// | `extra_ca` | a PEM file of roots to trust besides those so far, as often as it is set | none |
+    /// | `pin` | `sha256//` and base64, or base64 alone, with commas between several | any key |
+    /// | `verify` | a switch: `false` takes any certificate | `true` |
+    /// | `client_cert` | a PEM file of a certificate and its key | none |
+    /// | `login` | `external`, by the certificate of `client_cert`, or `anonymous` | by user and password, or not at all |
+    /// | `auth` | SASL mechanisms with commas between | all that the library has |
+    /// | `allow_plaintext_auth` | a switch | `false` |
+    /// | `local_hostname` | a domain or an address literal | this host's full name, or its address |
+    /// | `source_address` | an IP address | the system chooses |
+    /// | `proxy` | a URL, as [`Options::set_proxy`] has it | none |
+    /// | `send_proxy_header` | `v1` or `v2` | none is sent |
+    /// | `connect_timeout` | seconds | 10 |
+    /// | `timeout` | seconds | RFC 5321's, by phase |
+    /// | `deadline` | seconds | none |
+    /// | `line_ends` | `normalise`, `refuse` | `normalise` |
+    /// | `on_refused` | `raise_if_all`, `raise_if_any`, `never` | `raise_if_all` |
+    /// | `all_or_nothing` | a switch | `false` |
+    /// | `transfer` | `auto`, `data`, `bdat` | `auto` |
+    /// | `max_in_flight` | messages | 8 |
+    /// | `max_octets_in_flight` | octets | 1048576 |
+    /// | `max_octets_ahead` | octets | 65536 |
+    /// | `max_connections` | connections | 8 |
+    /// | `idle_timeout` | seconds | 60 |
+    /// | `max_age` | seconds | 3600 |
+    /// | `max_messages` | messages | 1000 |
+    /// | `max_messages_per_second` | a number | no limit |
+    /// | `max_recipients_per_second` | a number | no limit |
+    ///
+    /// A switch is `true`, `yes` or `1`, or `false`, `no` or `0`. Seconds and numbers may have a fraction, as `2.5`.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "provider" => self.set_provider(value)?,
@@ -162,6 +108,7 @@ impl Options {
                 let both = Pem::file(value);
                 self.client_tls = self.client_tls.clone().with_certificate(&both, &both)?;
             }
+            "login" => self.set_login(value)?,
             "auth" => self.set_mechanisms(&mechanisms(value)?)?,
             "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
             "local_hostname" => self.set_local_hostname(value)?,
@@ -215,6 +162,23 @@ impl Options {
         Ok(())
     }
 
+    /// A login that needs no word of the caller's. Those that do have setters of their own.
+    fn set_login(&mut self, value: &str) -> Result<(), Error> {
+        let choices = [("external", true), ("anonymous", false)];
+        let credentials = if choice("login", value, &choices)? {
+            Credentials::with_certificate()
+        } else {
+            Credentials::anonymous("").map_err(|e| Error::invalid(format!("login: {e}")))?
+        };
+        if let Some(Proof::Password | Proof::Token) = self.login.proof() {
+            return Err(Error::invalid(format!(
+                "login: {value} stands beside a user name and what proves it; set one of them"
+            )));
+        }
+        self.set_credentials(credentials);
+        Ok(())
+    }
+
     /// The same for the options of a pool.
     fn set_of_pool(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
@@ -242,13 +206,6 @@ impl Options {
     pub fn names() -> &'static [&'static str] {
         NAMES
     }
-}
-
-fn decoded(what: &str, text: &str) -> Result<String, Error> {
-    let text = percent_decode_str(text)
-        .decode_utf8()
-        .map_err(|_| Error::invalid(format!("url: the {what} is not UTF-8")))?;
-    Ok(text.into_owned())
 }
 
 fn pins(value: &str) -> Result<Vec<Pin>, Error> {
@@ -320,153 +277,110 @@ fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::login::Source;
-    use super::super::options::ServerAddress;
     use super::*;
 
-    #[test]
-    fn a_url_says_everything() {
-        let options =
-            Options::from_url("smtp://me%40example.org:p%23%3As@[::1]:2525?tls=none&timeout=2.5&allow_plaintext_auth=true").unwrap();
-        assert_eq!(
-            options.server,
-            Some(ServerAddress::Host {
-                host: "::1".into(),
-                port: Some(2525)
-            })
-        );
-        let Some(Source::Known(credentials)) = &options.login.source else {
-            panic!("no credentials")
-        };
-        assert_eq!(
-            (credentials.username(), credentials.password().expose()),
-            ("me@example.org", b"p#:s".as_slice())
-        );
-        assert_eq!(
-            (options.tls, options.timeout),
-            (TlsPolicy::None, Some(Duration::from_millis(2500)))
-        );
-    }
-
-    #[test]
-    fn each_scheme_has_its_port_and_protocol() {
-        for (url, port, protocol, tls) in [
-            ("smtp://h", 25, Protocol::Smtp, TlsPolicy::Opportunistic),
-            ("smtp://u:p@h", 587, Protocol::Smtp, TlsPolicy::Required),
-            ("submission://h", 587, Protocol::Smtp, TlsPolicy::Required),
-            ("smtps://h", 465, Protocol::Smtp, TlsPolicy::Implicit),
-            ("lmtp://h", 24, Protocol::Lmtp, TlsPolicy::Opportunistic),
-        ] {
-            let options = Options::from_url(url).unwrap();
-            let Some(ServerAddress::Host { port: given, .. }) = options.server else {
-                panic!("{url}")
-            };
-            assert_eq!(
-                given.unwrap_or_else(|| options.default_port()),
-                port,
-                "{url}"
-            );
-            assert_eq!(
-                (options.protocol, options.tls_policy()),
-                (protocol, tls),
-                "{url}"
-            );
-        }
-        let options = Options::from_url("lmtp+unix:///run/a%20b").unwrap();
-        assert_eq!(options.server, Some(ServerAddress::Unix("/run/a b".into())));
-    }
-
-    #[test]
-    fn a_bad_url_is_an_error_that_says_what_is_wrong() {
-        for (url, word) in [
-            ("mail.example.org", "url"),
-            ("http://h", "scheme"),
-            ("smtp://", "host"),
-            ("smtp://h/path", "behind host"),
-            ("smtp://h:0", "port"),
-            ("smtp://u@h", "password"),
-            ("smtp://u:p%0d%0aQUIT@h", "password"),
-            ("smtp://u:p@h?tls=never", "tls"),
-            ("smtp://u%0d%0a:p@h", "user name"),
-            ("smtp://u\r\nRSET:p@h", "control character"),
-            ("smtp://u:p\nRSET@h", "control character"),
-            ("smtp://h\r\n", "control character"),
-            ("smtp://h\r\n.example:25", "control character"),
-            ("smtp://h?tls=no\tne", "control character"),
-            ("smtp://h?tls=none\0", "control character"),
-            ("smtp://u:p%00@h", "password"),
-            ("smtp://h%0d%0aQUIT", "host"),
-            ("smtp://h?tsl=required", "tsl"),
-            ("lmtp+unix://run/lmtp", "three slashes"),
-            ("smtp://h?timeout=soon", "timeout"),
-            ("smtp://h?timeout=-1", "timeout"),
-            ("smtp://h?timeout=0", "timeout"),
-            ("smtp://h?verify=maybe", "verify"),
-            ("smtp://h?max_connections=0", "max_connections"),
+    /// A value for each name, and what then stands in the options and did not before.
+    fn rows(folder: &std::path::Path) -> Vec<(&'static str, String, &'static str)> {
+        let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let (certificate, key) = (issued.cert.pem(), issued.signing_key.serialize_pem());
+        let pem = folder.join("both.pem");
+        std::fs::write(&pem, certificate + &key).unwrap();
+        let pem = pem.to_str().unwrap().to_owned();
+        let pin = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=".to_owned();
+        let text = str::to_owned;
+        vec![
+            ("provider", text("gmail"), "host: \"smtp.gmail.com\""),
+            ("tls", text("required"), "tls: Required"),
+            ("tls_name", text("a.example"), "tls_name: Some"),
+            ("ca", pem.clone(), "roots: \"1 given\""),
             (
-                "smtp://h?max_messages_per_second=0",
+                "extra_ca",
+                pem.clone(),
+                "roots: \"the system's and 1 given\"",
+            ),
+            ("pin", pin, "pins: [Pin("),
+            ("verify", text("false"), "roots: \"anyone"),
+            ("client_cert", pem, "certificate: true"),
+            ("login", text("external"), "proof: Certificate"),
+            ("login", text("anonymous"), "proof: Nothing"),
+            (
+                "auth",
+                text("LOGIN,PLAIN"),
+                "mechanisms: Some([Login, Plain])",
+            ),
+            (
+                "allow_plaintext_auth",
+                text("true"),
+                "allow_plaintext_auth: true",
+            ),
+            ("local_hostname", text("a.example"), "local_hostname: Some"),
+            (
+                "source_address",
+                text("127.0.0.2"),
+                "source_address: Some(127.0.0.2)",
+            ),
+            ("proxy", text("socks5://a.example"), "proxy: Some"),
+            ("send_proxy_header", text("v2"), "version: V2"),
+            ("connect_timeout", text("7"), "connect_timeout: 7s"),
+            ("timeout", text("2.5"), " timeout: Some(2.5s)"),
+            ("deadline", text("7"), "deadline: Some(7s)"),
+            ("line_ends", text("refuse"), "line_ends: Refuse"),
+            ("on_refused", text("never"), "on_refused: Never"),
+            ("all_or_nothing", text("yes"), "all_or_nothing: true"),
+            ("transfer", text("bdat"), "transfer: Bdat"),
+            ("max_in_flight", text("7"), "max_in_flight: 7"),
+            ("max_octets_in_flight", text("7"), "max_octets_in_flight: 7"),
+            ("max_octets_ahead", text("7"), "max_octets_ahead: 7"),
+            ("max_connections", text("7"), "max_connections: 7"),
+            ("idle_timeout", text("7"), "idle_timeout: 7s"),
+            ("max_age", text("7"), "max_age: 7s"),
+            ("max_messages", text("7"), "max_messages: 7"),
+            (
                 "max_messages_per_second",
+                text("0.5"),
+                " messages_per_second: Some(0.5)",
             ),
             (
-                "smtp://h?max_messages_per_second=inf",
-                "max_messages_per_second",
-            ),
-            (
-                "smtp://h?max_recipients_per_second=-1",
                 "max_recipients_per_second",
+                text("7"),
+                "recipients_per_second: Some(7.0)",
             ),
-            (
-                "smtp://h?max_recipients_per_second=NaN",
-                "max_recipients_per_second",
-            ),
-            (
-                "smtp://h?max_recipients_per_second=ten",
-                "max_recipients_per_second",
-            ),
-            ("smtp://h?max_in_flight=0", "max_in_flight"),
-            ("smtp://h?max_octets_in_flight=0", "max_octets_in_flight"),
-            ("smtp://h?transfer=chunks", "transfer"),
-            ("smtp://h?local_hostname=a%0d%0aRSET", "local_hostname"),
-            ("smtp://h?auth=KERBEROS", "auth"),
-            ("smtp://h?auth=PLAIN%0d%0a", "auth"),
-            ("smtp://h?auth=PLAIN,,LOGIN", "auth"),
-            ("smtp://h?ca=/no/such/file", "/no/such/file"),
-            ("smtp://h?extra_ca=/no/such/file", "/no/such/file"),
-            ("smtp://h?tls_name=a%20b", "tls_name"),
-            ("smtp://h?proxy=h:1080", "proxy"),
-            ("smtp://h?send_proxy_header=3", "send_proxy_header"),
-            ("smtp://h?proxy=socks5://u:p%40h:p", "proxy"),
-            ("smtp://h?tls_name=a%0d%0aRSET", "tls_name"),
-            ("smtp://h?pin=abcd", "pin"),
-            ("smtp://h?pin=", "pin"),
-        ] {
-            let error = Options::from_url(url).expect_err(url).to_string();
-            assert!(error.contains(word), "{url}: {error}");
-            assert!(
-                !error.contains('\r') && !error.contains('\n'),
-                "{url}: {error:?}"
-            );
-        }
+        ]
     }
 
     #[test]
-    fn the_password_is_in_no_error_and_no_debug_text() {
-        let error = Options::from_url("smtp://user:hunter2@h:x").unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
-        for url in [
-            "smtp://user:12?hunter2@h",
-            "smtp://user:12/hunter2@h",
-            "smtp://user:12#hunter2@h",
-            "smtp://user:12?tls=hunter2@h",
-            "smtp://h?proxy=socks5://user:hunter2%40h:p",
-            "smtp://h?proxy=socks5://user:hunter2@h",
-        ] {
-            let error = Options::from_url(url).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    fn each_name_changes_its_field() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = rows(folder.path());
+        let shown = |options: &Options| format!("{options:?}");
+        for (name, value, now) in &rows {
+            let mut options = Options::new();
+            assert!(!shown(&options).contains(now), "{name}");
+            options.set(name, value).unwrap();
+            assert!(shown(&options).contains(now), "{name}: {options:?}");
         }
-        let options = Options::from_url("smtp://user:hunter2@h?proxy=http://hunter2:hunter2%40p");
-        let options = options.unwrap();
-        assert!(!format!("{options:?}").contains("hunter2"));
+        let mut names: Vec<_> = rows.iter().map(|(name, ..)| *name).collect();
+        names.dedup();
+        assert_eq!(names, Options::names());
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_has_each_name() {
+        let documented: Vec<_> = include_str!("setting.rs")
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("/// | `")?.split('`').next())
+            .collect();
+        assert_eq!(documented, Options::names());
+    }
+
+    #[test]
+    fn a_login_by_name_does_not_replace_a_user() {
+        let mut options = Options::new();
+        options.set("login", "anonymous").unwrap();
+        options.set("login", "external").unwrap();
+        options.set_credentials(Credentials::new("u", "p").unwrap());
+        let error = options.set("login", "external").unwrap_err();
+        assert!(error.to_string().contains("user name"), "{error}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(crate) const CLIENT_SETTINGS: &[(&str, &str, Call)] = &[
     ("client_cert", "", |text| {
         client(|o| o.set("client_cert", text))
     }),
+    ("login", "anony{}mous", |text| {
+        client(|o| o.set("login", text))
+    }),
     ("auth", "PLA{}IN", |text| client(|o| o.set("auth", text))),
     ("allow_plaintext_auth", "tr{}ue", |text| {
         client(|o| o.set("allow_plaintext_auth", text))
