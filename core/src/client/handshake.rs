@@ -214,11 +214,8 @@ impl Connection {
     }
 
     pub(super) fn refused(&self, phase: Phase, text: &str, reply: Reply) -> Error {
-        self.fail(
-            Error::new(verdict::status_of(&reply), text)
-                .at(phase)
-                .with_reply(reply),
-        )
+        let error = Error::new(verdict::status_of(&reply), text);
+        self.fail(self.with_limits(error.at(phase).with_reply(reply)))
     }
 
     /// The server closed or spoke out of turn.

@@ -194,7 +194,7 @@ impl Connection {
     }
 
     /// The error, with the limits of a provider that says of it that it was asked for too much.
-    fn with_limits(&self, error: Error) -> Error {
+    pub(super) fn with_limits(&self, error: Error) -> Error {
         if !error.reply().is_some_and(is_too_much) {
             return error;
         }

@@ -3,6 +3,8 @@
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "aws-lc-rs")]
+mod advice;
 mod auth;
 mod calls;
 mod flights;
