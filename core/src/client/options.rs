@@ -9,6 +9,7 @@ use super::pool::PoolLimits;
 use super::record::Transcript;
 use super::way::Way;
 use crate::error::Error;
+use crate::net::{checked_host, host_and_port};
 use crate::proto::data::LineEnds;
 use crate::proto::{ClientAttributes, Domain, Protocol};
 use crate::tls::{ClientTls, TlsPolicy};
@@ -113,25 +114,8 @@ impl Options {
         if port == Some(0) {
             return Err(Error::invalid("port: 0 is no port to connect to"));
         }
-        let address = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .unwrap_or(host);
-        let host = if address.parse::<IpAddr>().is_ok() {
-            address.to_owned()
-        } else {
-            // A trailing dot marks a name as absolute for the resolver; certificates and HELO are without it.
-            let name = host.strip_suffix('.').unwrap_or(host);
-            let domain: Domain = name
-                .parse()
-                .map_err(|e| Error::invalid(format!("host {host:?}: {e}")))?;
-            if domain.is_literal() {
-                return Err(Error::invalid(format!(
-                    "host {host:?}: an address stands without a tag, as 192.0.2.1 or [2001:db8::1]"
-                )));
-            }
-            domain.as_str().to_owned()
-        };
+        let host =
+            checked_host(host).map_err(|why| Error::invalid(format!("host {host:?}: {why}")))?;
         self.server = Some(ServerAddress::Host { host, port });
         Ok(())
     }
@@ -301,11 +285,7 @@ impl Options {
         Ok(match self.server()? {
             ServerAddress::Host { host, port } => {
                 let port = port.unwrap_or_else(|| self.default_port());
-                if host.contains(':') {
-                    format!("[{host}]:{port}")
-                } else {
-                    format!("{host}:{port}")
-                }
+                host_and_port(host, port)
             }
             ServerAddress::Unix(path) => path.display().to_string(),
         })

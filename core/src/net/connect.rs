@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::net::{TcpSocket, UnixStream, lookup_host};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
-use super::deadline::shown;
+use super::deadline::{shown, until};
+use super::host::{ascii_name, host_and_port, without_brackets};
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
 use crate::error::{Error, Phase, Status, one_line};
@@ -34,7 +35,7 @@ pub(crate) async fn connect(
     timeout: Duration,
     session: &Session,
 ) -> Result<(Stream, SocketAddr), Error> {
-    let label = label(host, port);
+    let label = host_and_port(host, port);
     let found = resolve(host, port, timeout)
         .await
         .map_err(|error| error.at(Phase::Resolve).with_peer(label.as_str()))?;
@@ -54,13 +55,8 @@ pub(crate) async fn connect_unix(
     let address = || one_line(label.clone());
     session.note(|| Kind::Connecting { address: address() });
     let opened = async { Socket::unix(UnixStream::connect(path).await?) };
-    let connected = match deadline(timeout) {
-        Some(at) => timeout_at(at, opened)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        None => opened.await,
-    };
-    match connected {
+    let connected = until(deadline(timeout), opened).await;
+    match connected.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())) {
         Ok(socket) => {
             session.note(|| Kind::Connected { address: address() });
             Ok(Stream::new(socket, Peer::Named(label.into())))
@@ -102,22 +98,6 @@ pub(crate) async fn connect_unix(
     }
 }
 
-/// `host:port`, with brackets where the host has colons.
-pub(super) fn label(host: &str, port: u16) -> String {
-    let bare = without_brackets(host);
-    if bare.contains(':') {
-        format!("[{bare}]:{port}")
-    } else {
-        format!("{bare}:{port}")
-    }
-}
-
-pub(super) fn without_brackets(host: &str) -> &str {
-    host.strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host)
-}
-
 pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
@@ -132,21 +112,16 @@ pub(super) async fn resolve(
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let name = ascii_name(bare)?;
-    let looked_up = match deadline(timeout) {
-        Some(at) => timeout_at(at, lookup_host((name.as_str(), port)))
-            .await
-            .map_err(|_| {
-                Error::new(
-                    Status::Timeout,
-                    format!(
-                        "no name server told the address of {name} within {}: is the network up?",
-                        shown(timeout)
-                    ),
-                )
-            })?,
-        None => lookup_host((name.as_str(), port)).await,
-    };
+    let looked_up = until(deadline(timeout), lookup_host((name.as_str(), port)));
     let found: Vec<_> = looked_up
+        .await
+        .ok_or_else(|| {
+            let text = format!(
+                "no name server told the address of {name} within {}: is the network up?",
+                shown(timeout)
+            );
+            Error::new(Status::Timeout, text)
+        })?
         .map_err(|error| no_such_host(&name).with_source(error))?
         .collect();
     if found.is_empty() {
@@ -162,14 +137,6 @@ fn no_such_host(name: &str) -> Error {
             "no such host `{name}`: check the spelling, and that this machine reaches a name server"
         ),
     )
-}
-
-/// The name as name servers know it. What cannot be one never reaches the resolver, which would cut it at a NUL.
-pub(super) fn ascii_name(host: &str) -> Result<String, Error> {
-    idna::domain_to_ascii(host)
-        .ok()
-        .filter(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
-        .ok_or_else(|| Error::invalid(format!("`{}` is not a host name", host.escape_default())))
 }
 
 /// IPv6 and IPv4 by turns, beginning with the family that the resolver put first (RFC 8305 section 4). Each address once.
@@ -220,10 +187,7 @@ pub(super) async fn connect_any(
         source,
         session,
     };
-    let won = match deadline(timeout) {
-        Some(at) => timeout_at(at, race.run()).await.unwrap_or(None),
-        None => race.run().await,
-    };
+    let won = until(deadline(timeout), race.run()).await.flatten();
     // The losers close here, with the race.
     won.ok_or_else(|| race.fault(label, timeout))
 }
@@ -441,13 +405,6 @@ mod tests {
         assert_eq!(by_turns(found), ordered);
         let only_v4 = addresses(&["1.1.1.1:25", "2.2.2.2:25"]);
         assert_eq!(by_turns(only_v4.clone()), only_v4);
-    }
-
-    #[test]
-    fn labels_put_brackets_around_colons() {
-        assert_eq!(label("mail.example", 25), "mail.example:25");
-        assert_eq!(label("::1", 25), "[::1]:25");
-        assert_eq!(label("[::1]", 25), "[::1]:25");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use crate::error::{Error, Phase, Status};
 
@@ -56,6 +56,14 @@ pub(crate) async fn limit<T>(
     Alarm::default()
         .limit_since(&mut None, phase, timeout, deadline, future)
         .await
+}
+
+/// Waits for `future` until `at`, if there is an end. `None`: that came first, and the future is dropped.
+pub(crate) async fn until<T>(at: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match at {
+        Some(at) => timeout_at(at, future).await.ok(),
+        None => Some(future.await),
+    }
 }
 
 /// The timer of waits that follow one another. Setting a timer wakes the runtime, by a system call, whenever it rings before all
@@ -149,6 +157,16 @@ mod tests {
         assert_eq!(error.phase(), Some(Phase::Data));
         assert_eq!(error.message(), "not done within the deadline of 5 s");
         assert_eq!(deadline.remaining(), Some(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_ends_where_it_has_an_end() {
+        let soon = Some(Instant::now() + SECOND);
+        assert_eq!(until(soon, pending::<()>()).await, None);
+        assert_eq!(soon, Some(Instant::now()));
+        for at in [soon, None] {
+            assert_eq!(until(at, async { 7 }).await, Some(7));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::client::{Connection, Options};
 use crate::error::Error;
-use crate::net::Deadline;
+use crate::net::{self, Deadline};
 
 /// How one call of a pooled client is driven, and how it may be cut short. An error of its methods is of a call that was cut short,
 /// or that could not be driven at all.
@@ -80,10 +80,7 @@ impl Driver for Tasks {
         until: Option<Instant>,
         what: F,
     ) -> Result<Option<F::Output>, Error> {
-        Ok(match until {
-            Some(until) => timeout_at(until, what).await.ok(),
-            None => Some(what.await),
-        })
+        Ok(net::until(until, what).await)
     }
 }
 

@@ -11,11 +11,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::connect::{ascii_name, connect_any, deadline, label, resolve, without_brackets};
-use super::deadline::shown;
+use super::connect::{connect_any, deadline, resolve};
+use super::deadline::{shown, until};
+use super::host::{ascii_name, host_and_port, without_brackets};
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
 use crate::error::{Error, Phase, Status};
@@ -94,7 +95,7 @@ pub(crate) async fn connect_through(
     timeout: Duration,
     session: &Session,
 ) -> Result<Stream, Error> {
-    let server = label(host, port);
+    let server = host_and_port(host, port);
     let targets = match proxy.kind {
         Kind::Socks5 => resolve(host, port, timeout)
             .await
@@ -170,19 +171,15 @@ impl Attempts<'_> {
             server: target.to_string(),
         });
         let asking = self.proxy.ask(&mut socket, target);
-        let asked = match deadline(self.left()) {
-            Some(at) => timeout_at(at, asking).await,
-            None => Ok(asking.await),
-        };
-        match asked {
-            Ok(Ok(())) => {
+        match until(deadline(self.left()), asking).await {
+            Some(Ok(())) => {
                 self.session
                     .note(|| Happened::ProxyConnected { proxy: label });
                 Ok(Ok(socket))
             }
-            Ok(Err(Trouble::Refused(refusal))) => Ok(Err(refusal)),
-            Ok(Err(Trouble::Broken(error))) => Err(self.broken(error)),
-            Err(_) => Err(self.silent()),
+            Some(Err(Trouble::Refused(refusal))) => Ok(Err(refusal)),
+            Some(Err(Trouble::Broken(error))) => Err(self.broken(error)),
+            None => Err(self.silent()),
         }
     }
 
@@ -237,7 +234,7 @@ fn by_name(host: &str, port: u16) -> Result<Target, Error> {
 impl Proxy {
     /// `host:port`.
     fn label(&self) -> String {
-        label(&self.host, self.port)
+        host_and_port(&self.host, self.port)
     }
 
     /// Asks for a connection on a fresh one to the proxy, and takes its answers and nothing more.

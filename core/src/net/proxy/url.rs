@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Kind, Login, Proxy};
 use crate::error::Error;
-use crate::proto::Domain;
+use crate::net::host::checked_host;
 
 const FORM: &str = "the form is socks5://user:password@host:port, socks5h:// or http://";
 
@@ -59,21 +59,7 @@ impl Proxy {
 fn host(url: &Url) -> Result<String, Error> {
     let host = url.host_str().unwrap_or_default();
     let decoded = percent_decode_str(host).decode_utf8().unwrap_or_default();
-    let bare = super::without_brackets(&decoded);
-    if bare.parse::<std::net::IpAddr>().is_ok() {
-        return Ok(bare.to_owned());
-    }
-    let name: Domain = decoded
-        .strip_suffix('.')
-        .unwrap_or(&decoded)
-        .parse()
-        .map_err(|error| invalid(&format!("its host {decoded:?}: {error}")))?;
-    if name.is_literal() {
-        return Err(invalid(
-            "its host is an address without a tag, as 192.0.2.1 or [2001:db8::1]",
-        ));
-    }
-    Ok(name.as_str().to_owned())
+    checked_host(&decoded).map_err(|why| invalid(&format!("its host {decoded:?}: {why}")))
 }
 
 fn login(url: &Url, kind: Kind) -> Result<Option<Login>, Error> {
