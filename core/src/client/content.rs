@@ -25,6 +25,11 @@ pub(super) enum Source<'a> {
 /// A reader, and the piece of it that was read last.
 pub(super) struct Pieces<'a> {
     reader: Box<dyn Read + Send + 'a>,
+    /// The octets that it is to give, if that is known, and those that it gave.
+    length: Option<u64>,
+    given: u64,
+    /// Reading has failed: nothing that is read behind it is the message's.
+    failed: bool,
     buffer: Vec<u8>,
     /// Octets of the buffer that belong to the piece.
     filled: usize,
@@ -58,8 +63,9 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// A message that is read as it is sent, a piece of 64 KiB at a time. `length` is its size in octets if it is known: the
-    /// server can then refuse it before it is sent.
+    /// A message that is read as it is sent, a piece of 64 KiB at a time. `length` is its size in octets as it is read, if that is
+    /// known: the server can then refuse it before it is sent (RFC 1870). More octets leave where line ends are made canonical. A
+    /// reader that gives more or fewer fails the message before its end mark is sent.
     ///
     /// A read that blocks holds up the task that sends. With the blocking client that is the calling thread, as it should
     /// be; an async program lends bytes, or reads on a thread of its own.
@@ -67,6 +73,9 @@ impl<'a> Content<'a> {
         Self {
             source: Source::Reader(Pieces {
                 reader: Box::new(reader),
+                length,
+                given: 0,
+                failed: false,
                 buffer: Vec::new(),
                 filled: 0,
                 at_end: false,
@@ -124,11 +133,16 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// Whether it is read as it is sent.
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.source, Source::Reader(_))
+    }
+
     /// Whether all that was read is still held, so that it can still be sent whole.
     pub(crate) fn is_untouched(&self) -> bool {
         match &self.source {
             Source::Bytes(_) => true,
-            Source::Reader(pieces) => pieces.read <= 1,
+            Source::Reader(pieces) => pieces.read <= 1 && !pieces.failed,
         }
     }
 
@@ -198,6 +212,15 @@ impl Pieces<'_> {
     }
 
     fn fill(&mut self) -> io::Result<()> {
+        if self.failed {
+            return Err(io::Error::other("it failed before"));
+        }
+        let filled = self.try_fill();
+        self.failed = filled.is_err();
+        filled
+    }
+
+    fn try_fill(&mut self) -> io::Result<()> {
         self.buffer.resize(PIECE, 0);
         self.filled = 0;
         self.read += 1;
@@ -208,6 +231,18 @@ impl Pieces<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+        self.given += self.filled as u64;
+        let Some(length) = self.length else {
+            return Ok(());
+        };
+        if self.given > length || (self.at_end && self.given < length) {
+            let more = if self.at_end { "" } else { " or more" };
+            let text = format!(
+                "it gave {}{more} octets and was to give {length}",
+                self.given
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         Ok(())
     }
@@ -243,6 +278,25 @@ mod tests {
         let long = (0..100).map(|n| vec![n; 1000 * usize::from(n)]);
         let whole: Vec<u8> = long.clone().flatten().collect();
         assert!(read(Content::pieces(long)) == whole);
+    }
+
+    #[test]
+    fn a_length_that_is_not_kept_is_an_error_and_stays_one() {
+        let octets = vec![b'x'; 2 * PIECE];
+        for length in [0, 1, 2 * PIECE - 1, 2 * PIECE + 1, 3 * PIECE] {
+            let mut content = Content::reader(&octets[..], Some(length as u64));
+            let failed = loop {
+                match content.next_piece() {
+                    Ok((_, last)) => assert!(!last, "{length}"),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(failed.kind(), io::ErrorKind::InvalidData);
+            assert!(content.next_piece().is_err() && !content.is_untouched());
+        }
+        let exact = Some(octets.len() as u64);
+        assert!(read(Content::reader(&octets[..], exact)) == octets);
+        assert!(read(Content::reader(&b""[..], Some(0))).is_empty());
     }
 
     #[test]

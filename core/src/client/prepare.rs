@@ -59,7 +59,7 @@ impl Connection {
         // With BDAT a message that a reader has ready at once can leave at once.
         let in_memory = if chunks {
             let peeked = content.peek();
-            peeked.map_err(|e| self.fail(chunk_error(ChunkError::Read(e)).at(Phase::Mail)))?
+            peeked.map_err(|e| self.fail(chunk_error(ChunkError::Read(e))))?
         } else {
             content.as_bytes()
         };

@@ -1,6 +1,7 @@
 //! Transactions on an open connection: one message, or many with the next one's envelope riding behind the last one's body.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use super::advice::is_too_much;
 use super::chunk::ChunkError;
@@ -90,35 +91,33 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs transactions until `messages` ends or the connection fails. Gives back the messages that were under way when it
-    /// failed, oldest first; their failures were reported in that order.
+    /// Runs transactions until `messages` ends, the session is full or the connection fails.
     pub(crate) async fn drive<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
         each: &mut Report<'_>,
-    ) -> VecDeque<C> {
+    ) -> Left<C> {
+        let mut left = Left::default();
         if let Err(error) = self.check_usable() {
             if messages.next().is_some() {
                 each(0, Err(error));
             }
-            return VecDeque::new();
+            return left;
         }
         self.busy = true;
-        // Beside `under_way`, which outlives this future.
-        let mut contents = VecDeque::new();
-        match self.transact(messages, &mut contents, each).await {
+        match self.transact(messages, &mut left, each).await {
             Ok(()) => self.busy = false,
             Err(error) => {
                 self.report_lost(error, each);
             }
         }
-        contents
+        left
     }
 
     async fn transact<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, C)> + Send),
-        contents: &mut VecDeque<C>,
+        left: &mut Left<C>,
         each: &mut Report<'_>,
     ) -> Result<(), Error> {
         let mut messages = messages.enumerate().fuse();
@@ -128,8 +127,9 @@ impl Connection {
         let mut broken: Option<Error> = None;
         loop {
             if broken.is_none() {
-                self.begin_ahead(&mut messages, contents, each);
+                self.begin_ahead(&mut messages, left, each);
             }
+            let contents = &mut left.lost;
             if self.under_way.is_empty() {
                 return broken.map_or(Ok(()), Err);
             }
@@ -178,6 +178,9 @@ impl Connection {
                         self.read().await?;
                         continue;
                     }
+                    if contents.iter().any(|slot| slot.view().is_read()) {
+                        self.heed_call().await?;
+                    }
                     // Contents cannot be seen from two threads, as their octets can, and the task may move to another.
                     let windows = self.windows(contents);
                     if let Err(error) = self.write(&[], &windows).await {
@@ -212,7 +215,7 @@ impl Connection {
     fn begin_ahead<'a, C: ContentSlot<'a>>(
         &mut self,
         messages: &mut dyn Iterator<Item = (usize, (Envelope, C))>,
-        contents: &mut VecDeque<C>,
+        left: &mut Left<C>,
         each: &mut Report<'_>,
     ) {
         let ahead = match (self.machine.pipelining(), self.uses_chunks()) {
@@ -220,7 +223,8 @@ impl Connection {
             (true, false) => CHAIN.min(self.options.max_in_flight),
             (true, true) => self.options.max_in_flight,
         };
-        while self.under_way.len() < ahead
+        while left.back.is_none()
+            && self.under_way.len() < ahead
             && self.machine.unanswered_octets() < self.options.max_octets_in_flight
             && let Some((index, (envelope, mut content))) = messages.next()
         {
@@ -247,7 +251,14 @@ impl Connection {
                     let messages = &mut self.record.messages;
                     messages.begin(begun.id, session, recipients);
                     self.under_way.push_back(begun);
-                    contents.push_back(content);
+                    left.lost.push_back(content);
+                }
+                Err(error)
+                    if content.may_come_back()
+                        && self.machine.transactions() > 0
+                        && is_full(&error) =>
+                {
+                    left.back = Some(content);
                 }
                 Err(error) => each(index, Err(error)),
             }
@@ -304,13 +315,16 @@ impl Connection {
         content: &mut Content<'_>,
     ) -> Result<(), Error> {
         let mut encoder = Encoder::new(self.options.line_ends);
-        let is_plain = content.is_plain;
+        let (is_plain, is_read) = (content.is_plain, content.is_read());
         let ascii_only = !self.capabilities().has("8BITMIME");
         loop {
             let (piece, last) = match content.next_piece() {
                 Ok(next) => next,
                 Err(error) => return Err(self.fail(chunk_error(ChunkError::Read(error)))),
             };
+            if is_read {
+                self.heed_call().await?;
+            }
             // RFC 6152 section 3. A message in memory was looked at before its MAIL.
             if ascii_only && !piece.is_ascii() {
                 return Err(self.fail(needs_eight_bit().at(Phase::Body)));
@@ -348,6 +362,19 @@ impl Connection {
             if !slices.is_empty() {
                 self.write_body(&slices).await?;
             }
+        }
+    }
+
+    /// Lets the call be cut short, or fails it at its deadline. To be called before anything leaves behind a read from the caller's
+    /// source, which may have taken its time.
+    async fn heed_call(&mut self) -> Result<(), Error> {
+        // The first time the runtime looks at what has happened, and the second time whoever waits beside this call hears of it.
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+        match self.deadline.remaining() {
+            Some(Duration::ZERO) => Err(self.fail(self.deadline.passed(Phase::Body))),
+            _ => Ok(()),
         }
     }
 
@@ -421,6 +448,23 @@ fn what_is_lost(status: Status, outcome: &Outcome) -> &'static str {
     }
 }
 
+/// Messages of a call that it did not end for.
+pub(crate) struct Left<C> {
+    /// Under way when the connection failed, oldest first; their failures were reported in that order.
+    pub(crate) lost: VecDeque<C>,
+    /// Not begun and not reported, as the session has no room for it: another one may.
+    pub(crate) back: Option<C>,
+}
+
+impl<C> Default for Left<C> {
+    fn default() -> Self {
+        Self {
+            lost: VecDeque::new(),
+            back: None,
+        }
+    }
+}
+
 /// Takes the index and the result of a message.
 pub(super) type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + 'r;
 
@@ -428,6 +472,11 @@ pub(super) type Report<'r> = dyn FnMut(usize, Result<Outcome, Error>) + Send + '
 pub(crate) trait ContentSlot<'a>: Send {
     fn get(&mut self) -> &mut Content<'a>;
     fn view(&self) -> &Content<'a>;
+
+    /// Whether the caller can send the message over another connection, if this session has no room for it.
+    fn may_come_back(&self) -> bool {
+        false
+    }
 }
 
 impl<'a> ContentSlot<'a> for Content<'a> {
@@ -467,6 +516,13 @@ pub(super) fn not_now(error: NotNow) -> Error {
     Error::new(status, error.to_string())
         .at(Phase::Mail)
         .with_source(error)
+}
+
+/// Whether the session has come to a limit that the server set (RFC 9422).
+pub(crate) fn is_full(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    let reason = source.and_then(|source| source.downcast_ref());
+    matches!(reason, Some(NotNow::Limit("MAILMAX" | "RCPTDOMAINMAX")))
 }
 
 pub(super) fn needs_eight_bit() -> Error {

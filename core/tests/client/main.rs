@@ -10,6 +10,7 @@ mod calls;
 mod flights;
 mod hostile;
 mod kept;
+mod limits;
 mod link;
 mod outcomes;
 mod proxy;
@@ -17,6 +18,7 @@ mod queue;
 mod rate;
 mod requests;
 mod script;
+mod sources;
 mod tasks;
 mod tls;
 

@@ -164,6 +164,13 @@ impl Session {
         heard.trim_end().to_owned()
     }
 
+    /// The next line, or none if the client has left.
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let read = self.reader.read_line(&mut line);
+        (read.unwrap_or(0) > 0).then(|| line.trim_end().to_owned())
+    }
+
     /// Greets, and answers EHLO with these extensions.
     pub(crate) fn welcome(&mut self, extensions: &[&str]) {
         self.say("220 script.example ESMTP\n");

@@ -8,12 +8,11 @@ use super::Pool;
 use super::driver::Driver;
 use super::pooled::Pooled;
 use crate::client::spans::replaced;
-use crate::client::transact::{ContentSlot, Report};
+use crate::client::transact::{ContentSlot, Left, Report, is_full};
 use crate::client::{Connection, Content, Request};
 use crate::error::{Error, Phase, Status};
 use crate::net::Deadline;
 use crate::outcome::{Delivery, Outcome};
-use crate::proto::client::NotNow;
 use crate::proto::{Envelope, Reply};
 
 /// One call.
@@ -98,7 +97,8 @@ impl<D: Driver> Flow<'_, D> {
                         turn.end(self.driver, self.ends, pooled).await;
                         break;
                     }
-                    Batch::Over => {}
+                    // It has no room for those that are left, or it is dead.
+                    Batch::Over => turn.retire(self.driver, self.ends, pooled).await,
                     Batch::CutShort(error) => return error.map_or(Ok(()), Err),
                 }
             }
@@ -123,7 +123,8 @@ impl<D: Driver> Flow<'_, D> {
             None => behind + index - first.len(),
         };
         let (mut tried, mut alive, mut stale) = (0, false, false);
-        let mut told = Vec::new();
+        // Failures that are not told, as the message goes out again.
+        let mut untold = Vec::new();
         let mut report = |index: usize, result: Result<Outcome, Error>| {
             tried = tried.max(index + 1);
             match result {
@@ -134,14 +135,12 @@ impl<D: Driver> Flow<'_, D> {
                 {
                     stale = true;
                     replaced(&error);
+                    untold.push((number(index), error));
                 }
                 result => {
                     alive |= result
                         .as_ref()
                         .map_or_else(|e| e.outcome().is_some(), |_| true);
-                    if stale {
-                        told.push(number(index));
-                    }
                     each(number(index), result);
                 }
             }
@@ -152,31 +151,39 @@ impl<D: Driver> Flow<'_, D> {
         });
         // A server that has room for none at all is told of the first message, which fails.
         let room = usize::try_from(room.max(1)).unwrap_or(usize::MAX);
-        let mut batch = from_fn(|| again.pop_front())
-            .chain(allowed)
-            .take(room)
-            .map(|message| Kept::new(message, reused));
         let (connection, runtime) = match pooled.link() {
             Ok(link) => link,
             Err(error) => return Batch::CutShort(Some(error)),
         };
+        let limits = connection.capabilities().session_limits();
+        let may_come_back = reused || limits.recipient_domains.is_some();
+        let mut batch = from_fn(|| again.pop_front())
+            .chain(allowed)
+            .take(room)
+            .map(|message| Kept::new(message, may_come_back));
         connection.set_deadline(self.ends);
-        let lost = {
+        let left = {
             let driving = pin!(connection.drive(&mut batch, &mut report));
             self.driver.drive(runtime, driving).await
         };
-        let lost = match lost {
-            Ok(lost) => lost,
+        let Left { lost, back } = match left {
+            Ok(left) => left,
             Err(cut_short) => {
                 return Batch::CutShort(report_cut_short(connection, cut_short, &mut report));
             }
         };
         pooled.count(u32::try_from(tried).unwrap_or(u32::MAX));
-        if stale {
-            let untold = lost.into_iter().filter(|kept| !told.contains(&kept.number));
-            for message in untold.rev().filter_map(Kept::again) {
+        again.extend(back.and_then(Kept::again));
+        for kept in lost.into_iter().rev() {
+            if let Some(at) = untold.iter().position(|(number, _)| *number == kept.number)
+                && let Some(message) = kept.again()
+            {
+                untold.swap_remove(at);
                 again.push_front(message);
             }
+        }
+        for (number, error) in untold {
+            each(number, Err(error));
         }
         Batch::Over
     }
@@ -222,14 +229,14 @@ type Numbered<'a> = (usize, (Envelope, Content<'a>));
 /// connection has not been read from.
 struct Kept<'a> {
     number: usize,
-    /// There if the connection was a kept one.
+    /// There if the message may have to go out over another connection.
     envelope: Option<Envelope>,
     content: Content<'a>,
 }
 
 impl<'a> Kept<'a> {
-    fn new((number, (envelope, content)): Numbered<'a>, reused: bool) -> (Envelope, Self) {
-        let kept = reused.then(|| envelope.clone());
+    fn new((number, (envelope, content)): Numbered<'a>, again: bool) -> (Envelope, Self) {
+        let kept = again.then(|| envelope.clone());
         (
             envelope,
             Self {
@@ -253,6 +260,10 @@ impl<'a> ContentSlot<'a> for Kept<'a> {
     fn view(&self) -> &Content<'a> {
         &self.content
     }
+
+    fn may_come_back(&self) -> bool {
+        self.envelope.is_some()
+    }
 }
 
 /// A call was cut short: every message that was under way gets its result. Gives the error back if there was none.
@@ -274,13 +285,6 @@ fn may_be_out(error: &Error) -> bool {
     error
         .outcome()
         .is_some_and(|outcome| outcome.delivery() == Delivery::Unknown)
-}
-
-/// Whether the session on a kept connection has come to a limit that the server set (RFC 9422). A new one has not.
-fn is_full(error: &Error) -> bool {
-    let source = std::error::Error::source(error);
-    let reason = source.and_then(|source| source.downcast_ref());
-    matches!(reason, Some(NotNow::Limit("MAILMAX" | "RCPTDOMAINMAX")))
 }
 
 /// Whether a kept connection failed at the first command that was sent over it: MAIL, or the RSET before it. What is lost

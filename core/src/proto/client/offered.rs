@@ -26,6 +26,11 @@ pub(super) struct Fitted {
 }
 
 impl Connection {
+    /// How many transactions were begun in this session.
+    pub fn transactions(&self) -> u64 {
+        self.next_transaction
+    }
+
     /// How many transactions can still be begun in this session (RFC 9422 section 4.1). `None` if the server told no limit.
     pub fn transactions_left(&self) -> Option<u64> {
         let limit = self.capabilities.session_limits().mail?;
