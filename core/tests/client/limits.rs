@@ -8,9 +8,11 @@ use mailwire::{Delivery, Error, Outcome, Status};
 use crate::script::{Script, Server};
 use crate::{MESSAGE, deliveries, envelope, options};
 
-/// A server of so many sessions, each with this limit. In each the recipients are as told, in their order, and the client says
-/// goodbye.
-fn server(limit: &'static str, sessions: &'static [&'static [&'static str]]) -> Server {
+/// The recipients of each session, in their order.
+type Sessions = &'static [&'static [&'static str]];
+
+/// A server of so many sessions, each with this limit. In each the client sends to the recipients told, and says goodbye.
+fn server(limit: &'static str, sessions: Sessions) -> Server {
     let script = |recipients: &'static [&'static str]| -> Script {
         Box::new(move |s| {
             s.welcome(&["PIPELINING", limit]);
@@ -65,7 +67,7 @@ const WAYS: [&str; 3] = ["one by one", "many", "many of a task"];
 
 #[test]
 fn a_session_that_is_full_is_followed_by_another() {
-    let cases: [(&str, &[&str], &[&[&str]]); 4] = [
+    let cases: [(&str, &[&str], Sessions); 4] = [
         (
             "LIMITS MAILMAX=2",
             &["a@x.example", "b@y.example", "c@z.example"],
