@@ -1,5 +1,8 @@
 //! What became of a message, recipient by recipient. The words and numbers are the same in every language.
 
+mod queue_id;
+
+use std::fmt;
 use std::sync::Arc;
 
 use crate::error::Phase;
@@ -31,6 +34,18 @@ impl Delivery {
         self as i32
     }
 
+    /// What a person would call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotTried => "not tried",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Deferred => "deferred",
+            Self::Unknown => "unknown",
+            Self::Partial => "partial",
+        }
+    }
+
     /// The result that a final reply to a command or to the end of data stands for.
     pub fn from_reply(reply: &Reply) -> Self {
         match reply.code() / 100 {
@@ -38,6 +53,12 @@ impl Delivery {
             4 => Self::Deferred,
             _ => Self::Refused,
         }
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -151,15 +172,11 @@ impl Outcome {
             .filter(|r| matches!(r.delivery, Delivery::Deferred | Delivery::NotTried))
     }
 
-    /// The queue id in the final reply of the servers that tell it: `queued as X`, or `OK id=X`.
+    /// The queue id in the final reply of the servers that tell it in a form that is known: Postfix, Exim, sendmail, OpenSMTPD, qmail,
+    /// Exchange, Haraka, Dovecot's LMTP, Google, Amazon SES, and all that say `queued as X` as Postfix does. qmail's is the number
+    /// behind `qp`, Exchange's its `InternalId`.
     pub fn queue_id(&self) -> Option<&str> {
-        let text = self.reply.as_ref().filter(|r| r.is_positive())?.text();
-        [" queued as ", " id="].iter().find_map(|mark| {
-            let (_, rest) = text.split_once(mark)?;
-            rest.split(|c: char| c.is_whitespace() || c == ')')
-                .next()
-                .filter(|id| !id.is_empty())
-        })
+        queue_id::queue_id(self.reply.as_ref().filter(|r| r.is_positive())?.text())
     }
 }
 
@@ -197,13 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_id_is_found_where_servers_put_it() {
-        for (text, id) in [
-            ("Ok: queued as 4ABCD12", Some("4ABCD12")),
-            ("OK id=1rXyZ-0001", Some("1rXyZ-0001")),
-            ("Message accepted", None),
-        ] {
-            let reply = Reply::new(250, text).unwrap();
+    fn the_queue_id_is_in_what_was_accepted() {
+        for (code, id) in [(250, Some("4ABCD12")), (451, None)] {
+            let reply = Reply::new(code, "Ok: queued as 4ABCD12").unwrap();
             assert_eq!(Outcome::new(Vec::new(), Some(reply)).queue_id(), id);
         }
     }
