@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::outcome::{Delivery, Outcome, RecipientOutcome};
 use crate::proto::{Reply, TlsInfo};
@@ -179,11 +180,22 @@ struct Inner {
     message: String,
     phase: Option<Phase>,
     peer: Option<String>,
-    tls: Option<TlsInfo>,
+    address: Option<IpAddr>,
+    tls: Tls,
     reply: Option<Reply>,
     recipient: Option<usize>,
     outcome: Option<Outcome>,
+    /// The cause stays where it is, whatever the status may mean elsewhere.
+    is_lasting: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What is known about TLS on the connection.
+enum Tls {
+    /// There was no session yet.
+    Undecided,
+    InClear,
+    Established(TlsInfo),
 }
 
 impl Error {
@@ -207,9 +219,17 @@ impl Error {
         self.0.peer.as_deref()
     }
 
-    /// The state of TLS on that connection: `None` in clear.
+    /// The address that the connection to the peer had reached, where one was open. `None` through a proxy, which alone knows it.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.address
+    }
+
+    /// The state of TLS on that connection: `None` in clear, and where there was no session yet.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.0.tls.as_ref()
+        match &self.0.tls {
+            Tls::Established(tls) => Some(tls),
+            Tls::Undecided | Tls::InClear => None,
+        }
     }
 
     /// What the peer said, if that is why.
@@ -242,7 +262,8 @@ impl Error {
     }
 
     /// Whether the same call may succeed later without a change, and cannot make a second copy: `false` where the message was
-    /// accepted for a recipient, or may have been. Those who may get it then are told by [`Outcome::safe_to_retry`].
+    /// accepted for a recipient, or may have been. Those who may get it then are told by [`Outcome::safe_to_retry`]. `false` also
+    /// for a host name that does not exist, and for a file or reader that cannot be read.
     pub fn is_transient(&self) -> bool {
         let recipients = self.0.outcome.iter().flat_map(Outcome::recipients);
         let mut deliveries = recipients.map(RecipientOutcome::delivery);
@@ -250,6 +271,7 @@ impl Error {
             return false;
         }
         match self.0.status {
+            _ if self.0.is_lasting => false,
             Status::Io
             | Status::Dns
             | Status::Timeout
@@ -270,13 +292,15 @@ impl Error {
     pub(crate) fn new(status: Status, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             status,
-            message: one_line(message.into()),
+            message: visible(message.into()),
             phase: None,
             peer: None,
-            tls: None,
+            address: None,
+            tls: Tls::Undecided,
             reply: None,
             recipient: None,
             outcome: None,
+            is_lasting: false,
             source: None,
         }))
     }
@@ -287,7 +311,7 @@ impl Error {
 
     /// More about what happened, behind what is said already.
     pub(crate) fn with_more(mut self, text: &str) -> Self {
-        self.0.message.push_str(&one_line(text.to_owned()));
+        self.0.message.push_str(&visible(text.to_owned()));
         self
     }
 
@@ -297,12 +321,24 @@ impl Error {
     }
 
     pub(crate) fn with_peer(mut self, peer: impl Into<String>) -> Self {
-        self.0.peer = Some(one_line(peer.into()));
+        self.0.peer = Some(visible(peer.into()));
         self
     }
 
+    pub(crate) fn with_address(mut self, address: Option<IpAddr>) -> Self {
+        self.0.address = address;
+        self
+    }
+
+    /// The state of TLS in a session: `None` in clear.
     pub(crate) fn with_tls(mut self, tls: Option<TlsInfo>) -> Self {
-        self.0.tls = tls;
+        self.0.tls = tls.map_or(Tls::InClear, Tls::Established);
+        self
+    }
+
+    /// The same call fails again, although its status may mean elsewhere that it need not.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.0.is_lasting = true;
         self
     }
 
@@ -330,15 +366,19 @@ impl Error {
     }
 }
 
-/// An error is one line, also where it repeats what was given: the name of a file may well have a line end.
-#[cfg(feature = "io")]
-pub(crate) fn one_line(text: String) -> String {
-    if !text.contains(char::is_control) {
+/// The text as one line, with an escape for every character that a terminal would obey instead of showing it: control characters, and
+/// those that turn the direction of writing or end a line. The name of a file may well have some.
+pub(crate) fn visible(text: String) -> String {
+    let obeyed = |c: char| {
+        (c.is_control() && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(obeyed) {
         return text;
     }
-    let mut shown = String::with_capacity(text.len() + 8);
+    let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if c.is_control() {
+        if obeyed(c) {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -348,13 +388,21 @@ pub(crate) fn one_line(text: String) -> String {
 }
 
 impl fmt::Display for Error {
-    /// One line: peer, phase, TLS, what happened, and what the peer said.
+    /// One line: peer, its address where the peer is named otherwise, TLS, phase, what happened, and what the peer said:
+    /// `mail.example.org:587 [192.0.2.1] (TLSv1.3): MAIL FROM: the sender was refused …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.0;
         if let Some(peer) = &inner.peer {
             write!(f, "{peer}")?;
-            if let Some(tls) = &inner.tls {
-                write!(f, " ({})", tls.version())?;
+            if let Some(address) = inner.address
+                && peer.parse::<SocketAddr>().is_err()
+            {
+                write!(f, " [{address}]")?;
+            }
+            match &inner.tls {
+                Tls::Undecided => {}
+                Tls::InClear => f.write_str(" (in clear)")?,
+                Tls::Established(tls) => write!(f, " ({})", tls.version())?,
             }
             f.write_str(": ")?;
         }
@@ -363,7 +411,7 @@ impl fmt::Display for Error {
         }
         f.write_str(&inner.message)?;
         if let Some(reply) = &inner.reply {
-            write!(f, "; the server said: {reply}")?;
+            write!(f, "; the server said: {}", visible(reply.to_string()))?;
         }
         Ok(())
     }
@@ -386,5 +434,64 @@ impl StdError for Error {
             .source
             .as_deref()
             .map(|e| e as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(all(test, feature = "io"))]
+mod tests {
+    use super::*;
+    use crate::proto::TlsVersion;
+
+    #[test]
+    fn the_place_is_peer_address_and_tls() {
+        let address = Some([192, 0, 2, 1].into());
+        let tls = || Some(TlsInfo::new(TlsVersion::Tls13, "TLS_AES_128_GCM_SHA256"));
+        let error = |peer: &str| Error::invalid("no").with_peer(peer).at(Phase::Mail);
+        for (error, text) in [
+            (error("a.example:25"), "a.example:25: MAIL FROM: no"),
+            (
+                error("a.example:25").with_address(address).with_tls(None),
+                "a.example:25 [192.0.2.1] (in clear): MAIL FROM: no",
+            ),
+            (
+                error("a.example:25").with_address(address).with_tls(tls()),
+                "a.example:25 [192.0.2.1] (TLSv1.3): MAIL FROM: no",
+            ),
+            (
+                error("192.0.2.1:25").with_address(address).with_tls(None),
+                "192.0.2.1:25 (in clear): MAIL FROM: no",
+            ),
+            (
+                error("[2001:db8::1]:25")
+                    .with_address(Some("2001:db8::1".parse().unwrap()))
+                    .with_tls(None),
+                "[2001:db8::1]:25 (in clear): MAIL FROM: no",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+        let error = error("a.example:25").with_address(address);
+        assert_eq!(
+            (error.peer(), error.address()),
+            (Some("a.example:25"), address)
+        );
+    }
+
+    #[test]
+    fn an_error_is_one_line_and_nothing_in_it_is_obeyed() {
+        let error = Error::invalid("a\x1b[2J\u{9b}b\u{202e}c\u{2028}d\te\u{7f}\n");
+        assert_eq!(
+            error.message(),
+            "a\\u{1b}[2J\\u{9b}b\\u{202e}c\\u{2028}d\te\\u{7f}\\n"
+        );
+        assert_eq!(Error::invalid("grüße").message(), "grüße");
+    }
+
+    #[test]
+    fn what_lasts_is_not_transient_whatever_its_status() {
+        for status in [Status::Io, Status::Dns] {
+            assert!(Error::new(status, "no").is_transient());
+            assert!(!Error::new(status, "no").lasting().is_transient());
+        }
     }
 }

@@ -111,7 +111,7 @@ class SendResult:
     @property
     def not_tried(self):
         """The recipients that nothing was decided about. Sending again is safe."""
-        return self._addresses("not_tried")
+        return self._addresses("not tried")
 
     def _addresses(self, wanted):
         return tuple(address for address, result, _, _ in self._recipients if result == wanted)
@@ -134,5 +134,5 @@ class SendResult:
         counts = {}
         for _, result, _, _ in self._recipients:
             counts[result] = counts.get(result, 0) + 1
-        text = ", ".join(f"{count} {result.replace('_', ' ')}" for result, count in counts.items())
+        text = ", ".join(f"{count} {result}" for result, count in counts.items())
         return f"<SendResult: {text or 'no recipients'}>"

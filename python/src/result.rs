@@ -1,6 +1,6 @@
 //! What became of a message, as Python's `SendResult`.
 
-use mailwire::{Delivery, Outcome};
+use mailwire::Outcome;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
@@ -23,7 +23,7 @@ pub(crate) fn to_python<'py>(
             let phase = recipient.phase().map(reply::phase_name);
             (
                 recipient.recipient().as_str(),
-                delivery_name(recipient.delivery()),
+                recipient.delivery().name(),
                 reply,
                 phase,
             )
@@ -40,15 +40,4 @@ pub(crate) fn to_python<'py>(
         message_id,
         tls.transpose()?,
     ))
-}
-
-/// The word that a result has in Python.
-fn delivery_name(delivery: Delivery) -> &'static str {
-    match delivery {
-        Delivery::Accepted => "accepted",
-        Delivery::Refused => "refused",
-        Delivery::Deferred => "deferred",
-        Delivery::Unknown => "unknown",
-        _ => "not_tried",
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,8 +33,9 @@ pub struct Connection {
     /// Received and not yet used.
     input: Input,
     pub(super) options: Options,
-    /// The server as `host:port`, for errors.
+    /// The server as `host:port`, for errors, and its address unless a proxy is on the way.
     pub(super) peer: String,
+    pub(super) address: Option<IpAddr>,
     pub(super) deadline: Deadline,
     /// Messages that were begun and have no result yet, oldest first.
     pub(super) under_way: VecDeque<UnderWay>,
@@ -90,6 +92,7 @@ impl Connection {
         Self {
             tls: machine.tls().cloned().map(Arc::new),
             machine,
+            address: options.address_reached(&stream),
             stream,
             input: Input::default(),
             options: options.clone(),

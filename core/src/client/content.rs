@@ -103,7 +103,7 @@ impl<'a> Content<'a> {
             Ok((file, length)) => Ok(Self::reader(file, length)),
             Err(error) => {
                 let text = format!("the message in {} cannot be read: {error}", path.display());
-                Err(Error::new(Status::Io, text).with_source(error))
+                Err(Error::new(Status::Io, text).lasting().with_source(error))
             }
         }
     }
@@ -310,6 +310,7 @@ mod tests {
         for wrong in [folder.path().join("none"), folder.path().to_owned()] {
             let error = Content::file(&wrong).unwrap_err();
             assert_eq!(error.status(), Status::Io);
+            assert!(!error.is_transient(), "{error}");
             let text = error.to_string();
             assert!(text.contains(wrong.to_str().unwrap()), "{text}");
         }

@@ -30,8 +30,8 @@ mod told {
     use tracing::{debug, info, info_span};
 
     use super::{Error, Messages, Outcome, TransactionId};
+    use crate::error::visible;
     use crate::outcome::Delivery;
-    use crate::transcript::visible;
 
     impl Messages {
         /// A message was begun, on a connection with this number.
@@ -67,41 +67,30 @@ mod told {
             let outcome = result.as_ref().map_or_else(Error::outcome, Some);
             for recipient in outcome.iter().flat_map(|outcome| outcome.recipients()) {
                 if recipient.delivery() != Delivery::Accepted {
-                    let (to, word) = (recipient.recipient(), word(recipient.delivery()));
+                    let (to, word) = (recipient.recipient(), recipient.delivery().name());
                     let reply = recipient.reply().map(|reply| visible(reply.to_string()));
                     let reply = reply.unwrap_or_default();
                     debug!(target: "mailwire", parent: &span, %to, delivery = word, reply, "a recipient");
                 }
             }
             let delivery = outcome.map_or(Delivery::NotTried, Outcome::delivery);
-            span.record("delivery", word(delivery));
+            span.record("delivery", delivery.name());
             if let Some(queue_id) = outcome.and_then(Outcome::queue_id) {
-                span.record("queue_id", visible(queue_id.to_owned()));
+                span.record("queue_id", queue_id);
             }
             match result {
                 Ok(_) => info!(target: "mailwire", parent: &span, "sent"),
                 Err(error) => {
-                    let (status, text) = (error.status().number(), error.message().to_owned());
-                    info!(target: "mailwire", parent: &span, status, "not sent: {}", visible(text));
+                    let (status, text) = (error.status().number(), error.message());
+                    info!(target: "mailwire", parent: &span, status, "not sent: {text}");
                 }
             }
         }
     }
 
     pub(in crate::client) fn replaced(error: &Error) {
-        let (peer, text) = (error.peer(), visible(error.message().to_owned()));
+        let (peer, text) = (error.peer(), error.message());
         debug!(target: "mailwire", peer, "a kept connection is replaced: {text}");
-    }
-
-    fn word(delivery: Delivery) -> &'static str {
-        match delivery {
-            Delivery::NotTried => "not tried",
-            Delivery::Accepted => "accepted",
-            Delivery::Refused => "refused",
-            Delivery::Deferred => "deferred",
-            Delivery::Unknown => "unknown",
-            Delivery::Partial => "partial",
-        }
     }
 }
 

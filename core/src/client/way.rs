@@ -1,7 +1,7 @@
 //! The way to the server: through which proxy the connection goes, what is said on it before all else, and what the server's
 //! certificate must say.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
@@ -134,6 +134,14 @@ impl Options {
             Ok((stream, host))
         };
         net::limit(Phase::Connect, limit, deadline, opening).await
+    }
+
+    /// The server's address at the other end of this connection. Behind a proxy it is not known.
+    pub(super) fn address_reached(&self, stream: &Stream) -> Option<IpAddr> {
+        let address = stream
+            .remote_address()
+            .filter(|_| self.way.proxy.is_none())?;
+        Some(address.ip())
     }
 
     /// The name that the certificate must be for, where the connection goes to `host`.

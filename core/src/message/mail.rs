@@ -261,7 +261,7 @@ impl fmt::Debug for Mail<'_> {
 
 fn unread(what: &dyn fmt::Display, error: io::Error) -> Error {
     let text = format!("attach: {what} cannot be read: {error}");
-    Error::new(Status::Io, text).with_source(error)
+    Error::new(Status::Io, text).lasting().with_source(error)
 }
 
 fn refused(name: &str, why: &str) -> Error {

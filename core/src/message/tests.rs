@@ -522,9 +522,11 @@ fn an_attachment_comes_from_a_file_or_a_reader_as_it_is() {
         let error = mail().attach_file(&wrong).map(drop).unwrap_err();
         let text = error.to_string();
         assert!(text.contains(wrong.to_str().unwrap()), "{text}");
+        assert!(!error.is_transient(), "{text}");
     }
     let error = mail().attach_reader("a", None, Torn).map(drop).unwrap_err();
     assert_eq!(error.status(), Status::Io);
+    assert!(!error.is_transient(), "{error}");
     assert!(error.to_string().contains("the tape is torn"), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! Opening a connection: names to addresses, then all addresses, the quickest wins (Happy Eyeballs, RFC 8305).
+//! Opening a connection: all addresses of a host, the quickest wins (Happy Eyeballs, RFC 8305).
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -9,14 +9,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use tokio::net::{TcpSocket, UnixStream, lookup_host};
+use tokio::net::{TcpSocket, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 use super::deadline::{shown, until};
-use super::host::{ascii_name, host_and_port, without_brackets};
+use super::host::host_and_port;
+use super::resolve::resolve;
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
-use crate::error::{Error, Phase, Status, one_line};
+use crate::error::{Error, Phase, Status, visible};
 use crate::transcript::{Kind, Session};
 
 /// How long the next address waits while the one before it has not answered (RFC 8305 section 5).
@@ -52,7 +53,7 @@ pub(crate) async fn connect_unix(
     session: &Session,
 ) -> Result<Stream, Error> {
     let label = path.display().to_string();
-    let address = || one_line(label.clone());
+    let address = || visible(label.clone());
     session.note(|| Kind::Connecting { address: address() });
     let opened = async { Socket::unix(UnixStream::connect(path).await?) };
     let connected = until(deadline(timeout), opened).await;
@@ -100,65 +101,6 @@ pub(crate) async fn connect_unix(
 
 pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
-}
-
-pub(super) async fn resolve(
-    host: &str,
-    port: u16,
-    timeout: Duration,
-) -> Result<Vec<SocketAddr>, Error> {
-    let bare = without_brackets(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let name = ascii_name(bare)?;
-    let looked_up = until(deadline(timeout), lookup_host((name.as_str(), port)));
-    let found: Vec<_> = looked_up
-        .await
-        .ok_or_else(|| {
-            let text = format!(
-                "no name server told the address of {name} within {}: is the network up?",
-                shown(timeout)
-            );
-            Error::new(Status::Timeout, text)
-        })?
-        .map_err(|error| no_such_host(&name).with_source(error))?
-        .collect();
-    if found.is_empty() {
-        return Err(no_such_host(&name));
-    }
-    Ok(by_turns(found))
-}
-
-fn no_such_host(name: &str) -> Error {
-    Error::new(
-        Status::Dns,
-        format!(
-            "no such host `{name}`: check the spelling, and that this machine reaches a name server"
-        ),
-    )
-}
-
-/// IPv6 and IPv4 by turns, beginning with the family that the resolver put first (RFC 8305 section 4). Each address once.
-fn by_turns(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let mut unique = Vec::with_capacity(found.len());
-    for address in found {
-        if !unique.contains(&address) {
-            unique.push(address);
-        }
-    }
-    let first_is_v6 = unique.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = unique
-        .into_iter()
-        .partition(|address| address.is_ipv6() == first_is_v6);
-    let mut second = second.into_iter();
-    let mut ordered = Vec::new();
-    for address in first {
-        ordered.push(address);
-        ordered.extend(second.next());
-    }
-    ordered.extend(second);
-    ordered
 }
 
 type Attempt = Pin<Box<dyn Future<Output = io::Result<Socket>> + Send>>;
@@ -383,28 +325,6 @@ mod tests {
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn families_take_turns_and_nothing_is_tried_twice() {
-        let found = addresses(&[
-            "[::1]:25",
-            "[::2]:25",
-            "[::1]:25",
-            "[::3]:25",
-            "1.1.1.1:25",
-            "2.2.2.2:25",
-        ]);
-        let ordered = addresses(&[
-            "[::1]:25",
-            "1.1.1.1:25",
-            "[::2]:25",
-            "2.2.2.2:25",
-            "[::3]:25",
-        ]);
-        assert_eq!(by_turns(found), ordered);
-        let only_v4 = addresses(&["1.1.1.1:25", "2.2.2.2:25"]);
-        assert_eq!(by_turns(only_v4.clone()), only_v4);
     }
 
     #[test]

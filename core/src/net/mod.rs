@@ -10,6 +10,7 @@ mod host;
 mod listener;
 mod proxy;
 mod proxy_header;
+mod resolve;
 mod socket;
 mod stream;
 #[cfg(test)]

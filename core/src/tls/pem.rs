@@ -9,7 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Status, one_line};
+use crate::error::{Error, Status, visible};
 
 /// More than any bundle of roots has; what is larger is some other file, named by mistake.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -101,7 +101,7 @@ impl Pem {
 impl fmt::Display for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => f.write_str(&one_line(path.display().to_string())),
+            Self::File(path) => f.write_str(&visible(path.display().to_string())),
             Self::Bytes(_) => f.write_str("the given PEM text"),
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::error::{Error, Phase, Status};
+use crate::error::{Error, Phase, Status, visible};
 use crate::proto::{DateTime, TlsInfo, TlsVersion};
 
 /// Something that happened in a session.
@@ -169,7 +169,7 @@ impl Kind {
         Self::Failed {
             status: error.status(),
             phase: error.phase(),
-            text: visible(error.message().to_owned()),
+            text: error.message().to_owned(),
         }
     }
 }
@@ -188,27 +188,6 @@ impl fmt::Display for Side {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// The text with an escape for every character that a terminal would obey instead of showing it: control characters, and those that
-/// turn the direction of writing or end a line.
-pub(crate) fn visible(text: String) -> String {
-    let obeyed = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(obeyed) {
-        return text;
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if obeyed(c) && c != '\t' {
-            shown.extend(c.escape_unicode());
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
 }
 
 /// The date and time in UTC, without a fraction.
@@ -373,16 +352,5 @@ mod tests {
             at: before,
         };
         assert_eq!(at(0, begun).to_string(), "0.000000 * session 3 with a");
-    }
-
-    #[test]
-    fn nothing_reaches_a_terminal_that_it_would_obey() {
-        let said = "a\x1b[2J\u{9b}b\u{202e}c\u{2028}d\te\u{7f}\n";
-        let shown = visible(said.to_owned());
-        assert_eq!(
-            shown,
-            "a\\u{1b}[2J\\u{9b}b\\u{202e}c\\u{2028}d\te\\u{7f}\\u{a}"
-        );
-        assert_eq!(visible("grüße".to_owned()), "grüße");
     }
 }

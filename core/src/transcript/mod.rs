@@ -38,8 +38,6 @@ mod recorders;
 mod session;
 mod spans;
 
-#[cfg(feature = "tracing")]
-pub(crate) use event::visible;
 pub use event::{Event, Kind, Side};
 pub use recorders::{Buffer, Recorder, Writer};
 pub(crate) use session::Session;

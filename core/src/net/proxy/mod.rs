@@ -14,9 +14,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::connect::{connect_any, deadline, resolve};
+use super::connect::{connect_any, deadline};
 use super::deadline::{shown, until};
 use super::host::{ascii_name, host_and_port, without_brackets};
+use super::resolve::resolve;
 use super::socket::Socket;
 use super::stream::{Peer, Stream};
 use crate::error::{Error, Phase, Status};
