@@ -289,11 +289,11 @@ impl Connection {
         let usable = usable.join(", ");
         let text = if usable.is_empty() {
             format!(
-                "the server offers the mechanisms {offered}, and these credentials fit none that may be used here"
+                "the server offers the mechanisms {offered}, and these credentials fit none that may be used here: give others"
             )
         } else {
             format!(
-                "the server offers the mechanisms {offered}, and what could be used here is {usable}"
+                "the server offers the mechanisms {offered}, and what could be used here is {usable}: other credentials may be needed"
             )
         };
         self.fail(self.advised(Error::new(Status::AuthMechanism, text).at(Phase::Auth)))

@@ -20,6 +20,7 @@ impl Connection {
         self.record.session.note(|| Kind::failed(&error));
         error
             .with_peer(self.peer.clone())
+            .with_address(self.address)
             .with_tls(self.tls().cloned())
     }
 
@@ -32,7 +33,14 @@ impl Connection {
         };
         let hint = match violation {
             Violation::NotAReply(_) if phase == Phase::Greeting => {
-                "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"
+                if self.lacks_tls_of_its_port() {
+                    BEGINS_WITH_TLS
+                } else {
+                    "; is this an SMTP port, and does it speak TLS from the start (smtps://)?"
+                }
+            }
+            Violation::BytesBehindStartTls => {
+                ": another port may be safe from that (smtps:// is 465)"
             }
             _ => "",
         };
@@ -53,8 +61,16 @@ impl Connection {
             }
         };
         let hint = match (error.status(), phase) {
-            (Status::ConnectionLost, Phase::Greeting) => {
+            (Status::ConnectionLost | Status::Timeout, Phase::Greeting)
+                if self.lacks_tls_of_its_port() =>
+            {
+                BEGINS_WITH_TLS
+            }
+            (Status::ConnectionLost, Phase::Greeting) if self.tls.is_none() => {
                 " without a greeting: it may refuse this host, or expect TLS from the start (smtps://)"
+            }
+            (Status::ConnectionLost, Phase::Greeting) => {
+                " without a greeting: it may refuse this host, or be overloaded; try again later"
             }
             (Status::Timeout, Phase::Greeting) if self.tls.is_none() => {
                 ": no greeting came, as from a server that is overloaded, or that expects TLS from the start (smtps://)"
@@ -71,4 +87,15 @@ impl Connection {
         };
         self.fail(error.with_more(hint))
     }
+
+    /// Whether nothing is said in TLS on a port where all is. The providers have no other such port.
+    fn lacks_tls_of_its_port(&self) -> bool {
+        self.tls.is_none() && self.options.port() == Some(SMTPS)
+    }
 }
+
+/// The port of submission under TLS (RFC 8314 section 3.3).
+const SMTPS: u16 = 465;
+
+const BEGINS_WITH_TLS: &str =
+    ": this port speaks TLS from the start, use smtps:// (tls=implicit) there";

@@ -1,5 +1,6 @@
 //! From nothing to a session that can send: connect, TLS, greeting, EHLO, STARTTLS, XCLIENT, AUTH.
 
+use super::advice::advice;
 use super::connection::Step;
 use super::limits::longest_wait;
 use super::record::not_opened;
@@ -8,7 +9,7 @@ use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
 use crate::net::{self, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Hello};
-use crate::proto::{Domain, Protocol, Reply};
+use crate::proto::{Domain, Protocol, Reply, Violation};
 use crate::tls::{self, TlsPolicy};
 use crate::transcript::{Kind, Session};
 
@@ -100,11 +101,9 @@ impl Connection {
     async fn greeting(&mut self) -> Result<(), Error> {
         match self.step().await? {
             Step::Event(Event::Greeting(reply)) if reply.code() == 220 => Ok(()),
-            Step::Event(Event::Greeting(reply) | Event::Closing(reply)) => Err(self.refused(
-                Phase::Greeting,
-                "the server does not take connections from here now",
-                reply,
-            )),
+            Step::Event(Event::Greeting(reply) | Event::Closing(reply)) => {
+                Err(self.refused(Phase::Greeting, "", reply))
+            }
             step => Err(self.out_of_order(Phase::Greeting, &step)),
         }
     }
@@ -120,21 +119,13 @@ impl Connection {
             || self.options.login.is_wanted()
             || self.options.speak_for.is_some();
         if needs_ehlo || !matches!(reply.code(), 500 | 502 | 504 | 550) {
-            return Err(self.refused(
-                Phase::Hello,
-                "the server refused EHLO: another local_hostname may help",
-                reply,
-            ));
+            return Err(self.refused(Phase::Hello, "the server refused EHLO", reply));
         }
         let reply = self.one_hello(Hello::Helo, name).await?;
         if reply.is_positive() {
             Ok(())
         } else {
-            Err(self.refused(
-                Phase::Hello,
-                "the server refused HELO: another local_hostname may help",
-                reply,
-            ))
+            Err(self.refused(Phase::Hello, "the server refused HELO", reply))
         }
     }
 
@@ -155,7 +146,8 @@ impl Connection {
             Step::Event(Event::StartTlsRefused(reply)) => {
                 let error = Error::new(
                     Status::TlsRefused,
-                    "the server offered STARTTLS and then refused it; nothing was sent, for what follows would be in clear",
+                    "the server offered STARTTLS and then refused it; nothing was sent, for what follows would be in clear: try again later, or \
+                     another port (smtps:// is 465)",
                 );
                 let error = self.fail(error.at(Phase::StartTls).with_reply(reply));
                 return Err(self.leave(error).await);
@@ -164,13 +156,7 @@ impl Connection {
         }
         // Checked before the handshake as well as by the machine behind it: what was sent in clear is not to be read as TLS.
         if !self.leftover().is_empty() {
-            self.note_received(self.leftover().len());
-            let error = crate::proto::Violation::BytesBehindStartTls;
-            return Err(self.fail(
-                Error::new(Status::Protocol, error.to_string())
-                    .at(Phase::StartTls)
-                    .with_source(error),
-            ));
+            return Err(self.violation(&Violation::BytesBehindStartTls));
         }
         let Self {
             mut machine,
@@ -213,7 +199,13 @@ impl Connection {
         })
     }
 
-    pub(super) fn refused(&self, phase: Phase, text: &str, reply: Reply) -> Error {
+    /// The server said no in `phase`: what that was, if the phase does not tell it, and what the reply means.
+    pub(super) fn refused(&self, phase: Phase, what: &str, reply: Reply) -> Error {
+        let text = match (what, advice(phase, &reply)) {
+            ("", "") => "the server refused to go on".to_owned(),
+            (text, "") | ("", text) => text.to_owned(),
+            (what, meaning) => format!("{what}: {meaning}"),
+        };
         let error = Error::new(verdict::status_of(&reply), text);
         self.fail(self.with_limits(error.at(phase).with_reply(reply)))
     }
@@ -221,11 +213,7 @@ impl Connection {
     /// The server closed or spoke out of turn.
     pub(super) fn out_of_order(&self, phase: Phase, step: &Step) -> Error {
         match step {
-            Step::Event(Event::Closing(reply)) => self.refused(
-                phase,
-                "the server is closing the connection; try again later",
-                reply.clone(),
-            ),
+            Step::Event(Event::Closing(reply)) => self.refused(phase, "", reply.clone()),
             Step::Close => self
                 .fail(Error::new(Status::ConnectionLost, "the server ended the session").at(phase)),
             Step::Tls | Step::Event(_) => self.fail(
@@ -256,8 +244,11 @@ async fn secure(
         name: name.to_str().into_owned(),
     });
     let limit = longest_wait(Phase::Tls, options.timeout);
+    let address = options.address_reached(&stream);
     let securing = stream.into_tls_client(&options.client_tls, &name, start);
-    let secured = net::limit(Phase::Tls, limit, deadline, securing).await?;
+    let secured = net::limit(Phase::Tls, limit, deadline, securing)
+        .await
+        .map_err(|error| error.with_address(address))?;
     session.note(|| Kind::tls(&secured.1, options.client_tls.verifies()));
     Ok(secured)
 }

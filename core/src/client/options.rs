@@ -307,6 +307,14 @@ impl Options {
         }
     }
 
+    /// The server's port, if it has one.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self.server.as_ref()? {
+            ServerAddress::Host { port, .. } => Some(port.unwrap_or_else(|| self.default_port())),
+            ServerAddress::Unix(_) => None,
+        }
+    }
+
     /// The port that the server has unless another was given: 24 with LMTP, 465 under implicit TLS, 587 with a login (RFC 6409), and
     /// else 25.
     pub(super) fn default_port(&self) -> u16 {

@@ -85,8 +85,9 @@ impl Connection {
         if let (Some(length), Some(limit)) = (length, self.capabilities().size_limit())
             && length > limit
         {
-            let text =
-                format!("the message has {length} octets and the server takes at most {limit}");
+            let text = format!(
+                "the message has {length} octets and the server takes at most {limit}: make it smaller, or send a link to what is large in it"
+            );
             return Err(self.fail(Error::new(Status::TooLarge, text).at(Phase::Mail)));
         }
         parameters.size = parameters.size.or(length);

@@ -538,6 +538,7 @@ pub(super) fn chunk_error(error: ChunkError) -> Error {
         ChunkError::Read(error) => {
             let text = format!("reading the message failed, so it was broken off: {error}");
             Error::new(Status::Io, text)
+                .lasting()
                 .at(Phase::Body)
                 .with_source(error)
         }

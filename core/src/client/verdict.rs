@@ -205,7 +205,8 @@ mod tests {
         );
         assert_eq!(
             text(outcome(&[250, 550, 447])),
-            "2 of 3 recipients were refused or deferred, the first was b@example.org"
+            "2 of 3 recipients were refused or deferred, the first was b@example.org: check the address; its server may also refuse this sender \
+             or host"
         );
         for (phase, expected) in [
             (Phase::Mail, "the sender was deferred: try again later"),
@@ -245,12 +246,12 @@ mod tests {
         let refused = |phase| recipient("b", 550, phase);
         assert_eq!(
             text(vec![spared, refused(Phase::Rcpt)]),
-            "the recipient b@example.org, 1 of 2, was refused"
+            "the recipient b@example.org, 1 of 2, was refused: check the address; its server may also refuse this sender or host"
         );
         let taken = recipient("a", 250, Phase::EndOfData);
         assert_eq!(
             text(vec![taken, refused(Phase::EndOfData)]),
-            "the message was refused for 1 of 2 recipients, the first was b@example.org"
+            "the message was refused for 1 of 2 recipients, the first was b@example.org: see what the server said, and change the message"
         );
     }
 
@@ -259,7 +260,8 @@ mod tests {
         let error = judge(outcome(&[550]), OnRefused::RaiseIfAll).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "RCPT TO: the recipient a@example.org was refused; the server said: 550 said so"
+            "RCPT TO: the recipient a@example.org was refused: check the address; its server may also refuse this sender or host; the server \
+             said: 550 said so"
         );
         let sender = Outcome::new(vec![recipient("a", 553, Phase::Mail)], None);
         assert!(

@@ -14,6 +14,7 @@ use super::danger::AnyCertificate;
 use super::pem::complaint;
 use super::pin::{Pin, Pinned};
 use super::provider::provider;
+use super::self_signed::TellingSelfSigned;
 use super::system::{root_verifier, system_verifier};
 use crate::error::{Error, Status};
 
@@ -180,6 +181,7 @@ impl Options {
             }
             Trust::Anyone => Arc::new(AnyCertificate(provider())),
         };
+        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(TellingSelfSigned(verifier));
         let verifier = if self.pins.is_empty() {
             verifier
         } else {

@@ -7,6 +7,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 use super::pin::WrongKey;
+use super::self_signed::SelfSigned;
 use crate::error::{Error, Phase, Status};
 
 /// How TLS began.
@@ -39,7 +40,19 @@ pub(crate) fn client_fault(error: io::Error, name: &ServerName<'_>, start: Start
                 .to_owned(),
         ),
         Some(other) => (Status::Tls, session_fault(other, "server")),
-        None => broken(&error, "server"),
+        None => {
+            let (status, text) = broken(&error, "server");
+            let hint = match (status, start) {
+                (Status::ConnectionLost, Start::Implicit) => {
+                    ": it may not speak TLS on this port (STARTTLS is tls=required), or not serve this host; else try again later"
+                }
+                (Status::ConnectionLost, Start::StartTls) => {
+                    ": TLS may not be set up there, which its operator has to mend; else try again later"
+                }
+                _ => "",
+            };
+            (status, format!("{text}{hint}"))
+        }
     };
     Error::new(status, text).at(Phase::Tls).with_source(error)
 }
@@ -137,12 +150,20 @@ fn certificate_fault(why: &CertificateError, name: &ServerName<'_>) -> (Status, 
         ),
         CertificateError::NotValidForName => (
             Status::CertificateName,
-            format!("the server's certificate is not for {wanted}"),
+            format!(
+                "the server's certificate is not for {wanted}: connect by a name it is for, or say with tls_name which one you mean"
+            ),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
             (Status::CertificateName, wrong_name(&wanted, presented))
         }
-        other => match wrong_key(other) {
+        other if cause_of::<SelfSigned>(other).is_some() => (
+            Status::CertificateUntrusted,
+            "the server's certificate is self-signed, so nobody vouches for it: if you know it to be the server's, give its file with \
+             ca=/… or its key with pin"
+                .to_owned(),
+        ),
+        other => match cause_of(other) {
             Some(WrongKey { seen }) => (
                 Status::CertificateUntrusted,
                 format!(
@@ -155,7 +176,8 @@ fn certificate_fault(why: &CertificateError, name: &ServerName<'_>) -> (Status, 
     }
 }
 
-fn wrong_key(why: &CertificateError) -> Option<&WrongKey> {
+/// A cause that our own verifiers have found.
+fn cause_of<T: StdError + 'static>(why: &CertificateError) -> Option<&T> {
     match why {
         CertificateError::Other(other) => other.0.downcast_ref(),
         _ => None,
@@ -210,11 +232,12 @@ fn invalid(why: &CertificateError) -> String {
         CertificateError::Other(other) => return other_fault(other.0.as_ref()),
         other => return format!("the server's certificate cannot be accepted: {other}"),
     };
-    format!("the server's certificate {what}")
+    format!("the server's certificate {what}: its operator must replace it")
 }
 
 fn wrong_purpose() -> String {
-    "the server's certificate was made for another purpose than a server (extended key usage lacks serverAuth)"
+    "the server's certificate was made for another purpose than a server (extended key usage lacks serverAuth): its operator must \
+     replace it"
         .to_owned()
 }
 

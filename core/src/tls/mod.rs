@@ -19,6 +19,7 @@ mod pem;
 mod pin;
 mod policy;
 mod provider;
+mod self_signed;
 mod server;
 mod system;
 #[cfg(test)]

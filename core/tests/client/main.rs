@@ -7,6 +7,7 @@
 mod advice;
 mod auth;
 mod calls;
+mod faults;
 mod flights;
 mod hostile;
 mod kept;

@@ -1,11 +1,14 @@
 //! What becomes of a message, and which error tells it.
 
+use std::io::{self, Read};
+
 use mailwire::blocking::{Call, Client};
 use mailwire::client::{Content, OnRefused, Options};
 use mailwire::proto::data::LineEnds;
 use mailwire::tls::TlsPolicy;
-use mailwire::{Delivery, Phase, Status};
+use mailwire::{Delivery, Outcome, Phase, Status};
 
+use crate::faults::answering;
 use crate::script::{Server, Session};
 use crate::{MESSAGE, deliveries, envelope, options, send};
 
@@ -102,73 +105,6 @@ fn a_refused_sender_is_named_so() {
         "{error}"
     );
     server.join();
-}
-
-#[test]
-fn faults_before_the_transaction_each_have_their_own_text() {
-    let mut texts = Vec::new();
-    let mut fault = |status: Status, script: fn(&mut Session), change: fn(&mut Options)| {
-        let server = Server::once(script);
-        let mut options = options(&server);
-        change(&mut options);
-        let error = send(options, &["a@x.example"]).unwrap_err();
-        assert_eq!(error.status(), status, "{error}");
-        assert!(!texts.contains(&error.message().to_owned()), "{error}");
-        texts.push(error.message().to_owned());
-        server.join();
-    };
-    fault(Status::Permanent, |s| s.say("554 not here\n"), |_| {});
-    fault(Status::ConnectionLost, Session::hang_up, |_| {});
-    fault(Status::Protocol, |s| s.say("SSH-2.0-OpenSSH\n"), |_| {});
-    fault(
-        Status::TlsNotOffered,
-        |s| {
-            s.welcome(&["SIZE"]);
-            s.goodbye();
-        },
-        |o| o.set_tls(TlsPolicy::Required),
-    );
-    fault(
-        Status::TlsRefused,
-        |s| {
-            s.welcome(&["STARTTLS"]);
-            s.hear("STARTTLS");
-            s.say("454 4.7.0 no TLS today\n");
-            s.goodbye();
-        },
-        |o| o.set_tls(TlsPolicy::Required),
-    );
-    fault(
-        Status::Protocol,
-        |s| {
-            s.welcome(&["STARTTLS"]);
-            s.hear("STARTTLS");
-            s.say("220 go\n250 injected\n");
-            s.closed();
-        },
-        |o| o.set_tls(TlsPolicy::Required),
-    );
-    let login = |o: &mut Options| {
-        o.set_credentials(mailwire::sasl::Credentials::new("user", "secret").unwrap());
-        o.set_tls(TlsPolicy::None);
-        o.set_allow_plaintext_auth(true);
-    };
-    fault(
-        Status::AuthRejected,
-        |s| {
-            s.welcome(&["AUTH PLAIN LOGIN"]);
-            s.hear_start("AUTH PLAIN ");
-            s.say("535 5.7.8 wrong\n");
-            s.goodbye();
-        },
-        login,
-    );
-    fault(Status::AuthNotOffered, |s| s.welcome(&[]), login);
-    fault(
-        Status::AuthMechanism,
-        |s| s.welcome(&["AUTH GSSAPI"]),
-        login,
-    );
 }
 
 #[test]
@@ -372,6 +308,104 @@ fn a_connection_cut_anywhere_before_the_end_mark_is_safe_to_retry() {
             1,
             "{error}"
         );
+        server.join();
+    }
+}
+
+#[test]
+fn a_421_says_that_too_much_was_sent_and_else_that_the_server_closes() {
+    for (command, phase) in [
+        ("MAIL", Phase::Mail),
+        ("RCPT", Phase::Rcpt),
+        (".", Phase::EndOfData),
+    ] {
+        for (reply, hint) in [
+            (
+                "421 4.7.0 too many messages in this session",
+                "send less or more slowly",
+            ),
+            (
+                "421 4.3.2 shutting down",
+                "the server is closing the connection; try again later",
+            ),
+        ] {
+            let error = answering(command, reply);
+            let told = (error.status(), error.phase());
+            assert_eq!(told, (Status::Transient, Some(phase)), "{error}");
+            assert!(error.message().contains(hint), "{error}");
+        }
+    }
+    let server = Server::once(|s| s.say("421 4.7.0 too many connections from 192.0.2.1\n"));
+    let error = send(options(&server), &["a@x.example"]).unwrap_err();
+    assert!(error.message().contains("more slowly"), "{error}");
+    server.join();
+}
+
+#[test]
+fn a_host_by_name_is_told_with_its_address_and_a_session_without_tls_as_such() {
+    for host in ["localhost", "127.0.0.1"] {
+        let server = Server::once(|s| {
+            s.welcome(&[]);
+            s.hear_start("MAIL");
+            s.say("550 no\n");
+            s.goodbye();
+        });
+        let port = server.port();
+        let mut options = options(&server);
+        options.set_server(host, Some(port)).unwrap();
+        let error = send(options, &["a@x.example"]).unwrap_err();
+        let place = match host {
+            "localhost" => format!("localhost:{port} [127.0.0.1] (in clear): MAIL FROM: "),
+            _ => format!("127.0.0.1:{port} (in clear): MAIL FROM: "),
+        };
+        assert!(error.to_string().starts_with(&place), "{error}");
+        assert_eq!(error.peer(), Some(format!("{host}:{port}").as_str()));
+        assert_eq!(error.address(), Some([127, 0, 0, 1].into()));
+        server.join();
+    }
+}
+
+/// A reader whose second read fails.
+struct Breaks(bool);
+
+impl Read for Breaks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if std::mem::replace(&mut self.0, true) {
+            return Err(io::Error::other("the disk broke"));
+        }
+        let start = b"Subject: x\r\n\r\nfirst half\r\n";
+        buffer[..start.len()].copy_from_slice(start);
+        Ok(start.len())
+    }
+}
+
+#[test]
+fn what_cannot_be_read_here_is_not_worth_the_same_call_again() {
+    let error = Content::file("/no/such/message.eml").unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+
+    let scripts: [fn(&mut Session); 2] = [
+        |s| {
+            s.welcome(&[]);
+            s.accept_up_to_354();
+        },
+        |s| s.welcome(&["PIPELINING", "CHUNKING"]),
+    ];
+    for script in scripts {
+        let server = Server::once(move |s| {
+            script(s);
+            s.skip(usize::MAX);
+        });
+        let client = Client::new(options(&server)).unwrap();
+        let content = Content::reader(Breaks(false), None);
+        let sent = client.send(&envelope(&["a@x.example"]), content, Call::default());
+        let error = sent.unwrap_err();
+        assert_eq!(error.status(), Status::Io, "{error}");
+        assert!(error.message().contains("the disk broke"), "{error}");
+        assert!(!error.is_transient(), "{error}");
+        let delivery = error.outcome().map(Outcome::delivery);
+        assert_ne!(delivery, Some(Delivery::Unknown), "{error}");
+        drop(client);
         server.join();
     }
 }

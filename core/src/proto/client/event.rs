@@ -131,7 +131,9 @@ pub enum NotNow {
     #[error("{0} needs verified TLS, and the connection has none")]
     NeedsTls(&'static str),
     /// The message is larger than the SIZE that the server announced.
-    #[error("the server takes at most {0} octets")]
+    #[error(
+        "the message is too large, the server takes at most {0} octets: make it smaller, or send a link to what is large in it"
+    )]
     TooLarge(u64),
     /// The value of the parameter is beyond what the server announced.
     #[error("the value of {0} is beyond what the server announced")]
