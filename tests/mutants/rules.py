@@ -104,7 +104,7 @@ MUTANTS = [
         'policy == TlsPolicy::Required && !self.capabilities().has("STARTTLS")',
         'policy == TlsPolicy::Implicit && !self.capabilities().has("STARTTLS")',
         CLIENT,
-        "outcomes::faults_before_the_transaction_each_have_their_own_text",
+        "faults::every_fault_has_its_own_text_with_the_place_and_what_to_try",
     ),
     Mutant(
         4,
