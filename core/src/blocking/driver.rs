@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::time::Instant;
 
 use super::call::{Call, TICK};
-use crate::client::{self, Connection, Driver, Options, poll_once};
+use crate::client::{self, Connection, Driver, Opening, Options, poll_once};
 use crate::error::{Error, Status};
 use crate::net::Deadline;
 
@@ -36,20 +36,18 @@ impl Driver for Call<'_> {
                 Error::new(Status::Io, format!("the system gave no event queue: {e}"))
                     .with_source(e)
             })?;
+        let mut opening = Opening::new(options, ends)?;
         // Large, and there once for each connection: not on the caller's stack.
-        let opening = Box::pin(Connection::open_by(options, ends));
-        match self.drive(&runtime, opening).await {
-            Ok(Ok(connection)) => Ok((Box::new(connection), runtime)),
-            Ok(Err(error)) | Err(error) => {
-                // A look-up that cannot be interrupted ends on its own.
-                runtime.shutdown_background();
-                // One that was cut short does not say where.
-                Err(match error.peer() {
-                    Some(_) => error,
-                    None => error.with_peer(options.peer()?),
-                })
-            }
-        }
+        let opened = self.drive(&runtime, Box::pin(opening.run())).await;
+        let error = match opened {
+            Ok(Ok(connection)) => return Ok((connection, runtime)),
+            Ok(Err(error)) => error,
+            Err(cut_short) => opening.cut_short(cut_short),
+        };
+        drop(opening);
+        // A look-up that cannot be interrupted ends on its own.
+        runtime.shutdown_background();
+        Err(error)
     }
 
     async fn drive<F: Future>(&self, runtime: &Runtime, work: F) -> Result<F::Output, Error> {

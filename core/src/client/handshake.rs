@@ -1,5 +1,7 @@
 //! From nothing to a session that can send: connect, TLS, greeting, EHLO, STARTTLS, XCLIENT, AUTH.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::advice::advice;
 use super::connection::Step;
 use super::limits::longest_wait;
@@ -9,67 +11,185 @@ use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
 use crate::net::{self, Deadline, Stream};
 use crate::proto::client::{Connection as Machine, Event, Hello};
-use crate::proto::{Domain, Protocol, Reply, Violation};
+use crate::proto::{Domain, Protocol, Reply, TlsInfo, Violation};
 use crate::tls::{self, TlsPolicy};
 use crate::transcript::{Kind, Session};
 
 impl Connection {
     /// Connects, and does all that comes before the first message. Dropping the future closes the connection.
     pub async fn open(options: &Options) -> Result<Self, Error> {
-        Self::open_by(options, Deadline::after(options.deadline)).await
+        let opened = Self::open_by(options, Deadline::after(options.deadline)).await;
+        opened.map(|connection| *connection)
     }
 
     /// The same within a deadline that began earlier.
-    pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Self, Error> {
+    pub(crate) async fn open_by(options: &Options, deadline: Deadline) -> Result<Box<Self>, Error> {
+        // Large, and there once for each connection.
+        Box::pin(Opening::new(options, deadline)?.run()).await
+    }
+}
+
+/// A connection that is being opened. It outlives a future that was dropped in the middle, and can then say how far that came.
+pub(crate) struct Opening<'o> {
+    options: &'o Options,
+    deadline: Deadline,
+    peer: String,
+    /// That of the connection, until there is one.
+    session: Session,
+    /// Where it is, unless the connection knows better.
+    phase: Phase,
+    connection: Option<Box<Connection>>,
+}
+
+impl<'o> Opening<'o> {
+    pub(crate) fn new(options: &'o Options, deadline: Deadline) -> Result<Self, Error> {
         options.check()?;
         let peer = options.peer()?;
-        let session = options.begin_session(&peer);
-        let (stream, host) = options
-            .open_stream(deadline, &session)
+        Ok(Self {
+            session: options.begin_session(&peer),
+            options,
+            deadline,
+            peer,
+            phase: Phase::Resolve,
+            connection: None,
+        })
+    }
+
+    /// Opens it. To be called once.
+    pub(crate) async fn run(&mut self) -> Result<Box<Connection>, Error> {
+        let opening = self
+            .options
+            .open_stream(self.deadline, &self.session, &mut self.phase);
+        let (stream, host) = opening
             .await
-            .map_err(not_opened(&session, &peer))?;
-        let policy = options.tls_policy();
+            .map_err(not_opened(&self.session, &self.peer))?;
+        let policy = self.options.tls_policy();
         let (stream, tls) = if policy == TlsPolicy::Implicit {
-            let start = tls::Start::Implicit;
-            let secured = secure(stream, host, options, start, deadline, &session).await;
-            let (stream, tls) = secured.map_err(not_opened(&session, &peer))?;
+            let (stream, tls) = self.secure(stream, host, tls::Start::Implicit).await?;
             (stream, Some(tls))
         } else {
             (stream, None)
         };
-        let mut machine = Machine::new(options.protocol, tls);
-        options.conceal_secrets(&mut machine);
-        let connection = Self::new(stream, machine, options, peer, deadline, session.into());
-        connection.begin(host.to_owned(), policy).await
-    }
-
-    async fn begin(mut self, host: String, policy: TlsPolicy) -> Result<Self, Error> {
-        if let Err(error) = self.introduce(policy).await {
+        let mut machine = Machine::new(self.options.protocol, tls);
+        self.options.conceal_secrets(&mut machine);
+        let connection = self.greet(stream, machine);
+        if let Err(error) = connection.introduce(policy).await {
             return Err(self.leave(error).await);
         }
         let wanted = matches!(policy, TlsPolicy::Required | TlsPolicy::Opportunistic);
-        if wanted && self.capabilities().has("STARTTLS") {
-            self = self.start_tls(&host).await?;
-            let name = self.local_name();
-            if let Err(error) = self.hello(&name, policy).await {
+        if wanted && connection.capabilities().has("STARTTLS") {
+            if let Err(error) = connection.start_tls().await {
                 return Err(self.leave(error).await);
             }
+            self.turn_to_tls(host, policy).await?;
         }
-        // Boxed, as they are large and done once.
-        if self.options.speak_for.is_some()
-            && let Err(error) = Box::pin(self.speak_for(policy)).await
-        {
-            return Err(self.leave(error).await);
-        }
-        if self.options.login.is_wanted()
-            && let Err(error) = Box::pin(self.authenticate()).await
-        {
-            return Err(self.leave(error).await);
-        }
-        self.busy = false;
-        Ok(self)
+        self.log_in(policy).await
     }
 
+    /// The error of a call that was cut short meanwhile, with how far it came. It is told to the transcript.
+    pub(crate) fn cut_short(&self, error: Error) -> Error {
+        match &self.connection {
+            Some(connection) => {
+                let phase = connection.machine.waiting_for().unwrap_or(self.phase);
+                connection.fail(error.at(phase))
+            }
+            None => not_opened(&self.session, &self.peer)(error.at(self.phase)),
+        }
+    }
+
+    /// The session goes on as a connection.
+    fn greet(&mut self, stream: Stream, machine: Machine) -> &mut Connection {
+        self.connection.insert(Box::new(Connection::new(
+            stream,
+            machine,
+            self.options,
+            self.peer.clone(),
+            self.deadline,
+            std::mem::take(&mut self.session).into(),
+        )))
+    }
+
+    /// The handshake behind STARTTLS, and EHLO again.
+    async fn turn_to_tls(&mut self, host: &str, policy: TlsPolicy) -> Result<(), Error> {
+        let Some(connection) = self.connection.take() else {
+            return Err(nothing_opened());
+        };
+        let Connection {
+            mut machine,
+            stream,
+            record,
+            ..
+        } = *connection;
+        self.session = record.session;
+        let (stream, info) = self.secure(stream, host, tls::Start::StartTls).await?;
+        machine.secured(&[], info).map_err(|v| {
+            Error::new(Status::Protocol, v.to_string())
+                .at(Phase::StartTls)
+                .with_peer(self.peer.clone())
+        })?;
+        let connection = self.greet(stream, machine);
+        let name = connection.local_name();
+        match connection.hello(&name, policy).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.leave(error).await),
+        }
+    }
+
+    /// What a session that is secured needs before its first message.
+    async fn log_in(&mut self, policy: TlsPolicy) -> Result<Box<Connection>, Error> {
+        let Some(connection) = &mut self.connection else {
+            return Err(nothing_opened());
+        };
+        self.phase = Phase::Auth;
+        // Boxed, as they are large and done once.
+        let mut done = Ok(());
+        if self.options.speak_for.is_some() {
+            done = Box::pin(connection.speak_for(policy)).await;
+        }
+        if done.is_ok() && self.options.login.is_wanted() {
+            done = Box::pin(connection.authenticate()).await;
+        }
+        if let Err(error) = done {
+            return Err(self.leave(error).await);
+        }
+        let mut connection = self.connection.take().ok_or_else(nothing_opened)?;
+        connection.busy = false;
+        Ok(connection)
+    }
+
+    /// Says goodbye to a server that took part so far but cannot be used, as one that greets with 554 waits for (RFC 5321
+    /// section 3.1). Gives the error that is the reason.
+    async fn leave(&mut self, error: Error) -> Error {
+        if let Some(connection) = self.connection.take_if(|it| it.machine.is_idle()) {
+            self.phase = Phase::Quit;
+            // Seldom taken, so it is not to make every future that opens a connection larger.
+            Box::pin(connection.quit()).await;
+        }
+        error
+    }
+
+    async fn secure(
+        &mut self,
+        stream: Stream,
+        host: &str,
+        start: tls::Start,
+    ) -> Result<(Stream, TlsInfo), Error> {
+        self.phase = Phase::Tls;
+        let securing = secure(
+            stream,
+            host,
+            self.options,
+            start,
+            self.deadline,
+            &self.session,
+        );
+        securing
+            .await
+            .map_err(not_opened(&self.session, &self.peer))
+    }
+}
+
+impl Connection {
     /// Greeting and hello, and whether the server offers the TLS that the policy requires.
     async fn introduce(&mut self, policy: TlsPolicy) -> Result<(), Error> {
         self.greeting().await?;
@@ -86,16 +206,6 @@ impl Connection {
             ));
         }
         Ok(())
-    }
-
-    /// Says goodbye to a server that took part so far but cannot be used, as one that greets with 554 waits for (RFC 5321
-    /// section 3.1). Gives the error that is the reason.
-    async fn leave(self, error: Error) -> Error {
-        if self.machine.is_idle() {
-            // Seldom taken, so it is not to make every future that opens a connection larger.
-            Box::pin(self.quit()).await;
-        }
-        error
     }
 
     async fn greeting(&mut self) -> Result<(), Error> {
@@ -139,7 +249,8 @@ impl Connection {
         }
     }
 
-    async fn start_tls(mut self, host: &str) -> Result<Self, Error> {
+    /// STARTTLS, up to where the handshake is due.
+    async fn start_tls(&mut self) -> Result<(), Error> {
         self.machine.start_tls().map_err(|e| self.misuse(e))?;
         match self.step().await? {
             Step::Tls => {}
@@ -149,8 +260,7 @@ impl Connection {
                     "the server offered STARTTLS and then refused it; nothing was sent, for what follows would be in clear: try again later, or \
                      another port (smtps:// is 465)",
                 );
-                let error = self.fail(error.at(Phase::StartTls).with_reply(reply));
-                return Err(self.leave(error).await);
+                return Err(self.fail(error.at(Phase::StartTls).with_reply(reply)));
             }
             step => return Err(self.out_of_order(Phase::StartTls, &step)),
         }
@@ -158,24 +268,7 @@ impl Connection {
         if !self.leftover().is_empty() {
             return Err(self.violation(&Violation::BytesBehindStartTls));
         }
-        let Self {
-            mut machine,
-            stream,
-            options,
-            peer,
-            deadline,
-            record,
-            ..
-        } = self;
-        let (start, session) = (tls::Start::StartTls, &record.session);
-        let secured = secure(stream, host, &options, start, deadline, session).await;
-        let (stream, info) = secured.map_err(not_opened(session, &peer))?;
-        machine.secured(&[], info).map_err(|v| {
-            Error::new(Status::Protocol, v.to_string())
-                .at(Phase::StartTls)
-                .with_peer(peer.clone())
-        })?;
-        Ok(Self::new(stream, machine, &options, peer, deadline, record))
+        Ok(())
     }
 
     /// The name for EHLO: as set, or this host's full name, or the address of this end as a literal.
@@ -184,19 +277,7 @@ impl Connection {
             return name.clone();
         }
         let host = rustix::system::uname();
-        let full_name = host
-            .nodename()
-            .to_str()
-            .ok()
-            .filter(|name| name.contains('.'))
-            .and_then(|name| name.parse().ok());
-        full_name.unwrap_or_else(|| {
-            Domain::literal(
-                self.stream
-                    .local_ip()
-                    .unwrap_or(std::net::Ipv4Addr::LOCALHOST.into()),
-            )
-        })
+        own_name(host.nodename().to_str().ok(), self.stream.local_ip())
     }
 
     /// The server said no in `phase`: what that was, if the phase does not tell it, and what the reply means.
@@ -231,6 +312,19 @@ impl Connection {
     }
 }
 
+/// The name of this host if it is a full one, else the address of this end of a connection as a literal. A Unix socket has none.
+fn own_name(nodename: Option<&str>, address: Option<IpAddr>) -> Domain {
+    let full_name = nodename
+        .filter(|name| name.contains('.'))
+        .and_then(|name| name.parse().ok());
+    full_name.unwrap_or_else(|| Domain::literal(address.unwrap_or(Ipv4Addr::LOCALHOST.into())))
+}
+
+fn nothing_opened() -> Error {
+    let text = "a connection that is being opened is missing";
+    Error::new(Status::Internal, text)
+}
+
 async fn secure(
     stream: Stream,
     host: &str,
@@ -238,7 +332,7 @@ async fn secure(
     start: tls::Start,
     deadline: Deadline,
     session: &Session,
-) -> Result<(Stream, crate::proto::TlsInfo), Error> {
+) -> Result<(Stream, TlsInfo), Error> {
     let name = options.tls_name(host)?;
     session.note(|| Kind::TlsBegun {
         name: name.to_str().into_owned(),
@@ -251,4 +345,26 @@ async fn secure(
         .map_err(|error| error.with_address(address))?;
     session.note(|| Kind::tls(&secured.1, options.client_tls.verifies()));
     Ok(secured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_for_ehlo_is_a_full_name_or_a_literal() {
+        let (v4, v6) = ("192.0.2.1".parse().ok(), "2001:db8::1".parse().ok());
+        for (nodename, address, name) in [
+            (Some("mail.example.org"), v4, "mail.example.org"),
+            (Some("mail.example.org"), None, "mail.example.org"),
+            (Some("mail"), v4, "[192.0.2.1]"),
+            (Some("mail"), v6, "[IPv6:2001:db8::1]"),
+            (Some("mail"), None, "[127.0.0.1]"),
+            (Some("not a.name"), v4, "[192.0.2.1]"),
+            (Some(""), v4, "[192.0.2.1]"),
+            (None, v6, "[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(own_name(nodename, address).as_str(), name, "{nodename:?}");
+        }
+    }
 }

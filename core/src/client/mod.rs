@@ -40,6 +40,7 @@ mod way;
 pub use crate::net::ProxyVersion;
 pub use connection::Connection;
 pub use content::Content;
+pub(crate) use handshake::Opening;
 pub use login::TokenRequest;
 pub use options::{OnRefused, Options, TransferChoice};
 pub use pool::Client;

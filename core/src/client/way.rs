@@ -96,11 +96,12 @@ impl Options {
         Ok(())
     }
 
-    /// Opens a connection, and gives it with the name of the host. What has to be said first is said.
+    /// Opens a connection, and gives it with the name of the host. What has to be said first is said. Where it is, is told in `phase`.
     pub(super) async fn open_stream(
         &self,
         deadline: Deadline,
         session: &Session,
+        phase: &mut Phase,
     ) -> Result<(Stream, &str), Error> {
         // One time for the look-up, and one for what comes then.
         let limit = self.connect_timeout.saturating_mul(2);
@@ -110,15 +111,20 @@ impl Options {
                     let port = port.unwrap_or_else(|| self.default_port());
                     let (source, timeout) = (self.source_address, self.connect_timeout);
                     let stream = match &self.way.proxy {
-                        None => net::connect(host, port, source, timeout, session).await?.0,
+                        None => {
+                            net::connect(host, port, source, timeout, session, phase)
+                                .await?
+                                .0
+                        }
                         Some(proxy) => {
-                            net::connect_through(proxy, host, port, source, timeout, session)
+                            net::connect_through(proxy, host, port, source, timeout, session, phase)
                                 .await?
                         }
                     };
                     (stream, host.as_str())
                 }
                 ServerAddress::Unix(path) => {
+                    *phase = Phase::Connect;
                     let stream = net::connect_unix(path, self.connect_timeout, session).await?;
                     (stream, "localhost")
                 }
@@ -133,7 +139,12 @@ impl Options {
             }
             Ok((stream, host))
         };
-        net::limit(Phase::Connect, limit, deadline, opening).await
+        let opened = net::limit(Phase::Connect, limit, deadline, opening).await;
+        opened.map_err(|error| match error.peer() {
+            Some(_) => error,
+            // The limit passed, or what is said first could not be said.
+            None => error.at(*phase),
+        })
     }
 
     /// The server's address at the other end of this connection. Behind a proxy it is not known.

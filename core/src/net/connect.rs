@@ -25,7 +25,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// Connects to a host by name or address. An address is not looked up. Of several addresses each is tried, IPv6 and IPv4 by turns;
 /// the first that answers wins and the others are closed. `source` is the address to connect from. Looking up and connecting
-/// may each take `timeout`. What becomes of each address is told to `session`.
+/// may each take `timeout`. What becomes of each address is told to `session`, and which of the two it is at, in `phase`.
 ///
 /// Every error names the host and port, and is [`Status::Dns`], [`Status::ConnectionRefused`], [`Status::Timeout`] or
 /// [`Status::Io`], in the phase Resolve or Connect. Dropping the future closes what was begun; a look-up goes on in its thread.
@@ -35,11 +35,14 @@ pub(crate) async fn connect(
     source: Option<IpAddr>,
     timeout: Duration,
     session: &Session,
+    phase: &mut Phase,
 ) -> Result<(Stream, SocketAddr), Error> {
     let label = host_and_port(host, port);
+    *phase = Phase::Resolve;
     let found = resolve(host, port, timeout)
         .await
         .map_err(|error| error.at(Phase::Resolve).with_peer(label.as_str()))?;
+    *phase = Phase::Connect;
     let (socket, address) = connect_any(&label, found, source, timeout, session)
         .await
         .map_err(|error| error.at(Phase::Connect).with_peer(label.as_str()))?;

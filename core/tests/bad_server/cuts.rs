@@ -18,6 +18,8 @@ pub(crate) enum Manner {
     Close,
     Reset,
     Stall,
+    /// It says nothing more, and the caller cancels.
+    Cancel,
 }
 
 /// What the session runs on.
@@ -55,15 +57,18 @@ pub(crate) fn judge(
         );
         return;
     }
-    let status = if manner == Manner::Stall {
-        Status::Timeout
-    } else {
-        Status::ConnectionLost
+    let status = match manner {
+        Manner::Stall => Status::Timeout,
+        Manner::Cancel => Status::Cancelled,
+        _ => Status::ConnectionLost,
     };
+    // Whoever cancels does not want it to be tried again.
+    let may_again = manner != Manner::Cancel;
     assert_eq!(error.status(), status, "{case}");
     if phase.number() < Phase::Mail.number() {
         assert_eq!(error.phase(), Some(phase), "{case}");
-        assert!(error.outcome().is_none() && error.is_transient(), "{case}");
+        assert!(error.outcome().is_none(), "{case}");
+        assert_eq!(error.is_transient(), may_again, "{case}");
         return;
     }
     // The end came before the client had said what it says next.
@@ -72,7 +77,7 @@ pub(crate) fn judge(
     let found = deliveries(error.outcome().expect(&case));
     let has_left = match manner {
         _ if !early => place.turn >= session.handed_over,
-        Manner::Stall => true,
+        Manner::Stall | Manner::Cancel => true,
         // It says the rest to a server that may hear it, unless it looked before: so it does before an end mark.
         Manner::HalfClose => in_chunks,
         // TLS may have sent a part of what it failed with, so nobody knows.
@@ -92,7 +97,7 @@ pub(crate) fn judge(
     let safe = [Delivery::NotTried, Delivery::Deferred];
     let again = found.iter().filter(|one| safe.contains(one)).count();
     assert_eq!(outcome.safe_to_retry().count(), again, "{case}");
-    assert_eq!(error.is_transient(), !has_left, "{case}");
+    assert_eq!(error.is_transient(), !has_left && may_again, "{case}");
 }
 
 /// How long the client waits in this phase (RFC 5321 section 4.5.3.2).

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aws-lc-rs")]
 mod cases;
+mod cut_short;
 mod cuts;
 mod lies;
 #[cfg(feature = "aws-lc-rs")]

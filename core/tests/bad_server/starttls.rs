@@ -31,7 +31,7 @@ struct BadServer {
 }
 
 /// TLS with a certificate of its own, and that certificate.
-fn tls() -> (TlsAcceptor, Pem) {
+pub(crate) fn tls() -> (TlsAcceptor, Pem) {
     let issued = rcgen::generate_simple_self_signed(["bad.example".to_owned()]).unwrap();
     let key = issued.signing_key.serialize_der().try_into().unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

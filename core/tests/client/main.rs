@@ -7,6 +7,7 @@
 mod advice;
 mod auth;
 mod calls;
+mod connecting;
 mod faults;
 mod flights;
 mod hostile;
@@ -14,6 +15,7 @@ mod kept;
 mod limits;
 mod link;
 mod outcomes;
+mod parameters;
 mod proxy;
 mod queue;
 mod rate;

@@ -65,12 +65,18 @@ fn the_outcome_tells_the_state_of_tls_on_success_and_on_failure() {
 
 /// A server of our own for these names, that takes every message.
 pub(crate) fn taking(names: &[&str]) -> (Server, Pem) {
+    taking_with(names, |_| {})
+}
+
+/// The same with other options.
+pub(crate) fn taking_with(names: &[&str], set: impl FnOnce(&mut server::Options)) -> (Server, Pem) {
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
     let issued = rcgen::generate_simple_self_signed(names).unwrap();
     let certificate = Pem::bytes(issued.cert.pem());
     let key = Pem::bytes(issued.signing_key.serialize_pem());
     let mut options = server::Options::new();
     options.set_tls(ServerTls::new(&certificate, &key).unwrap());
+    set(&mut options);
     (Server::start(options).unwrap(), certificate)
 }
 
@@ -171,4 +177,38 @@ fn no_session_is_resumed_that_was_verified_by_weaker_rules() {
     // The root has the name of the server's certificate, and another key.
     let error = send(&other_roots).unwrap_err();
     assert_eq!(error.status(), Status::CertificateInvalid, "{error}");
+}
+
+#[test]
+fn a_root_set_by_name_is_trusted_besides_the_others() {
+    let issue = || rcgen::generate_simple_self_signed(["mail.example".to_owned()]).unwrap();
+    let (own, stranger) = (issue(), issue());
+    let certificate = Pem::bytes(own.cert.pem());
+    let key = Pem::bytes(own.signing_key.serialize_pem());
+    let mut options = server::Options::new();
+    options.set_tls(ServerTls::new(&certificate, &key).unwrap());
+    let server = Server::start(options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (own, other) = (
+        file("own.pem", &own.cert.pem()),
+        file("other.pem", &stranger.cert.pem()),
+    );
+    let port = server.addresses()[0].port();
+    for (ca, extra_ca, is_trusted) in [
+        (&other, None, false),
+        (&other, Some(&own), true),
+        (&own, Some(&other), true),
+    ] {
+        let extra = extra_ca.map_or(String::new(), |path| format!("&extra_ca={path}"));
+        let url =
+            format!("smtp://127.0.0.1:{port}?tls=required&tls_name=mail.example&ca={ca}{extra}");
+        let client = Client::new(Options::from_url(&url).unwrap()).unwrap();
+        let sent = tls_of_send(&client, &server);
+        assert_eq!(sent.is_ok(), is_trusted, "{url}: {sent:?}");
+    }
 }

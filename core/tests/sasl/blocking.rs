@@ -86,3 +86,51 @@ fn the_queue_supplies_what_is_looked_up_and_judges_tokens() {
         [Ok(()), rejected, rejected, rejected, Ok(())]
     );
 }
+
+#[test]
+fn a_url_asks_for_a_login_by_certificate_or_anonymously() {
+    let pki = Pki::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (both, root) = pki.files("client", folder.path());
+    for (login_by, extra, mechanism, proof) in [
+        (
+            "external",
+            format!("&client_cert={}", both.display()),
+            Mechanism::External,
+            Proof::Certificate,
+        ),
+        (
+            "anonymous",
+            String::new(),
+            Mechanism::Anonymous,
+            Proof::Nothing,
+        ),
+    ] {
+        let mut options = Options::new();
+        options.set_tls(pki.server_tls());
+        options.set_auth_required(true);
+        options.set_hooks(Hooks::AUTH);
+        options.set_mechanisms(&[mechanism]).unwrap();
+        let server = Server::start(options).unwrap();
+        let port = server.addresses()[0].port();
+        let url = format!(
+            "smtp://localhost:{port}?tls=required&ca={}&login={login_by}{extra}",
+            root.display()
+        );
+        let client = ClientOptions::from_url(&url).unwrap();
+        let sending = thread::spawn(move || login(client));
+        let mut proofs = Vec::new();
+        while !sending.is_finished() {
+            let wait = Some(Duration::from_millis(20));
+            let Some(mut event) = server.next_event(wait, Call::default()).unwrap() else {
+                continue;
+            };
+            if let EventKind::Auth(credentials) = event.kind() {
+                proofs.push(credentials.proof());
+            }
+            event.accept().unwrap();
+        }
+        sending.join().unwrap().unwrap();
+        assert_eq!(proofs, [proof]);
+    }
+}

@@ -1,6 +1,7 @@
 //! A server that judges as it is told and remembers who has logged in, and options for a client of it.
 
 use std::future::{Future, ready};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use mailwire::client::{Connection, Content, Options as ClientOptions};
@@ -43,6 +44,17 @@ impl Pki {
             Pem::bytes(key.serialize_pem()),
             certificate.der().to_vec(),
         )
+    }
+
+    /// A certificate with its key in one file, and the root in another, as options by name have them.
+    pub(crate) fn files(&self, name: &str, folder: &Path) -> (PathBuf, PathBuf) {
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let (both, root) = (folder.join("both.pem"), folder.join("root.pem"));
+        std::fs::write(&both, certificate.pem() + &key.serialize_pem()).unwrap();
+        std::fs::write(&root, self.issuer.pem()).unwrap();
+        (both, root)
     }
 
     pub(crate) fn server_tls(&self) -> ServerTls {

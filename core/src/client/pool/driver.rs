@@ -67,8 +67,7 @@ impl Driver for Tasks {
         options: &Options,
         ends: Deadline,
     ) -> Result<(Box<Connection>, Callers), Error> {
-        let connection = Box::pin(Connection::open_by(options, ends)).await?;
-        Ok((Box::new(connection), Callers))
+        Ok((Connection::open_by(options, ends).await?, Callers))
     }
 
     async fn drive<F: Future>(&self, _runtime: &Callers, work: F) -> Result<F::Output, Error> {

@@ -95,8 +95,10 @@ pub(crate) async fn connect_through(
     source: Option<IpAddr>,
     timeout: Duration,
     session: &Session,
+    phase: &mut Phase,
 ) -> Result<Stream, Error> {
     let server = host_and_port(host, port);
+    *phase = Phase::Resolve;
     let targets = match proxy.kind {
         Kind::Socks5 => resolve(host, port, timeout)
             .await
@@ -107,6 +109,7 @@ pub(crate) async fn connect_through(
     let way = resolve(&proxy.host, proxy.port, timeout)
         .await
         .map_err(|error| on_the_way(error.at(Phase::Resolve), &server))?;
+    *phase = Phase::Connect;
     let attempts = Attempts {
         proxy,
         way,

@@ -51,7 +51,16 @@ impl BlackHole {
 }
 
 async fn fails(host: &str, port: u16, timeout: Duration) -> Error {
-    match connect(host, port, None, timeout, &Session::default()).await {
+    match connect(
+        host,
+        port,
+        None,
+        timeout,
+        &Session::default(),
+        &mut Phase::Resolve,
+    )
+    .await
+    {
         Ok((_, address)) => panic!("connected to {address}"),
         Err(error) => error,
     }
@@ -119,16 +128,30 @@ async fn a_source_address_is_used_and_a_wrong_one_explained() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let from = Some("127.0.0.3".parse().unwrap());
-    let (_stream, _) = connect("127.0.0.1", port, from, PATIENCE, &Session::default())
-        .await
-        .unwrap();
+    let (_stream, _) = connect(
+        "127.0.0.1",
+        port,
+        from,
+        PATIENCE,
+        &Session::default(),
+        &mut Phase::Resolve,
+    )
+    .await
+    .unwrap();
     let (_, seen) = listener.accept().unwrap();
     assert_eq!(seen.ip().to_string(), "127.0.0.3");
 
     let foreign = Some("192.0.2.1".parse().unwrap());
-    let error = connect("127.0.0.1", port, foreign, PATIENCE, &Session::default())
-        .await
-        .unwrap_err();
+    let error = connect(
+        "127.0.0.1",
+        port,
+        foreign,
+        PATIENCE,
+        &Session::default(),
+        &mut Phase::Resolve,
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.status(), Status::Io);
     assert!(error.message().contains("192.0.2.1"), "{error}");
     let other_family = Some("::1".parse().unwrap());
@@ -138,6 +161,7 @@ async fn a_source_address_is_used_and_a_wrong_one_explained() {
         other_family,
         PATIENCE,
         &Session::default(),
+        &mut Phase::Resolve,
     )
     .await
     .unwrap_err();

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::{child, listener, role};
+use crate::error::Phase;
 use crate::net::socket::restore_sigpipe;
 use crate::net::{Listener, connect};
 use crate::tls::test_pki::Authority;
@@ -77,7 +78,15 @@ fn in_a_process_of_its_own() {
 async fn act(role: &str) {
     let (listener, address) = listener();
     let session = Session::default();
-    let dial = connect("127.0.0.1", address.port(), None, PATIENCE, &session);
+    let mut phase = Phase::Resolve;
+    let dial = connect(
+        "127.0.0.1",
+        address.port(),
+        None,
+        PATIENCE,
+        &session,
+        &mut phase,
+    );
     match role {
         "tokio" => {
             let (stream, ()) = tokio::join!(TcpStream::connect(address), hang_up(&listener));

@@ -8,6 +8,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{listener, pair};
+use crate::error::Phase;
 use crate::net::{Stream, connect};
 use crate::tls::test_pki::Authority;
 use crate::tls::{Start, server_name};
@@ -44,8 +45,16 @@ async fn over_tcp_with_nodelay_on_both_sides() {
     let (listener, address) = listener();
     let timeout = std::time::Duration::from_secs(5);
     let session = Session::default();
+    let mut phase = Phase::Resolve;
     let (ours, theirs) = tokio::join!(
-        connect("127.0.0.1", address.port(), None, timeout, &session),
+        connect(
+            "127.0.0.1",
+            address.port(),
+            None,
+            timeout,
+            &session,
+            &mut phase
+        ),
         listener.accept()
     );
     let ((ours, connected), theirs) = (ours.unwrap(), theirs.unwrap());
