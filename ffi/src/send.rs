@@ -104,6 +104,8 @@ pub unsafe extern "C" fn mailwire_send_text(
         mail.subject(subject.required()?)?;
         mail.text(text.required()?)?;
         let built = mail.build()?;
+        let parameters = built.envelope().parameters().clone();
+        let envelope = envelope.with_parameters(parameters);
         let client = new_client(options)?;
         send(
             &client,

@@ -94,6 +94,9 @@ def send_mail(
     Addresses are "a@example.org" or "Ada <a@example.org>", one or a sequence of them. An attachment is a path, or
     (file name, bytes), or (file name, bytes, content type). `inline` maps a content id, which the HTML names as
     "cid:…", to a path or to (bytes, content type).
+
+    Addresses may have letters outside ASCII. In front of the @ they need a server with SMTPUTF8: without it NotSupported
+    is raised before the mail is sent, or, if they are only in `bcc`, that recipient is refused.
     """
     parts = {
         "subject": subject,
@@ -108,8 +111,11 @@ def send_mail(
         "inline": inline,
         "headers": headers,
     }
-    reverse_path, recipients, message = _native.build_mail(_checked(parts))
-    return send(message, server, sender=reverse_path, recipients=recipients, **send_options)
+    reverse_path, recipients, needed, message = _native.build_mail(_checked(parts))
+    # What the caller says too is said once.
+    given = texts(send_options.pop("mail_options", ()), "mail_options")
+    needed += [option for option in given if option.upper() not in needed]
+    return send(message, server, sender=reverse_path, recipients=recipients, mail_options=needed, **send_options)
 
 
 class Client:

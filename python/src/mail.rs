@@ -26,12 +26,12 @@ pub(crate) struct Parts {
     headers: Vec<(String, String)>,
 }
 
-/// Builds a mail. Gives the reverse-path, the recipients and the message.
+/// A reverse-path, recipients, parameters of MAIL and a message.
+type Mailed<'py> = (String, Vec<String>, Vec<String>, Bound<'py, PyBytes>);
+
+/// Builds a mail. Gives the reverse-path, the recipients, the parameters of MAIL that it needs and the message.
 #[pyfunction]
-pub(crate) fn build_mail(
-    py: Python<'_>,
-    parts: Parts,
-) -> PyResult<(String, Vec<String>, Bound<'_, PyBytes>)> {
+pub(crate) fn build_mail(py: Python<'_>, parts: Parts) -> PyResult<Mailed<'_>> {
     let built = build(&parts).map_err(|error| error::to_python(py, &error, None))?;
     let envelope = built.envelope();
     let recipients = envelope
@@ -39,9 +39,11 @@ pub(crate) fn build_mail(
         .iter()
         .map(|recipient| recipient.path().to_string())
         .collect();
+    let parameters = envelope.parameters().to_parameters();
     Ok((
         envelope.reverse_path().to_string(),
         recipients,
+        parameters.iter().map(ToString::to_string).collect(),
         PyBytes::new(py, built.content()),
     ))
 }

@@ -138,6 +138,10 @@ static void in_one_call(void) {
     CHECK_HAS(p.last, "Subject: =?utf-8?");
     CHECK_HAS(p.last, "One\r\nTwo\r\n");
     CHECK_INT(p.messages, 2);
+    /* To zo\xc3\xab, whose name stands in the header, which this peer cannot take. */
+    to[1] = "zo\xc3\xab@example.net";
+    CHECK_FAILS(mailwire_send_text(url, "a@example.org", to, 2, "x", "y", NULL, &err), MAILWIRE_ERR_NOT_SUPPORTED);
+    CHECK_INT(p.messages, 2);
     CHECK_FAILS(mailwire_send(url, "a@example.org", bad, 2, body, 1, &report, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
     CHECK(report == NULL);
     CHECK_FAILS(mailwire_send(url, "a@example.org", NULL, 0, body, 1, NULL, &err), MAILWIRE_ERR_INVALID_ARGUMENT);

@@ -19,7 +19,12 @@ PLAIN = "abcdefghijklmnopqrstuvwxyz0123456789"
 # Header text arrives without white space at its ends, as it always did in mail (RFC 5322 section 3.2.2).
 WORDS = st.text(LETTERS, min_size=1, max_size=120).map(str.strip).filter(bool)
 SUBJECTS = st.one_of(st.text(PLAIN + ' .,;:@<>"()=?_-', min_size=1, max_size=300).map(str.strip).filter(bool), WORDS)
-LOCAL_PARTS = st.text(PLAIN + "!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=20)
+ASCII_LOCAL_PARTS = st.text(PLAIN + "!#$%&'*+/=?^_`{|}~-", min_size=1, max_size=20)
+# About one in six, so that a mail often has none and sometimes several. Of what is not ASCII only letters and digits.
+FOREIGN = st.text(
+    st.one_of(st.sampled_from(PLAIN), st.characters(min_codepoint=0x80, categories=["L", "N"])), min_size=1, max_size=20
+)
+LOCAL_PARTS = st.one_of(*[ASCII_LOCAL_PARTS] * 5, FOREIGN)
 MAILBOXES = st.builds("{}@{}.example".format, LOCAL_PARTS, st.text(PLAIN, min_size=1, max_size=20))
 ADDRESSES = st.tuples(st.one_of(st.just(""), WORDS), MAILBOXES)
 TEXTS = st.text(st.one_of(st.sampled_from("\n\n\r\t .-=:"), st.characters(exclude_categories=["Cs"])), max_size=2000)
@@ -38,6 +43,7 @@ MAILS = st.fixed_dictionaries(
         "to": st.lists(ADDRESSES, min_size=1, max_size=4),
         "cc": st.lists(ADDRESSES, max_size=3),
         "bcc": st.lists(MAILBOXES, max_size=2),
+        "reply_to": st.lists(ADDRESSES, max_size=1),
         "html": st.one_of(st.none(), TEXTS),
         "attachments": st.lists(st.tuples(FILE_NAMES, OCTETS, TYPES), max_size=3),
         "headers": st.dictionaries(NAMES, WORDS, max_size=3),
@@ -75,6 +81,7 @@ def test_what_is_sent_parses_back_equal(link, mail):
         to=[written(address) for address in mail["to"]],
         cc=[written(address) for address in mail["cc"]],
         bcc=mail["bcc"],
+        reply_to=[written(address) for address in mail["reply_to"]],
         attachments=mail["attachments"],
         headers=mail["headers"],
         inline={name: (octets, "image/png") for name, octets in inline.items()},
@@ -87,6 +94,7 @@ def test_what_is_sent_parses_back_equal(link, mail):
     assert addresses(message, "From") == [mail["sender"]]
     assert addresses(message, "To") == mail["to"]
     assert addresses(message, "Cc") == mail["cc"]
+    assert addresses(message, "Reply-To") == mail["reply_to"]
     assert message["Bcc"] is None
     everyone = [mailbox for _, mailbox in mail["to"] + mail["cc"]] + mail["bcc"]
     assert sorted(envelope.recipients) == sorted(set(everyone))
@@ -110,8 +118,17 @@ def test_what_is_sent_parses_back_equal(link, mail):
     ]
     assert attached == mail["attachments"]
 
-    head = envelope.body.partition(b"\r\n\r\n")[0]
+    # Only mailboxes that stand in the header make it UTF-8, and these alone.
+    shown = [mailbox for _, mailbox in [mail["sender"], *mail["to"], *mail["cc"], *mail["reply_to"]]]
+    foreign = {mailbox for mailbox in shown if not mailbox.isascii()}
+    head = envelope.body.partition(b"\r\n\r\n")[0].decode()
+    assert head.isascii() == (not foreign)
+    for mailbox in foreign:
+        assert f"<{mailbox}>" in head
+        head = head.replace(f"<{mailbox}>", "")
     assert head.isascii()
+    assert ("SMTPUTF8" in envelope.options) == bool(foreign or not "".join(mail["bcc"]).isascii())
+    assert (envelope.options.get("BODY") == "8BITMIME") == bool(foreign)
     assert max(map(len, envelope.body.split(b"\r\n"))) <= 998
     rest = envelope.body.replace(b"\r\n", b"")
     assert b"\r" not in rest and b"\n" not in rest
@@ -130,9 +147,10 @@ def addresses(message, name):
     """The addresses of a field, with their names.
 
     Read by the older of the package's two readers: the newer one, up to Python 3.13, leaves the blank between two encoded
-    words of a name, which RFC 2047 section 6.2 tells to ignore.
+    words of a name, which RFC 2047 section 6.2 tells to ignore. What is not ASCII is in the raw fields as surrogates.
     """
-    fields = [value.replace("\r\n", "") for key, value in message.raw_items() if key == name]
+    raw = [value.encode(errors="surrogateescape").decode() for key, value in message.raw_items() if key == name]
+    fields = [value.replace("\r\n", "") for value in raw]
     return [(str(make_header(decode_header(name))), mailbox) for name, mailbox in getaddresses(fields)]
 
 

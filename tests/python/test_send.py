@@ -190,6 +190,26 @@ def test_send_mail_builds_what_its_arguments_say(sink, tmp_path):
     assert files == {"engine.pdf": b"%PDF-1.7\x00\xff", "a.bin": bytes(range(256)), "b.csv": b"1,2\n"}
 
 
+def test_letters_outside_ascii_before_the_at_need_smtputf8(listener):
+    # An answer's address is in no envelope, so only the mail itself can say what it needs.
+    mail = {"subject": "s", "text": "t", "sender": "a@example.org", "to": "b@example.org"}
+    able, unable = listener(), listener(enable_SMTPUTF8=False)
+    for more in {}, {"mail_options": ["SMTPUTF8", "body=8bitmime"]}:
+        mailwire.send_mail(**mail, reply_to="zoë@example.org", server=able.url, **more)
+    for envelope in able.inbox.envelopes:
+        assert {"SMTPUTF8", "BODY=8BITMIME"} <= set(envelope.mail_options)
+        assert "Reply-To: <zoë@example.org>\r\n".encode() in envelope.content
+    assert len(able.inbox.envelopes) == 2
+
+    for shown in {"reply_to": "zoë@example.org"}, {"cc": "zoë@example.org"}, {"sender": "zoë@example.org"}:
+        with pytest.raises(mailwire.NotSupported, match="does not offer SMTPUTF8"):
+            mailwire.send_mail(**{**mail, **shown}, server=unable.url)
+    assert unable.inbox.envelopes == []
+    result = mailwire.send_mail(**mail, bcc="zoë@example.org", server=unable.url)
+    assert (list(result.accepted), list(result.refused)) == (["b@example.org"], ["zoë@example.org"])
+    assert arrived(unable).rcpt_tos == ["b@example.org"]
+
+
 def test_an_unknown_option_is_an_error(sink, message):
     with pytest.raises(TypeError, match="no option 'time_out'"):
         mailwire.send(message, sink.url, time_out=3)

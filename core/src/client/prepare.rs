@@ -45,6 +45,10 @@ impl Connection {
         if parameters.requiretls && !self.options.client_tls.verifies() {
             return Err(self.fail(not_now(NotNow::NeedsTls("REQUIRETLS"))));
         }
+        // Before 8BITMIME is looked for, which such a message needs too and whose error would not say why.
+        if parameters.smtputf8 && !self.capabilities().has("SMTPUTF8") {
+            return Err(self.fail(needs_utf8("SMTPUTF8")));
+        }
         let is_binary = parameters.body == Some(BodyType::BinaryMime);
         if is_binary && !chunks {
             let text = "BODY=BINARYMIME needs BDAT: the server does not offer CHUNKING, or transfer is set to data";
@@ -75,6 +79,10 @@ impl Connection {
             parameters.body = Some(BodyType::EightBitMime);
         }
         if parameters.body == Some(BodyType::EightBitMime) && !eight_bit_offered {
+            // RFC 6531 section 3.1: who offers SMTPUTF8 has to offer this too.
+            if parameters.smtputf8 {
+                return Err(self.fail(needs_utf8("8BITMIME")));
+            }
             return Err(self.fail(needs_eight_bit().at(Phase::Mail)));
         }
         content.is_plain = known.as_ref().is_some_and(|known| known.is_plain);
@@ -123,6 +131,14 @@ impl Connection {
             Ok(Transfer::Data)
         }
     }
+}
+
+/// A header in UTF-8 and a server that lacks one of the two extensions that it takes.
+fn needs_utf8(lacking: &str) -> Error {
+    let text = format!(
+        "the message needs SMTPUTF8 and 8BITMIME, for addresses outside ASCII in its header, and the server does not offer {lacking}: use addresses in ASCII, or another server"
+    );
+    Error::new(Status::NotSupported, text).at(Phase::Mail)
 }
 
 /// Looks through a message, once if there is nothing to do to it.

@@ -9,7 +9,7 @@ use crate::proto::{Envelope, ForwardPath, Mailbox, Recipient, ReversePath};
 
 use super::words;
 
-/// A mailbox and the name shown with it.
+/// A mailbox and the name shown with it. Its domain is in ASCII; its local part need not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) name: Option<String>,
@@ -89,7 +89,7 @@ pub(super) fn each_once(mailboxes: impl IntoIterator<Item = Mailbox>) -> Vec<Mai
     once
 }
 
-/// An envelope without parameters: what is built here needs none.
+/// An envelope without parameters.
 pub(super) fn envelope(reverse_path: ReversePath, mailboxes: Vec<Mailbox>) -> Envelope {
     let mut envelope = Envelope::new(reverse_path);
     for mailbox in mailboxes {
@@ -239,10 +239,8 @@ fn mailbox(words: &[Word<'_>]) -> Result<Mailbox, String> {
     let mailbox: Mailbox = text
         .parse()
         .map_err(|error| format!("{text:?}: {error} (a name with a comma goes in quotes)"))?;
-    // A header is ASCII unless the message is one for SMTPUTF8 (RFC 6532), which none that is built here is.
-    mailbox
-        .to_ascii()
-        .ok_or_else(|| format!("{text:?}: letters outside ASCII before the @ need SMTPUTF8"))
+    // A-labels are understood in every header, and their length is bounded, so that an address fits on a line.
+    Ok(mailbox.with_ascii_domain())
 }
 
 /// The words before `<` as a name, quoting undone and encoded words read (RFC 2047 section 5).
@@ -324,6 +322,12 @@ mod tests {
                 Some("Zoë"),
                 "zoe@xn--bcher-kva.example",
             ),
+            ("zoë . (x) m@b", None, "zoë.m@b"),
+            (
+                "Zoë <\"zo ë\"@bücher.example>",
+                Some("Zoë"),
+                "\"zo ë\"@xn--bcher-kva.example",
+            ),
         ] {
             assert_eq!(
                 one(text),
@@ -380,7 +384,10 @@ mod tests {
             ": a@b;",
             "a\\@b",
             "a@b <",
-            "ü@b",
+            "ü@b c",
+            "\u{fc}\u{85}@b",
+            "\u{fc}\u{2028}@b",
+            "\u{202e}a@b",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

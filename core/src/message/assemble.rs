@@ -11,7 +11,7 @@ use mail_builder::headers::raw::Raw;
 use mail_builder::mime::MimePart;
 
 use crate::error::Error;
-use crate::proto::{Envelope, ReversePath};
+use crate::proto::{BodyType, Envelope, MailParameters, ReversePath};
 
 use super::address::{self, Address};
 use super::mail::Mail;
@@ -28,11 +28,18 @@ pub struct Built {
 
 impl Built {
     /// Sender and recipients, the hidden ones (bcc) among them, each once.
+    ///
+    /// Its parameters are those that the message needs: none, or SMTPUTF8 (RFC 6531 section 3.4) and BODY=8BITMIME where an
+    /// address in the header has letters outside ASCII before its `@`. A server that does not offer both cannot take the
+    /// message, and sending it there is an error before anything of it is sent.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
     }
 
-    /// The message: 7-bit ASCII, ending with CRLF, as are all its lines; none is longer than 998 octets without it.
+    /// The message, ending with CRLF, as do all its lines; none is longer than 998 octets without it.
+    ///
+    /// It is 7-bit ASCII, unless its envelope has SMTPUTF8: then the addresses that need it are UTF-8 in the header (RFC 6532),
+    /// and all else is ASCII even so.
     pub fn content(&self) -> &[u8] {
         &self.content
     }
@@ -77,7 +84,25 @@ fn envelope(mail: &Mail<'_>, from: &Address) -> Result<Envelope, Error> {
             "at least one recipient is needed",
         ));
     }
-    Ok(address::envelope(reverse_path, mailboxes))
+    Ok(address::envelope(reverse_path, mailboxes).with_parameters(parameters(mail, from)))
+}
+
+/// What a server has to offer for the header. An address of the envelope alone needs nothing here: the client sees to it for
+/// the server that it has.
+fn parameters(mail: &Mail<'_>, from: &Address) -> MailParameters {
+    let mut parameters = MailParameters::default();
+    let lists = [&mail.reply_to, &mail.to, &mail.cc];
+    let mut shown = lists
+        .into_iter()
+        .flatten()
+        .chain(&mail.sender)
+        .chain([from]);
+    if shown.any(|address| !address.mailbox.is_ascii()) {
+        // RFC 6531 section 3.6: octets outside ASCII are 8-bit in a header too.
+        parameters.body = Some(BodyType::EightBitMime);
+        parameters.smtputf8 = true;
+    }
+    parameters
 }
 
 type Fields<'x> = Vec<(Cow<'x, str>, HeaderType<'x>)>;
@@ -110,7 +135,7 @@ fn header<'x>(mail: &'x Mail<'_>, from: &'x Address) -> Fields<'x> {
         );
     }
     if !mail.has("Message-ID") {
-        // The author's domain, never the name of this host.
+        // The author's domain, never the name of this host. It is ASCII, as identifiers are also beside UTF-8.
         let id = format!("<{}@{}>", unique(), from.mailbox.domain());
         add("Message-ID", Raw::new(id).into());
     }
@@ -120,6 +145,8 @@ fn header<'x>(mail: &'x Mail<'_>, from: &'x Address) -> Fields<'x> {
     fields
 }
 
+/// Names go out in encoded words beside an address in UTF-8 too: every reader knows them, also where a message is handed on
+/// by one that does not know RFC 6532. Only what has no form in ASCII is UTF-8.
 fn list<'x>(addresses: impl IntoIterator<Item = &'x Address>) -> HeaderType<'x> {
     let one = |address: &'x Address| {
         MimeAddress::new_address(address.name.as_deref(), address.mailbox.as_str())

@@ -125,7 +125,18 @@ impl Field<'_> {
 
     fn addresses(&self, name: &str) -> Result<Vec<Address>, Error> {
         let list = address::parse(&self.value());
-        Ok(list.map_err(|what| invalid(name, what))?.addresses)
+        let addresses = list.map_err(|what| invalid(name, what))?.addresses;
+        // Whoever gives sender and recipients says too whether the message, whose header is not made here, needs SMTPUTF8.
+        match addresses.iter().find(|one| !one.mailbox.is_ascii()) {
+            Some(one) => Err(invalid(
+                name,
+                format_args!(
+                    "{}: letters outside ASCII before the @ need SMTPUTF8; give sender and recipients, and that parameter of MAIL",
+                    one.mailbox
+                ),
+            )),
+            None => Ok(addresses),
+        }
     }
 }
 

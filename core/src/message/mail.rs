@@ -21,6 +21,12 @@ use super::part::{self, Part};
 /// here can add a field, a part or a recipient. An error has [`Status::InvalidArgument`](crate::Status) and begins with
 /// the name of the field; the mail is then as it was before.
 ///
+/// Addresses may have letters outside ASCII. A domain stands in the mail in its A-labels (RFC 5891), which every server and
+/// reader takes. A local part has no such form: in `from`, `to`, `cc`, `reply_to` or `Sender` it makes the header one of
+/// RFC 6532, and the envelope has SMTPUTF8 and BODY=8BITMIME; sending to a server that does not offer them fails with
+/// [`Status::NotSupported`](crate::Status) before anything of the mail is sent. In `bcc` it concerns that recipient alone, who is
+/// [`Refused`](crate::Delivery::Refused) there, and as the reverse-path it needs SMTPUTF8 for the envelope, not for the header.
+///
 /// `to`, `cc`, `bcc`, `reply_to`, `attach`, `inline` and `header` add; the other setters replace what was set before.
 ///
 /// ```

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Error, Status};
 
+mod utf8;
+
 fn mail() -> Mail<'static> {
     let mut mail = Mail::new();
     mail.from("a@example.org")
@@ -27,12 +29,17 @@ fn text(mail: &Mail<'_>) -> String {
     String::from_utf8(content(mail)).unwrap()
 }
 
-/// 7-bit, no NUL, CRLF only, lines of at most 998 octets, and an end.
+/// 7-bit, no NUL, and lines as they are to be.
 fn check_octets(content: &[u8]) -> Result<(), String> {
     if let Some(b) = content.iter().find(|b| !b.is_ascii() || **b == 0) {
         return Err(format!("octet {b}"));
     }
-    let text = std::str::from_utf8(content).unwrap();
+    check_lines(content)
+}
+
+/// UTF-8, CRLF only, lines of at most 998 octets, and an end.
+fn check_lines(content: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
     let lines = text.strip_suffix("\r\n").ok_or("no end")?.split("\r\n");
     for line in lines {
         if line.len() > 998 || line.contains(['\r', '\n']) {

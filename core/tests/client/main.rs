@@ -24,6 +24,7 @@ mod script;
 mod sources;
 mod tasks;
 mod tls;
+mod utf8;
 
 use std::time::Duration;
 

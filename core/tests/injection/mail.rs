@@ -44,6 +44,12 @@ pub(crate) fn rows() -> Vec<Row> {
         setter!(cc, "addresses", "A <a@b{}.example>"),
         setter!(bcc, "addresses", "a@b{}.example"),
         setter!(reply_to, "addresses", "A{}B <a@b.example>"),
+        setter!(from, "address", "\u{fc}{}b@c.example"),
+        setter!(sender, "reverse_path", "\u{fc}{}b@c.example"),
+        setter!(to, "addresses", "A <a@b.example>, \u{fc}{}c@d.example"),
+        setter!(cc, "addresses", "\u{dc} <\u{fc}@b{}.example>"),
+        setter!(bcc, "addresses", "\u{fc}{}b@c.example"),
+        setter!(reply_to, "addresses", "\"\u{fc} {}b\"@c.example"),
         setter!(subject, "subject", "a{}b"),
         contained("message Mail::text", "text", text, |text| {
             let text = text.to_owned();
@@ -122,6 +128,13 @@ pub(crate) fn rows() -> Vec<Row> {
             "<a{}b@c.example>",
             "header Message-ID",
             |text| mail(|m| m.header("Message-ID", text).map(drop)),
+        ),
+        refused(
+            "message Mail::header",
+            "value",
+            "A <\u{fc}{}b@c.example>",
+            "header Sender",
+            |text| mail(|m| m.header("Sender", text).map(drop)),
         ),
     ]
 }

@@ -54,14 +54,20 @@ impl Mailbox {
 
     /// The same mailbox in ASCII, with a domain in A-labels. `None` if the local part is not ASCII: there is no such form.
     pub fn to_ascii(&self) -> Option<Self> {
+        self.local_part()
+            .is_ascii()
+            .then(|| self.with_ascii_domain())
+    }
+
+    /// The same mailbox with its domain in ASCII; the local part stays as it is.
+    pub(crate) fn with_ascii_domain(&self) -> Self {
         match &self.a_labels {
-            _ if !self.local_part().is_ascii() => None,
-            None => Some(self.clone()),
-            Some(a_labels) => Some(Self {
+            None => self.clone(),
+            Some(a_labels) => Self {
                 text: format!("{}@{a_labels}", self.local_part()).into(),
                 at: self.at,
                 a_labels: None,
-            }),
+            },
         }
     }
 }
