@@ -191,6 +191,10 @@ struct Inner {
 }
 
 /// What is known about TLS on the connection.
+#[cfg_attr(
+    not(feature = "io"),
+    expect(dead_code, reason = "only what drives the machines makes errors")
+)]
 enum Tls {
     /// There was no session yet.
     Undecided,

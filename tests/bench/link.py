@@ -101,7 +101,7 @@ def main() -> int:
                 pairs[name, offered] = (server(), find())
             except MissingError as why:
                 results[name, offered] = f"skipped: {why}"
-    with concurrent.futures.ThreadPoolExecutor(len(pairs)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max(len(pairs), 1)) as pool:
         futures = {pool.submit(run, *commands): of for of, commands in pairs.items()}
         for future in concurrent.futures.as_completed(futures):
             results[futures[future]] = future.result()

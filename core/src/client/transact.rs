@@ -27,6 +27,8 @@ const PORTION: usize = 256 * 1024;
 
 impl Connection {
     /// Sends one message. What became of it is in the outcome, and on failure in [`Error::outcome`].
+    ///
+    /// Dropping the future leaves the connection unusable, and unknown what became of the message.
     pub async fn send(
         &mut self,
         envelope: Envelope,
@@ -58,6 +60,8 @@ impl Connection {
     /// Sends many messages, calling `each` with the index and the result of every one that was tried. Where the server
     /// allows it (RFC 2920), the envelope of a message leaves with the last bytes of the one before it. If the
     /// connection fails, the messages that were not tried yet are still in `messages`.
+    ///
+    /// Dropping the future leaves the connection unusable, and unknown what became of the messages that were taken and not reported.
     pub async fn send_many(
         &mut self,
         messages: &mut (dyn Iterator<Item = (Envelope, Content<'_>)> + Send),
