@@ -89,6 +89,12 @@ impl<'a> Content<'a> {
     }
 
     /// A message in a file, which is read as it is sent, as by [`reader`](Self::reader). Fails if it cannot be opened, and names it.
+    ///
+    /// ```
+    /// # use mailwire::client::Content;
+    /// let error = Content::file("no/such/message.eml").unwrap_err();
+    /// assert!(error.message().contains("no/such/message.eml"));
+    /// ```
     pub fn file(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let opened = File::open(path).and_then(|file| {
@@ -109,6 +115,14 @@ impl<'a> Content<'a> {
     }
 
     /// A message in pieces, which are asked for as it is sent. Where one ends means nothing.
+    ///
+    /// ```
+    /// # use mailwire::client::Content;
+    /// let rows = (1..=1000).map(|number| format!("row {number}\r\n"));
+    /// let header = "Subject: a long table\r\n\r\n".to_owned();
+    /// let content = Content::pieces(std::iter::once(header).chain(rows));
+    /// assert_eq!(content.length(), None);
+    /// ```
     pub fn pieces<P: AsRef<[u8]> + Send + 'a>(
         pieces: impl IntoIterator<Item = P, IntoIter: Send + 'a>,
     ) -> Self {
