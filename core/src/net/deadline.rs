@@ -67,7 +67,8 @@ pub(crate) async fn until<T>(at: Option<Instant>, future: impl Future<Output = T
 }
 
 /// The timer of waits that follow one another. Setting a timer wakes the runtime, by a system call, whenever it rings before all
-/// others; so this one is left as it is where the next wait ends later, and is set anew when it has rung too early.
+/// others; so this one is left as it is where the next wait ends later, and is set anew when it has rung too early. Behind the last wait
+/// it stays set, and may wake once more whoever waited then.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
 
