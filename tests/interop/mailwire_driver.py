@@ -42,8 +42,11 @@ def send(
     user: str | None = None,
     password: str = PASSWORD,
     mechanism: str | None = None,
-) -> None:
-    """Sends with the Python package; TLS is required where an `authority` is given, from the start if `implicit`."""
+) -> str | None:
+    """Sends with the Python package; TLS is required where an `authority` is given, from the start if `implicit`.
+
+    Gives the queue id, if one was found in the last reply.
+    """
     import mailwire
 
     tls = ("implicit" if implicit else "required") if authority else "none"
@@ -58,6 +61,7 @@ def send(
     assert list(result.accepted) == [recipient]
     assert not (result.refused or result.deferred or result.unknown or result.not_tried)
     assert result.reply.code == 250
+    return result.queue_id
 
 
 def log_in_and_send(

@@ -1,5 +1,6 @@
 """mailwire's client sends to Postfix, Exim, OpenSMTPD, aiosmtpd and node's smtp-server, and each keeps exactly what was sent."""
 
+import re
 import smtplib
 
 import pytest
@@ -23,6 +24,17 @@ def test_each_message_arrives_as_it_was_sent(peer, loopback_certificates, name, 
         user=USER if mode == "auth" else None,
     )
     assert peer.assert_arrived(address, corpus.message(name)) == PROTOCOLS[mode]
+
+
+def test_the_queue_id_is_found(peer):
+    """In the form of each peer that tells one; aiosmtpd and smtp-server have no queue."""
+    forms = {"Postfix": r"[0-9A-F]{8,}", "Exim": r"\w{6}-\w{6,11}-\w{2,4}", "Opensmtpd": r"[0-9a-f]{8,}"}
+    address = peer.new_address()
+    queue_id = mailwire_driver.send(corpus.message("plain"), peer.port, address, authority=None)
+    peer.assert_arrived(address, corpus.message("plain"))
+    form = forms.get(type(peer).__name__)
+    assert (queue_id is None) == (form is None), queue_id
+    assert form is None or re.fullmatch(form, queue_id), queue_id
 
 
 @pytest.mark.parametrize("name", [name for name in corpus.NAMES if name != "large"])
