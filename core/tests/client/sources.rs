@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mailwire::blocking::{Call, Client};
 use mailwire::client::Content;
+use mailwire::proto::Envelope;
 use mailwire::{Delivery, Error, Outcome, Phase, Status};
 
 use crate::script::{Server, Session};
@@ -80,6 +81,15 @@ fn accept(s: &mut Session) {
     s.say("250 taken\n");
 }
 
+/// A client that keeps a connection over which one message went, and the envelope of that.
+fn kept(server: &Server) -> (Client, Envelope) {
+    let client = Client::new(options(server)).unwrap();
+    let envelope = envelope(&["a@x.example"]);
+    let sent = client.send(&envelope, Content::bytes(MESSAGE), Call::default());
+    sent.unwrap();
+    (client, envelope)
+}
+
 fn is_broken(result: Result<Outcome, Error>) {
     let error = result.unwrap_err();
     assert!(error.message().contains("the disk broke"), "{error}");
@@ -93,11 +103,7 @@ fn is_broken(result: Result<Outcome, Error>) {
 fn what_a_failing_reader_gave_is_never_sent_as_a_whole_message() {
     for offers in OFFERS {
         let server = takes_one(offers);
-        let client = Client::new(options(&server)).unwrap();
-        let envelope = envelope(&["a@x.example"]);
-        client
-            .send(&envelope, Content::bytes(MESSAGE), Call::default())
-            .unwrap();
+        let (client, envelope) = kept(&server);
         is_broken(client.send(&envelope, Content::reader(breaks(), None), Call::default()));
         drop(client);
         server.join();
@@ -108,11 +114,7 @@ fn what_a_failing_reader_gave_is_never_sent_as_a_whole_message() {
 fn a_failing_reader_among_many_has_its_own_result() {
     for offers in OFFERS {
         let server = takes_one(offers);
-        let client = Client::new(options(&server)).unwrap();
-        let envelope = envelope(&["a@x.example"]);
-        client
-            .send(&envelope, Content::bytes(MESSAGE), Call::default())
-            .unwrap();
+        let (client, envelope) = kept(&server);
         let messages = [(envelope, Content::reader(breaks(), None))];
         let mut results = Vec::new();
         let each = |index, result| results.push((index, result));
@@ -131,11 +133,7 @@ fn a_reader_that_gives_more_or_less_than_it_was_to_fails_the_message() {
     for offers in OFFERS {
         for length in [TEXT.len() - 1, TEXT.len() + 1] {
             let server = takes_one(offers);
-            let client = Client::new(options(&server)).unwrap();
-            let envelope = envelope(&["a@x.example"]);
-            client
-                .send(&envelope, Content::bytes(MESSAGE), Call::default())
-                .unwrap();
+            let (client, envelope) = kept(&server);
             let content = Content::reader(TEXT, Some(length as u64));
             let error = client
                 .send(&envelope, content, Call::default())
@@ -161,11 +159,7 @@ fn a_slow_reader_does_not_outlast_the_deadline_or_the_cancelling_of_its_call() {
     for offers in OFFERS {
         for by_deadline in [true, false] {
             let server = takes_one(offers);
-            let client = Client::new(options(&server)).unwrap();
-            let envelope = envelope(&["a@x.example"]);
-            client
-                .send(&envelope, Content::bytes(MESSAGE), Call::default())
-                .unwrap();
+            let (client, envelope) = kept(&server);
             let start = Instant::now();
             let asked = || start.elapsed() > Duration::from_millis(100);
             let call = Call {
