@@ -28,17 +28,18 @@ def server(certificates: Certificates) -> Iterator[mailwire.Server]:
         yield server
 
 
-def run_and_receive(command: list, server: mailwire.Server) -> str:
-    """Runs a program that sends a mail; gives the text that arrived."""
+def run_and_receive(command: list, server: mailwire.Server, printed: str = "") -> str:
+    """Runs a program that sends a mail, and prints this; gives the text that arrived."""
     # The sender is told 250 when the message is taken here, so it has to run meanwhile.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         envelope = next(iter(server.messages(timeout=20)), None)
-        _, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
+    assert printed in output
     assert envelope is not None
     assert (envelope.sender, list(envelope.recipients)) == ("me@example.org", ["you@example.net"])
     assert envelope.as_message()["Subject"] == "Hello"
-    return envelope.as_message().get_content().strip()
+    return envelope.as_message().get_body().get_content().strip()
 
 
 def adapted(code: str, server: mailwire.Server, certificates: Certificates) -> str:
@@ -145,7 +146,7 @@ def test_rust_sends_and_shows_what_was_said(server: mailwire.Server, certificate
     source = ROOT / "build" / "readme"
     shutil.rmtree(source, ignore_errors=True)
     (source / "src" / "bin").mkdir(parents=True)
-    for name, program in zip(("sends", "shows"), programs("rust"), strict=True):
+    for name, program in zip(("sends", "builds", "shows"), programs("rust"), strict=True):
         (source / "src" / "bin" / f"{name}.rs").write_text(adapted(program, server, certificates))
     # With the workspace's own profile what `make lib` has built is used again.
     profile = re.search(r"^\[profile\.release\]\n(?:[^\[\n].*\n)*", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
@@ -175,6 +176,8 @@ def test_rust_sends_and_shows_what_was_said(server: mailwire.Server, certificate
     ]
     subprocess.run(command, check=True, timeout=1200, cwd=ROOT)
     assert run_and_receive([target / "release" / "sends"], server) == "Hello from Rust."
+    told = "you@example.net: accepted\n"
+    assert run_and_receive([target / "release" / "builds"], server, told) == "Hello, with a note."
     shown = subprocess.run([target / "release" / "shows"], check=True, timeout=60, capture_output=True, text=True)
     notes = [line.split(" ", 2)[2] for line in shown.stderr.splitlines()]
     assert notes[-3:] == ["C: QUIT", "S: 221 2.0.0 Bye", "* closed by the client"]
