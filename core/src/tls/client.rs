@@ -11,6 +11,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::Pem;
 use super::danger::AnyCertificate;
+use super::judged::Judged;
 use super::pem::complaint;
 use super::pin::{Pin, Pinned};
 use super::provider::provider;
@@ -181,14 +182,16 @@ impl Options {
             }
             Trust::Anyone => Arc::new(AnyCertificate(provider())),
         };
-        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(TellingSelfSigned(verifier));
+        let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Judged {
+            usual: verifier,
+            last: TellingSelfSigned,
+        });
         let verifier = if self.pins.is_empty() {
             verifier
         } else {
-            let pins = self.pins.clone();
-            Arc::new(Pinned {
+            Arc::new(Judged {
                 usual: verifier,
-                pins,
+                last: Pinned(self.pins.clone()),
             })
         };
         let builder = ClientConfig::builder_with_provider(provider())

@@ -14,6 +14,7 @@ mod client;
 pub mod danger;
 mod fault;
 mod info;
+mod judged;
 mod name;
 mod pem;
 mod pin;

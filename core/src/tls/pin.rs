@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, SignatureScheme,
-};
+use rustls::{CertificateError, OtherError};
 use sha2::{Digest, Sha256};
+
+use super::judged::{LastWord, Verified};
 
 /// The SHA-256 of a public key as a certificate holds it (SubjectPublicKeyInfo, RFC 5280 section 4.1): the same for every
 /// certificate that is made for that key.
@@ -88,62 +87,22 @@ pub(super) struct WrongKey {
     pub(super) seen: Pin,
 }
 
-/// Verifies as `usual` does, and then that the server's own certificate, the first it shows, has a pinned key. The certificates
-/// behind that one do not count: whoever has none of our keys may show any of them.
+/// Of those that are verified this takes only one whose own certificate, the first it shows, has a pinned key. The certificates behind
+/// that one do not count: whoever has none of our keys may show any of them.
 #[derive(Debug)]
-pub(super) struct Pinned {
-    pub(super) usual: Arc<dyn ServerCertVerifier>,
-    pub(super) pins: Vec<Pin>,
-}
+pub(super) struct Pinned(pub(super) Vec<Pin>);
 
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .usual
-            .verify_server_cert(certificate, chain, name, ocsp, now)?;
+impl LastWord for Pinned {
+    fn judge(&self, found: Verified, certificate: &CertificateDer<'_>, _: UnixTime) -> Verified {
+        let verified = found?;
         let seen = Pin::of(certificate)?;
-        if self.pins.contains(&seen) {
+        if self.0.contains(&seen) {
             return Ok(verified);
         }
         let wrong = OtherError(Arc::new(WrongKey { seen }));
         Err(rustls::Error::InvalidCertificate(CertificateError::Other(
             wrong,
         )))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.usual
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.usual.supported_verify_schemes()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.usual.root_hint_subjects()
     }
 }
 

@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
-    SignatureScheme,
-};
+use rustls::{CertificateError, OtherError, RootCertStore};
 
+use super::judged::{LastWord, Verified};
 use super::provider::provider;
 
 /// The certificate is signed by its own key and is no root that is trusted.
@@ -18,23 +15,13 @@ use super::provider::provider;
 #[error("the certificate is signed by its own key")]
 pub(super) struct SelfSigned;
 
-/// Verifies as `usual` does. Where that knows no issuer it says whether the certificate is its own.
+/// Where the usual verifier knows no issuer this says whether the certificate is its own.
 #[derive(Debug)]
-pub(super) struct TellingSelfSigned(pub(super) Arc<dyn ServerCertVerifier>);
+pub(super) struct TellingSelfSigned;
 
-impl ServerCertVerifier for TellingSelfSigned {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self
-            .0
-            .verify_server_cert(certificate, chain, name, ocsp, now);
-        match verified {
+impl LastWord for TellingSelfSigned {
+    fn judge(&self, found: Verified, certificate: &CertificateDer<'_>, now: UnixTime) -> Verified {
+        match found {
             Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))
                 if is_self_signed(certificate, now) =>
             {
@@ -43,34 +30,6 @@ impl ServerCertVerifier for TellingSelfSigned {
             }
             other => other,
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.0.root_hint_subjects()
     }
 }
 

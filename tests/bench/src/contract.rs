@@ -52,6 +52,11 @@ pub fn report(messages: u64, connections: u64, first: Instant, last: Instant, cp
     );
 }
 
+/// How many of so many messages each worker sends.
+pub fn shares(messages: u64, workers: u64) -> impl Iterator<Item = u64> {
+    (0..workers).map(move |worker| messages / workers + u64::from(worker < messages % workers))
+}
+
 /// A header, and lines of 76 characters up to `size` octets.
 pub fn message(size: usize) -> Vec<u8> {
     let mut message = b"Subject: benchmark\r\n\r\n".to_vec();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mailwire::client::Options;
 use mailwire::tls::{ClientTls, Pem, Roots, TlsPolicy};
 
-pub use contract::{Arguments, cpu_seconds, message, report};
+pub use contract::{Arguments, cpu_seconds, message, report, shares};
 
 mod contract;
 

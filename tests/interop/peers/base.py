@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..compare import assert_same
-from ..process import wait_for
+from ..process import Daemon, wait_for
 
 USER = "user"
 PASSWORD = "a secret"
@@ -61,6 +61,37 @@ class OpenPeer(Peer):
 
     port: int
     login_port: int
+
+
+class MaildirPeer(OpenPeer):
+    """One that is a single program, and delivers into Maildirs."""
+
+    _mailboxes: "Maildirs"
+    _daemon: Daemon
+
+    def _wait_until_it_greets(self) -> None:
+        """To be called at the end of starting: a server that does not come up is ended, and its log is told."""
+        try:
+            self._daemon.wait_until_it_greets(self.port)
+        except BaseException as error:
+            self.stop()
+            raise RuntimeError(f"{type(self).__name__} did not start: {error}\n{self.logged()}") from error
+
+    def new_address(self) -> str:
+        return self._mailboxes.new_address()
+
+    def assert_arrived(self, address: str, sent: bytes) -> str:
+        try:
+            return self._mailboxes.assert_arrived(address, sent)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.logged()}") from None
+
+    def logged(self) -> str:
+        """The end of the log."""
+        return self._daemon.logged()
+
+    def stop(self) -> None:
+        self._daemon.stop()
 
 
 class Maildirs:

@@ -13,7 +13,7 @@ from ..install_peers import EXIM as _ROOT
 from ..install_peers import exim_program, library_folders
 from ..process import HOST, Daemon, free_port
 from . import cyrus
-from .base import PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer, Relay
+from .base import PASSWORD, SIZE_LIMIT, USER, MaildirPeer, Maildirs, Relay
 
 RELAY_TRACE = ("Received",)
 """What Exim puts on top of a mail that it passes on."""
@@ -28,7 +28,7 @@ def missing() -> str | None:
     return None
 
 
-class Exim(OpenPeer):
+class Exim(MaildirPeer):
     """A running Exim. Unless it is `open`, it takes mail for the mailboxes and the postmaster alone.
 
     `relays` are by the recipient's domain. With a `dovecot`, which is the socket of one, it asks that about tokens.
@@ -70,28 +70,12 @@ class Exim(OpenPeer):
             user=user if os.geteuid() == 0 else None,
             environment=self._environment(user),
         )
-        try:
-            self._daemon.wait_until_it_greets(self.port)
-        except BaseException as error:
-            self.stop()
-            raise RuntimeError(f"Exim did not start: {error}\n{self.logged()}") from error
-
-    def new_address(self) -> str:
-        return self._mailboxes.new_address()
-
-    def assert_arrived(self, address: str, sent: bytes) -> str:
-        try:
-            return self._mailboxes.assert_arrived(address, sent)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.logged()}") from None
+        self._wait_until_it_greets()
 
     def logged(self) -> str:
         """The end of the logs."""
         logs = sorted((self._folder / "log").glob("*.log"))
         return "\n".join(log.read_text(errors="replace")[-3000:] for log in logs)
-
-    def stop(self) -> None:
-        self._daemon.stop()
 
     def _environment(self, user: int) -> dict[str, str]:
         root = self._folder / "root"

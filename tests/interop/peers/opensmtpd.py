@@ -12,7 +12,7 @@ from pathlib import Path
 from ..certificates import Certificates
 from ..install_peers import CACHE
 from ..process import HOST, Daemon, free_port
-from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer, Relay
+from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, MaildirPeer, Maildirs, Relay
 
 _ROOT = CACHE / "opensmtpd"
 
@@ -31,7 +31,7 @@ def missing() -> str | None:
     return None
 
 
-class Opensmtpd(OpenPeer):
+class Opensmtpd(MaildirPeer):
     """A running OpenSMTPD. `relays` are by the recipient's domain.
 
     It has no way to offer one mechanism alone, so that each of its ports offers both.
@@ -46,27 +46,7 @@ class Opensmtpd(OpenPeer):
         self._furnish(certificates)
         self._configure(relays or {})
         self._daemon = Daemon(["chroot", str(self._root), "/usr/sbin/smtpd", "-d", "-v"], folder / "smtpd.log")
-        try:
-            self._daemon.wait_until_it_greets(self.port)
-        except BaseException as error:
-            self.stop()
-            raise RuntimeError(f"OpenSMTPD did not start: {error}") from error
-
-    def new_address(self) -> str:
-        return self._mailboxes.new_address()
-
-    def assert_arrived(self, address: str, sent: bytes) -> str:
-        try:
-            return self._mailboxes.assert_arrived(address, sent)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.logged()}") from None
-
-    def logged(self) -> str:
-        """The end of the log."""
-        return self._daemon.logged()
-
-    def stop(self) -> None:
-        self._daemon.stop()
+        self._wait_until_it_greets()
 
     def _furnish(self, certificates: Certificates) -> None:
         """Folders, users, names and certificates."""

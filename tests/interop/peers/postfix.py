@@ -14,7 +14,7 @@ from pathlib import Path
 from ..certificates import Certificates
 from ..process import HOST, Daemon, free_port
 from . import cyrus
-from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, Maildirs, OpenPeer, Relay
+from .base import DOMAIN, PASSWORD, SIZE_LIMIT, USER, MaildirPeer, Maildirs, Relay
 
 _QUEUES = "active bounce corrupt defer deferred flush hold incoming maildrop pid private public saved trace"
 
@@ -36,7 +36,7 @@ def missing() -> str | None:
     return None
 
 
-class Postfix(OpenPeer):
+class Postfix(MaildirPeer):
     """A running Postfix. `relays` are by the recipient's domain, `settings` go before those of main.cf that are here."""
 
     def __init__(
@@ -64,28 +64,12 @@ class Postfix(OpenPeer):
             [f"{_setting('daemon_directory')}/master", "-c", str(folder), "-d"],
             folder / "master.log",
         )
-        try:
-            self._daemon.wait_until_it_greets(self.port)
-        except BaseException as error:
-            self.stop()
-            raise RuntimeError(f"Postfix did not start: {error}\n{self.logged()}") from error
-
-    def new_address(self) -> str:
-        return self._mailboxes.new_address()
-
-    def assert_arrived(self, address: str, sent: bytes) -> str:
-        try:
-            return self._mailboxes.assert_arrived(address, sent)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}\n{self.logged()}") from None
+        self._wait_until_it_greets()
 
     def logged(self) -> str:
         """The end of the mail log."""
         log = self._folder / "data" / "mail.log"
         return log.read_text(errors="replace")[-3000:] if log.exists() else ""
-
-    def stop(self) -> None:
-        self._daemon.stop()
 
     def _write_configuration(
         self, certificates: Certificates, relays: dict[str, Relay], settings: dict[str, object]

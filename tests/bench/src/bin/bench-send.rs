@@ -15,7 +15,7 @@ use std::time::Instant;
 use mailwire::blocking::{self, Call};
 use mailwire::client::{self, Connection, Content, Options};
 use mailwire::proto::Envelope;
-use mailwire_bench::{Arguments, client_options, cpu_seconds, message, report};
+use mailwire_bench::{Arguments, client_options, cpu_seconds, message, report, shares};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
@@ -66,12 +66,6 @@ struct Work {
 }
 
 impl Work {
-    /// How many messages each worker sends.
-    fn shares(&self) -> impl Iterator<Item = u64> + use<> {
-        let (messages, workers) = (self.messages, self.workers);
-        (0..workers).map(move |worker| messages / workers + u64::from(worker < messages % workers))
-    }
-
     fn many(&self, messages: u64) -> impl Iterator<Item = (Envelope, Content<'static>)> + use<'_> {
         (0..messages).map(|_| (self.envelope.clone(), Content::bytes(self.message)))
     }
@@ -108,7 +102,7 @@ async fn one_connection(work: &Work, options: &Options) -> Result<(), Failure> {
 async fn tasks(work: &Work, options: Options) -> Result<(), Failure> {
     let client = client::Client::new(options)?;
     let mut tasks = JoinSet::new();
-    for share in work.shares() {
+    for share in shares(work.messages, work.workers) {
         let (client, work) = (client.clone(), work.clone());
         tasks.spawn(async move { task(&client, &work, share).await });
     }
@@ -139,8 +133,7 @@ async fn task(client: &client::Client, work: &Work, share: u64) -> Result<(), Fa
 fn threads(work: &Work, options: Options) -> Result<(), Failure> {
     let client = &blocking::Client::new(options)?;
     thread::scope(|scope| {
-        let threads: Vec<_> = work
-            .shares()
+        let threads: Vec<_> = shares(work.messages, work.workers)
             .map(|share| scope.spawn(move || thread(client, work, share)))
             .collect();
         threads

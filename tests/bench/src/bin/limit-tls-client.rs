@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mailwire_bench::{Arguments, cpu_seconds, message, report};
+use mailwire_bench::{Arguments, cpu_seconds, message, report, shares};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -44,9 +44,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (start, before) = (Instant::now(), cpu_seconds());
     let fresh = arguments.flag("fresh");
     let mut tasks = JoinSet::new();
-    for worker in 0..workers {
+    for share in shares(messages, workers) {
         let work = Arc::clone(&work);
-        let share = messages / workers + u64::from(worker < messages % workers);
         tasks.spawn(async move {
             let (sessions, each) = if fresh { (share, 1) } else { (1, share) };
             for _ in 0..sessions {

@@ -12,7 +12,7 @@ use lettre::transport::smtp::PoolConfig;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{SmtpTransport, Transport};
-use mailwire_bench_peers::{Arguments, cpu_seconds, message, report};
+use mailwire_bench_peers::{Arguments, cpu_seconds, message, report, shares};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
@@ -47,8 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (0..share).try_for_each(|_| transport.send_raw(&envelope, &message).map(|_| ()))
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|worker| messages / connections + u64::from(worker < messages % connections))
+        let threads: Vec<_> = shares(messages, connections)
             .map(|share| scope.spawn(move || send(share)))
             .collect();
         threads.into_iter().try_for_each(|thread| {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use mail_send::smtp::message::Message;
 use mail_send::{SmtpClient, SmtpClientBuilder};
-use mailwire_bench_peers::{Arguments, cpu_seconds, message, report};
+use mailwire_bench_peers::{Arguments, cpu_seconds, message, report, shares};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -48,9 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let (start, before) = (Instant::now(), cpu_seconds());
     let mut tasks = JoinSet::new();
-    for worker in 0..connections {
+    for share in shares(messages, connections) {
         let work = Arc::clone(&work);
-        let share = messages / connections + u64::from(worker < messages % connections);
         tasks.spawn(async move {
             let (sessions, each) = if fresh { (share, 1) } else { (1, share) };
             for _ in 0..sessions {
