@@ -691,6 +691,11 @@ typedef int32_t mailwire_kind;
 #define MAILWIRE_HOOK_DISCONNECT 2048
 
 /**
+ * ETRN. With it ETRN is offered.
+ */
+#define MAILWIRE_HOOK_ETRN 8192
+
+/**
  * There is no event.
  */
 #define MAILWIRE_EVENT_NONE 0
@@ -731,7 +736,7 @@ typedef int32_t mailwire_kind;
 #define MAILWIRE_EVENT_BODY 7
 
 /**
- * A piece of a message; informs. Free it to have more read.
+ * A piece of a message; informs. Free it to have more read. It owes no answer, but may be refused: that refuses the message.
  */
 #define MAILWIRE_EVENT_CHUNK 8
 
@@ -777,9 +782,14 @@ typedef int32_t mailwire_kind;
 #define MAILWIRE_EVENT_DISCONNECT 16
 
 /**
- * A message that came in pieces will not come whole: drop what came of it; informs.
+ * A message that came in pieces will not come whole, or was refused at one of them: drop what came of it; informs.
  */
 #define MAILWIRE_EVENT_DISCARDED 17
+
+/**
+ * ETRN; its argument is the node whose queue is to be started (MAILWIRE_HOOK_ETRN).
+ */
+#define MAILWIRE_EVENT_ETRN 18
 
 #ifdef __cplusplus
 extern "C" {
@@ -2340,7 +2350,7 @@ MAILWIRE_API size_t mailwire_event_auth_secret_length(const mailwire_event *even
 MAILWIRE_API const char *mailwire_event_verb(const mailwire_event *event);
 
 /**
- * The argument of VRFY, EXPN, HELP, or of a command that is not known.
+ * The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known.
  *
  * The text is never NULL, and lives as long as the event.
  * Thread: any.
@@ -2368,7 +2378,9 @@ mailwire_status mailwire_event_accept(mailwire_event *event,
 /**
  * Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
  * connection or
- * a message, and else 550 5.7.1. All that the event still owes is answered.
+ * a message, and else 550 5.7.1. All that the event still owes is answered. At a piece of a message,
+ * MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
+ * behind the last piece, and the client is told at the end of its data.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL; MAILWIRE_ERR_MISUSE if the event owes nothing, or
  * another call is
@@ -2384,7 +2396,8 @@ mailwire_status mailwire_event_reject(mailwire_event *event,
 /**
  * Answers with a reply: its code, as 550; its enhanced status code, as "5.1.1", or NULL or the empty text for none;
  * its text, in
- * printable ASCII, with LF between lines if it has several. All that the event still owes is answered.
+ * printable ASCII, with LF between lines if it has several. All that the event still owes is answered. At a piece of a
+ * message, MAILWIRE_EVENT_CHUNK, a code of 4yz or 5yz refuses the message as mailwire_event_reject does.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no reply; MAILWIRE_ERR_MISUSE if the
  * event owes

@@ -38,7 +38,7 @@ pub const MAILWIRE_EVENT_RECIPIENTS: mailwire_kind = 5;
 pub const MAILWIRE_EVENT_MESSAGE: mailwire_kind = 6;
 /// A message begins, with its envelope; only with mailwire_server_options_set_stream.
 pub const MAILWIRE_EVENT_BODY: mailwire_kind = 7;
-/// A piece of a message; informs. Free it to have more read.
+/// A piece of a message; informs. Free it to have more read. It owes no answer, but may be refused: that refuses the message.
 pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;
 /// The end of a message that came in pieces. Accepting it makes you responsible for it. With LMTP each recipient is owed an
 /// answer.
@@ -57,8 +57,10 @@ pub const MAILWIRE_EVENT_UNKNOWN: mailwire_kind = 14;
 pub const MAILWIRE_EVENT_QUIT: mailwire_kind = 15;
 /// The connection is gone; informs (MAILWIRE_HOOK_DISCONNECT).
 pub const MAILWIRE_EVENT_DISCONNECT: mailwire_kind = 16;
-/// A message that came in pieces will not come whole: drop what came of it; informs.
+/// A message that came in pieces will not come whole, or was refused at one of them: drop what came of it; informs.
 pub const MAILWIRE_EVENT_DISCARDED: mailwire_kind = 17;
+/// ETRN; its argument is the node whose queue is to be started (MAILWIRE_HOOK_ETRN).
+pub const MAILWIRE_EVENT_ETRN: mailwire_kind = 18;
 
 /// Frees an event. NULL is allowed. Answers that it still owes become 451.
 ///
@@ -287,7 +289,7 @@ pub unsafe extern "C" fn mailwire_event_verb(event: *const mailwire_event) -> *c
     unsafe { text(event, |held| held.verb) }
 }
 
-/// The argument of VRFY, EXPN, HELP, or of a command that is not known.
+/// The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known.
 ///
 /// The text is never NULL, and lives as long as the event.
 /// Thread: any.
@@ -355,7 +357,8 @@ impl Held {
             }
             EventKind::Verify(argument)
             | EventKind::Expand(argument)
-            | EventKind::Help(argument) => {
+            | EventKind::Help(argument)
+            | EventKind::Etrn(argument) => {
                 self.argument = texts.add(argument)?;
             }
             EventKind::Unknown { verb, argument } => {
@@ -387,6 +390,7 @@ fn number(kind: &EventKind) -> mailwire_kind {
         EventKind::Quit => MAILWIRE_EVENT_QUIT,
         EventKind::Disconnect => MAILWIRE_EVENT_DISCONNECT,
         EventKind::Discarded => MAILWIRE_EVENT_DISCARDED,
+        EventKind::Etrn(_) => MAILWIRE_EVENT_ETRN,
         _ => MAILWIRE_EVENT_NONE,
     }
 }

@@ -42,7 +42,9 @@ pub unsafe extern "C" fn mailwire_event_accept(
 
 /// Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
 /// connection or
-/// a message, and else 550 5.7.1. All that the event still owes is answered.
+/// a message, and else 550 5.7.1. All that the event still owes is answered. At a piece of a message,
+/// MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
+/// behind the last piece, and the client is told at the end of its data.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL; MAILWIRE_ERR_MISUSE if the event owes nothing, or
 /// another call is
@@ -67,7 +69,8 @@ pub unsafe extern "C" fn mailwire_event_reject(
 
 /// Answers with a reply: its code, as 550; its enhanced status code, as "5.1.1", or NULL or the empty text for none;
 /// its text, in
-/// printable ASCII, with LF between lines if it has several. All that the event still owes is answered.
+/// printable ASCII, with LF between lines if it has several. All that the event still owes is answered. At a piece of a
+/// message, MAILWIRE_EVENT_CHUNK, a code of 4yz or 5yz refuses the message as mailwire_event_reject does.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no reply; MAILWIRE_ERR_MISUSE if the
 /// event owes
@@ -161,7 +164,7 @@ pub unsafe extern "C" fn mailwire_event_reply_at(
 }
 
 fn owing(held: &mut Held) -> Result<&mut Held, Failure> {
-    if held.event.owed() == 0 {
+    if held.event.owed() == 0 && !held.event.can_refuse() {
         return Err(Failure::Misuse("the event owes no answer"));
     }
     Ok(held)
@@ -190,6 +193,7 @@ fn refusal(kind: &EventKind) -> Result<Reply, Failure> {
         EventKind::Connect
         | EventKind::Message { .. }
         | EventKind::Body { .. }
+        | EventKind::Chunk(_)
         | EventKind::EndOfData { .. } => (554, (5, 7, 1), "Not accepted"),
         _ => (550, (5, 7, 1), "Not accepted"),
     };

@@ -52,6 +52,8 @@ pub const MAILWIRE_HOOK_UNKNOWN: mailwire_hooks = 512;
 pub const MAILWIRE_HOOK_QUIT: mailwire_hooks = 1024;
 /// The connection is gone; informs.
 pub const MAILWIRE_HOOK_DISCONNECT: mailwire_hooks = 2048;
+/// ETRN. With it ETRN is offered.
+pub const MAILWIRE_HOOK_ETRN: mailwire_hooks = 8192;
 
 /// The defaults. Unless an address to listen on is added, it is a free port of 127.0.0.1.
 ///
@@ -225,9 +227,7 @@ pub unsafe extern "C" fn mailwire_server_options_set_hooks(
     // SAFETY: the pointers are NULL or as the header asks.
     let (err, options) = unsafe { (ErrorOut::of(err), handle::exclusive(options)) };
     call("mailwire_server_options_set_hooks", &err, || {
-        // ETRN has no kind of event in this interface.
-        let known = Hooks::from_bits(hooks).filter(|hooks| !hooks.has(Hooks::ETRN));
-        let hooks = known.ok_or(Failure::Argument(
+        let hooks = Hooks::from_bits(hooks).ok_or(Failure::Argument(
             "hooks",
             "has a bit that is none of MAILWIRE_HOOK_...",
         ))?;

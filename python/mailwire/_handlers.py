@@ -3,7 +3,23 @@
 from ._results import Reply
 from ._session import Credentials, Envelope, Reject, Session, reply_of
 
-HOOKS = ("connect", "helo", "auth", "mail", "rcpt", "data", "reset", "quit", "verify", "expand", "error")
+HOOKS = (
+    "connect",
+    "helo",
+    "auth",
+    "mail",
+    "rcpt",
+    "data",
+    "reset",
+    "quit",
+    "verify",
+    "expand",
+    "help",
+    "etrn",
+    "unknown",
+    "disconnect",
+    "error",
+)
 
 # What False stands for.
 _NO_SERVICE = Reply(554, "No service for you here")
@@ -13,6 +29,9 @@ _BAD_SENDER = Reply(550, "Sender refused", "5.7.1")
 _BAD_RECIPIENT = Reply(550, "Recipient refused", "5.7.1")
 _BAD_MESSAGE = Reply(554, "Message refused", "5.7.1")
 _NO_SUCH_NAME = Reply(550, "No such name", "5.1.1")
+_NO_HELP = Reply(502, "Command not implemented", "5.5.1")
+_NO_SUCH_NODE = Reply(459, "Node not allowed", "4.7.1")
+_UNKNOWN = Reply(500, "Unknown command", "5.5.1")
 
 # What an exception stands for.
 _LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
@@ -45,7 +64,7 @@ class Dispatcher:
         """Runs the hook that an event is for, and answers. Never raises."""
         session = None
         try:
-            if event.kind == "disconnect":
+            if event.kind == "disconnect" and "disconnect" not in self.hooks:
                 self._sessions.pop(event.session.id, None)
                 return
             session = self._session(event)
@@ -155,6 +174,10 @@ class Dispatcher:
     def _on_quit(self, session, event):
         self._told(session, event, "quit")
 
+    def _on_disconnect(self, session, event):
+        del self._sessions[session.id]
+        self._told(session, event, "disconnect")
+
     def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""
         self._called(session, lambda: getattr(session.handler, name)(session) and None, None)
@@ -165,6 +188,20 @@ class Dispatcher:
 
     def _on_expand(self, session, event):
         _answer(event, self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
+
+    def _on_help(self, session, event):
+        _answer(event, self._asked(session, "help", _NO_HELP, event.argument))
+
+    def _on_etrn(self, session, event):
+        _answer(event, self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
+
+    def _on_unknown(self, session, event):
+        # Only a clear yes is one: a hook that knows nothing of this verb returns nothing.
+        def asked(*arguments):
+            answer = session.handler.unknown(*arguments)
+            return False if answer is None else answer
+
+        _answer(event, self._called(session, asked, _UNKNOWN, session, event.verb, event.argument))
 
 
 def envelope_of(event, session):

@@ -28,10 +28,11 @@ class Server:
 
         connect(session)  helo(session, name)  auth(session, credentials)  mail(session, sender, options)
         rcpt(session, recipient, options)  data(session, envelope)  reset(session)  quit(session)
-        verify(session, name)  expand(session, name)  error(session, exception)
+        verify(session, name)  expand(session, name)  help(session, topic)  etrn(session, node)
+        unknown(session, verb, argument)  disconnect(session)  error(session, exception)
 
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
-    answer so, or raises `Reject`. Only True lets somebody in at `auth`. An exception is answered 451 (454 at
+    answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
     `auth`, 421 at `connect`), and goes to `error` and to the log.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). AUTH needs TLS unless

@@ -47,6 +47,9 @@ impl Event {
             EventKind::Reset => "reset",
             EventKind::Verify(_) => "verify",
             EventKind::Expand(_) => "expand",
+            EventKind::Help(_) => "help",
+            EventKind::Etrn(_) => "etrn",
+            EventKind::Unknown { .. } => "unknown",
             EventKind::Quit => "quit",
             EventKind::Disconnect => "disconnect",
             _ => "other",
@@ -64,13 +67,25 @@ impl Event {
         self.lock().owed()
     }
 
-    /// The name of EHLO, VRFY or EXPN.
+    /// The argument of EHLO, VRFY, EXPN, HELP or ETRN, or of a command that is not known.
     #[getter]
     fn argument(&self) -> Option<String> {
         match self.lock().kind() {
-            EventKind::Hello { name } | EventKind::Verify(name) | EventKind::Expand(name) => {
-                Some(name.clone())
-            }
+            EventKind::Hello { name: argument }
+            | EventKind::Verify(argument)
+            | EventKind::Expand(argument)
+            | EventKind::Help(argument)
+            | EventKind::Etrn(argument)
+            | EventKind::Unknown { argument, .. } => Some(argument.clone()),
+            _ => None,
+        }
+    }
+
+    /// The verb of a command that is not known.
+    #[getter]
+    fn verb(&self) -> Option<String> {
+        match self.lock().kind() {
+            EventKind::Unknown { verb, .. } => Some(verb.clone()),
             _ => None,
         }
     }

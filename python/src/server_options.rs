@@ -111,6 +111,9 @@ fn hooks_of(py: Python<'_>, names: &[String]) -> PyResult<Hooks> {
             "quit" => Hooks::QUIT,
             "verify" => Hooks::VERIFY,
             "expand" => Hooks::EXPAND,
+            "help" => Hooks::HELP,
+            "etrn" => Hooks::ETRN,
+            "unknown" => Hooks::UNKNOWN,
             "disconnect" => Hooks::DISCONNECT,
             // The end of a message is always asked about, and `error` is Python's own.
             "data" | "error" => Hooks::NONE,

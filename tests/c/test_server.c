@@ -81,6 +81,15 @@ static void finish(struct sender *s) {
     mailwire_error_free(s->err);
 }
 
+// A client of its own that says what a test wants.
+static int dial(const mailwire_server *server) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons(mailwire_server_port(server, 0));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
 static void a_message_with_everything(void) {
     static const char content[] = "Subject: x\r\n\r\n.dots\r\n..\r\nnul:\0:\r\n";
     mailwire_error *err = NULL;
@@ -254,17 +263,67 @@ static void in_pieces(void) {
     end(server);
 }
 
+static void a_node_asks_for_its_queue(void) {
+    static const char session[] = "EHLO a.example\r\nETRN node.example\r\n";
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_ETRN, &err));
+    mailwire_server *server = start(options);
+    int fd = dial(server);
+    CHECK_INT(send(fd, session, sizeof session - 1, MSG_NOSIGNAL), sizeof session - 1);
+    mailwire_event *event = next(server, MAILWIRE_EVENT_ETRN);
+    CHECK_TEXT(mailwire_event_argument(event), "node.example");
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    close(fd);
+    end(server);
+}
+
+// A message that is refused while it comes: the client goes on sending, and is told at its end.
+static void in_pieces_and_refused(void) {
+    enum { LENGTH = 4000000 };
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    char *content = malloc(LENGTH);
+    for (size_t i = 0; i < LENGTH; i++)
+        content[i] = i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : '.';
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = content, .length = LENGTH};
+    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
+    mailwire_server *server = start(options);
+    begin(&s, server, "", "tls=none");
+    mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    event = next(server, MAILWIRE_EVENT_CHUNK);
+    CHECK_FAILS(mailwire_event_reply(event, 250, NULL, "fine", &err), MAILWIRE_ERR_MISUSE);
+    CHECK_OK(mailwire_event_reply(event, 554, "5.6.0", "no dots please", &err));
+    mailwire_event_free(event);
+    size_t after = 0;
+    for (;;) {
+        CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
+        if (mailwire_event_kind(event) != MAILWIRE_EVENT_CHUNK)
+            break;
+        after += mailwire_event_content_length(event);
+        mailwire_event_free(event);
+    }
+    CHECK_INT(mailwire_event_kind(event), MAILWIRE_EVENT_DISCARDED);
+    mailwire_event_free(event);
+    CHECK(after < LENGTH / 2);
+    pthread_join(s.thread, NULL);
+    CHECK_INT(mailwire_report_smtp_code(s.report, 0), 554);
+    finish(&s);
+    free(content);
+    end(server);
+}
+
 // A client that goes away in the middle of a message which is told in pieces.
 static void in_pieces_and_broken_off(void) {
     static const char session[] = "EHLO a.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.net>\r\nDATA\r\n";
     mailwire_error *err = NULL;
     mailwire_server_options *options = mailwire_server_options_new();
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
     mailwire_server *server = start(options);
-    address.sin_port = htons(mailwire_server_port(server, 0));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    int fd = dial(server);
     CHECK_INT(send(fd, session, sizeof session - 1, MSG_NOSIGNAL), sizeof session - 1);
     mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
     CHECK_OK(mailwire_event_accept(event, &err));
@@ -347,14 +406,8 @@ static void clients_cut_off_at_every_octet(void) {
     mailwire_event *event = NULL;
     mailwire_server *server = start(mailwire_server_options_new());
     for (size_t cut = 0; cut < sizeof session; cut++) {
-        struct sockaddr_in address;
         char reply[512];
-        memset(&address, 0, sizeof address);
-        address.sin_family = AF_INET;
-        address.sin_port = htons(mailwire_server_port(server, 0));
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+        int fd = dial(server);
         CHECK(recv(fd, reply, sizeof reply, 0) > 0);
         CHECK_INT(send(fd, session, cut, MSG_NOSIGNAL), cut);
         if (cut >= whole) {
@@ -442,6 +495,8 @@ int main(void) {
     users_by_event();
     unanswered_is_451();
     in_pieces();
+    a_node_asks_for_its_queue();
+    in_pieces_and_refused();
     in_pieces_and_broken_off();
     wrong_certificate();
     clients_cut_off_at_every_octet();

@@ -46,26 +46,49 @@ def test_every_hook_is_called_in_its_turn(message):
             calls.append(("expand", name))
             return "250 2.0.0 a@example.org"
 
+        def help(self, session, topic):
+            calls.append(("help", topic))
+            return "214 2.0.0 Ask somebody else"
+
+        def etrn(self, session, node):
+            calls.append(("etrn", node))
+
+        def unknown(self, session, verb, argument):
+            calls.append(("unknown", verb, argument))
+            return 250 if verb == "XFOO" else None
+
         def quit(self, session):
             calls.append(("quit", session.user))
+
+        def disconnect(self, session):
+            calls.append(("disconnect", session.state["sender"]))
 
     with mailwire.Server(Handler()) as server, connect(server) as client:
         client.ehlo("client.example.org")
         client.verify("somebody")
         assert client.expn("list") == (250, b"2.0.0 a@example.org")
+        assert client.docmd("HELP", "me") == (214, b"2.0.0 Ask somebody else")
+        assert "etrn" in client.esmtp_features
+        assert client.docmd("ETRN", "node.example.org")[0] == 250
+        assert client.docmd("XFOO", "bar")[0] == 250
+        assert client.docmd("XBAR") == (500, b"5.5.1 Unknown command")
         client.mail("x@example.org")
         client.rset()
         client.sendmail("a@example.org", ["b@example.org", "c@example.org"], message)
         client.quit()
         size = {"SIZE": str(len(message))}
         deadline = time.monotonic() + 5
-        while calls[-1][0] != "quit" and time.monotonic() < deadline:
+        while calls[-1][0] != "disconnect" and time.monotonic() < deadline:
             time.sleep(0.01)
     assert calls == [
         ("connect", None),
         ("helo", "client.example.org"),
         ("verify", "somebody"),
         ("expand", "list"),
+        ("help", "me"),
+        ("etrn", "node.example.org"),
+        ("unknown", "XFOO", "bar"),
+        ("unknown", "XBAR", ""),
         ("mail", "x@example.org", {}),
         ("reset", "client.example.org"),
         ("mail", "a@example.org", size),
@@ -73,6 +96,7 @@ def test_every_hook_is_called_in_its_turn(message):
         ("rcpt", "c@example.org", {}),
         ("data", "a@example.org", ("b@example.org", "c@example.org"), True),
         ("quit", None),
+        ("disconnect", "a@example.org"),
     ]
 
 

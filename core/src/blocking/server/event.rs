@@ -1,10 +1,10 @@
 //! What happens in a server's sessions, and how the application answers it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::post::Post;
 use super::queue::Queue;
@@ -25,6 +25,8 @@ pub struct Event {
     session: SessionInfo,
     /// `None` for an event that only informs.
     ticket: Option<Ticket>,
+    /// Of a piece of a message: how to refuse that message.
+    refusal: Option<Arc<Refusal>>,
     guard: ForkGuard,
 }
 
@@ -67,6 +69,9 @@ pub enum EventKind {
         envelope: Envelope,
     },
     /// A piece of that message; informs. Once 256 KiB of a session are held, no more is read until pieces were dropped.
+    ///
+    /// [`reply`](Event::reply) with a 4yz or 5yz refuses the message in the middle: of what the client still sends nothing is kept,
+    /// [`Discarded`](Self::Discarded) comes behind the last piece, and the reply is given at the end of data.
     Chunk(Bytes),
     /// The end of that message. Owes what [`Message`](Self::Message) does.
     EndOfData {
@@ -75,9 +80,8 @@ pub enum EventKind {
         /// The octets of all pieces.
         size: u64,
     },
-    /// That message will not come whole: the connection is gone, it is too big or has a bare CR or LF, or the client gave it up
-    /// between two chunks of BDAT. What came of it is to be
-    /// dropped; informs.
+    /// That message will not come whole: it was refused at one of its pieces, the connection is gone, it is too big or has a bare CR
+    /// or LF, or the client gave it up between two chunks of BDAT. What came of it is to be dropped; informs.
     Discarded,
     /// The transaction was given up, by RSET or another EHLO; informs.
     Reset,
@@ -102,6 +106,34 @@ pub enum EventKind {
     Disconnect,
 }
 
+/// Whether a message that still comes was refused, and how.
+#[derive(Default)]
+pub(super) struct Refusal {
+    reply: OnceLock<Reply>,
+    given: Notify,
+}
+
+impl Refusal {
+    pub(super) fn reply(&self) -> Option<&Reply> {
+        self.reply.get()
+    }
+
+    /// Is done when the message was refused.
+    pub(super) async fn given(&self) {
+        self.given.notified().await;
+    }
+
+    fn refuse(&self, reply: Reply) -> Result<(), Error> {
+        if reply.is_positive() || reply.is_intermediate() {
+            let text = format!("{} cannot refuse a message", reply.code());
+            return Err(Error::new(Status::Misuse, text));
+        }
+        self.reply.set(reply).map_err(|_| nothing_owed())?;
+        self.given.notify_one();
+        Ok(())
+    }
+}
+
 /// Holds what was found of a user until the session takes it.
 pub(super) type FoundSlot = Arc<Mutex<Option<Found>>>;
 
@@ -124,8 +156,21 @@ impl Event {
             kind,
             session,
             ticket: None,
+            refusal: None,
             guard,
         }
+    }
+
+    /// A piece of a message, at which it can be refused.
+    pub(super) fn piece(
+        octets: Bytes,
+        session: SessionInfo,
+        guard: ForkGuard,
+        refusal: Arc<Refusal>,
+    ) -> Self {
+        let mut piece = Self::informing(EventKind::Chunk(octets), session, guard);
+        piece.refusal = Some(refusal);
+        piece
     }
 
     /// One that owes `owed` answers; the other end gets them.
@@ -150,6 +195,7 @@ impl Event {
             kind,
             session,
             ticket: Some(ticket),
+            refusal: None,
             guard,
         };
         (event, receiver)
@@ -179,9 +225,21 @@ impl Event {
         self.answer_all(&Answer::Accept)
     }
 
-    /// Answers all that is still owed with this reply, positive or not.
+    /// Answers all that is still owed with this reply, positive or not. A [`Chunk`](EventKind::Chunk) owes nothing, but one that is 4yz
+    /// or 5yz refuses its message; the first such reply counts.
     pub fn reply(&mut self, reply: Reply) -> Result<(), Error> {
-        self.answer_all(&checked(reply)?)
+        match &self.refusal {
+            Some(refusal) => {
+                self.guard.check()?;
+                refusal.refuse(reply)
+            }
+            None => self.answer_all(&checked(reply)?),
+        }
+    }
+
+    /// Whether [`reply`](Self::reply) can refuse here although nothing is owed: a piece of a message.
+    pub fn can_refuse(&self) -> bool {
+        self.refusal.is_some()
     }
 
     /// Answers one of several: `None` accepts. Fails with [`Status::InvalidArgument`] if there is no such index, and with

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::event::{Event, EventKind, FoundSlot};
+use super::event::{Event, EventKind, FoundSlot, Refusal};
 use super::post::Post;
 use super::queue::Queue;
 use super::received::Received;
@@ -124,21 +124,32 @@ impl QueueSession {
             return begin;
         }
         let credit = Arc::new(BodyMemory::new(CREDIT));
+        let refusal = Arc::new(Refusal::default());
         let mut size = 0;
         loop {
-            let chunk = match timeout(self.answer_timeout, credit.room()).await {
-                Ok(()) => body.chunk().await.ok(),
-                Err(_) => None,
+            let waited = tokio::select! {
+                biased;
+                () = refusal.given() => Ok(()),
+                waited = timeout(self.answer_timeout, credit.room()) => waited,
+            };
+            let chunk = match waited {
+                Ok(()) if refusal.reply().is_none() => body.chunk().await.ok(),
+                _ => None,
             };
             match chunk {
-                Some(Some(chunk)) => {
+                Some(Some(chunk)) if refusal.reply().is_none() => {
                     size += chunk.len() as u64;
-                    self.tell(info, EventKind::Chunk(credit.charge(chunk)));
+                    self.post.send(Event::piece(
+                        credit.charge(chunk),
+                        info.clone(),
+                        self.guard,
+                        Arc::clone(&refusal),
+                    ));
                 }
-                Some(None) => break,
-                None => {
+                Some(None) if refusal.reply().is_none() => break,
+                _ => {
                     self.tell(info, EventKind::Discarded);
-                    return LOCAL_ERROR.into();
+                    return refusal.reply().cloned().unwrap_or(LOCAL_ERROR).into();
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Call, Event, EventKind, content, greeted, next, reply, send, start};
+use crate::error::Status;
 use crate::server::tests::sum;
 
 fn lines(octets: usize) -> Vec<u8> {
@@ -80,6 +81,38 @@ fn a_streamed_message_can_be_refused_before_it_comes() {
     talk.send("DATA\r\n");
     next(&server).reply(reply(554, "not now")).unwrap();
     assert_eq!(talk.reply(), "554 5.0.0 not now");
+}
+
+#[test]
+fn a_streamed_message_can_be_refused_in_the_middle() {
+    let server = start(|options| options.set_stream(true));
+    let client = send(&server, "a@b.example", &lines(8 << 20));
+    next(&server).accept().unwrap();
+    let mut first = next(&server);
+    assert_eq!(
+        first.reply(reply(250, "fine")).unwrap_err().status(),
+        Status::Misuse
+    );
+    first.reply(reply(554, "no such words")).unwrap();
+    assert_eq!(
+        first.reply(reply(554, "again")).unwrap_err().status(),
+        Status::Misuse
+    );
+    // Pieces were on their way; behind them comes nothing but the end. None is given back: to refuse is enough.
+    let mut held = vec![first];
+    loop {
+        let event = next(&server);
+        match event.kind() {
+            EventKind::Chunk(_) => held.push(event),
+            EventKind::Discarded => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    let octets: usize = held.iter().map(|event| content(event).len()).sum();
+    assert!(octets < 1 << 20, "{octets}");
+    assert_eq!(client.join().unwrap(), "554 5.0.0 no such words");
+    assert_eq!(server.statistics().messages, 0);
+    assert_eq!(server.statistics().refused_messages, 1);
 }
 
 #[test]
