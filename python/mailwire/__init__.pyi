@@ -316,6 +316,8 @@ class Server:
         unix: _Path | None = None,
         protocol: Literal["smtp", "lmtp"] = "smtp",
         domains: Iterable[str] | None = None,
+        trusted_networks: Iterable[str] | None = None,
+        bind_sender: bool = False,
         tls: TLS | None = None,
         implicit_tls: bool = False,
         require_tls: bool = False,

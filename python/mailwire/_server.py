@@ -36,7 +36,10 @@ class Server:
     `auth`, 421 at `connect`), and goes to `error` and to the log.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). AUTH needs TLS unless
-    `allow_plaintext_auth` is set. `domains` are those whose recipients are taken; None takes any.
+    `allow_plaintext_auth` is set. `domains` are those whose recipients are taken from everybody; those of
+    others from a client of `trusted_networks` ("192.0.2.0/24", "::1") and from a user who has logged in. Where neither is
+    given any recipient is taken. With `bind_sender` a user sends in no other name: "tim" as tim at one of `domains`, or at
+    `hostname`; "tim@example.org" as that.
 
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
@@ -51,6 +54,8 @@ class Server:
         unix=None,
         protocol="smtp",
         domains=None,
+        trusted_networks=None,
+        bind_sender=False,
         tls=None,
         implicit_tls=False,
         require_tls=False,
@@ -87,8 +92,11 @@ class Server:
             "line_ends": text(line_ends, "line_ends"),
             "lenient_line_ends": switch(lenient_line_ends, "lenient_line_ends"),
             "strict_spaces": switch(strict_spaces, "strict_spaces"),
+            "bind_sender": switch(bind_sender, "bind_sender"),
             "workers": str(whole(workers, "workers")),
         }
+        if trusted_networks is not None:
+            settings["trusted_networks"] = ",".join(texts(trusted_networks, "trusted_networks"))
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
         self._options = _native.ServerOptions(

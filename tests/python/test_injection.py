@@ -80,6 +80,7 @@ SERVER = {
     "host": "127.0.0{}.1",
     "protocol": "sm{}tp",
     "domains": ["a{}b.example"],
+    "trusted_networks": ["192.0{}.2.1"],
     "hostname": "a{}b.example",
     "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},

@@ -78,10 +78,13 @@ impl Hooks {
     }
 
     /// What the machine must ask so that these can be: some questions the server needs for itself.
-    pub(super) fn of_machine(self, check_recipients: bool) -> MachineHooks {
+    pub(super) fn of_machine(self, check_recipients: bool, check_sender: bool) -> MachineHooks {
         let mut hooks = MachineHooks::DATA.with(MachineHooks::QUIT);
         if check_recipients {
             hooks = hooks.with(MachineHooks::RCPT);
+        }
+        if check_sender {
+            hooks = hooks.with(MachineHooks::MAIL);
         }
         for (own, machine) in [
             (Self::CONNECT, MachineHooks::CONNECT),
@@ -109,11 +112,13 @@ mod tests {
 
     #[test]
     fn the_machine_asks_what_is_wanted_and_what_the_server_needs() {
-        let all = Hooks::ALL.of_machine(false);
+        let all = Hooks::ALL.of_machine(false, false);
         assert_eq!(all, MachineHooks::ALL);
-        let none = Hooks::NONE.of_machine(false);
+        let none = Hooks::NONE.of_machine(false, false);
         assert!(none.has(MachineHooks::DATA) && !none.has(MachineHooks::RCPT));
-        assert!(Hooks::NONE.of_machine(true).has(MachineHooks::RCPT));
+        assert!(!none.has(MachineHooks::MAIL));
+        assert!(Hooks::NONE.of_machine(true, false).has(MachineHooks::RCPT));
+        assert!(Hooks::NONE.of_machine(false, true).has(MachineHooks::MAIL));
         assert!(!Hooks::USUAL.has(Hooks::AUTH) && Hooks::USUAL.has(Hooks::DISCONNECT));
     }
 

@@ -15,6 +15,7 @@ mod info;
 mod limits;
 mod network;
 mod options;
+mod relay;
 mod serve;
 mod session;
 mod settings;

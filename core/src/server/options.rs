@@ -37,6 +37,8 @@ pub struct Options {
     pub(super) auth_required: bool,
     pub(super) allow_plaintext_auth: bool,
     pub(super) domains: Option<Vec<Domain>>,
+    pub(super) trusted_networks: Option<Vec<Network>>,
+    pub(super) bind_sender: bool,
     pub(super) hooks: Option<Hooks>,
     pub(super) stream: bool,
     pub(super) workers: usize,
@@ -94,6 +96,8 @@ impl Options {
             auth_required: false,
             allow_plaintext_auth: false,
             domains: None,
+            trusted_networks: None,
+            bind_sender: false,
             hooks: None,
             stream: false,
             workers: 1,
@@ -188,11 +192,6 @@ impl Options {
     /// Whether MAIL is refused until the client has authenticated.
     pub fn set_auth_required(&mut self, required: bool) {
         self.auth_required = required;
-    }
-
-    /// The domains whose recipients are taken; others are refused as relaying is denied. `None`: any recipient.
-    pub fn set_domains(&mut self, domains: Option<Vec<Domain>>) {
-        self.domains = domains;
     }
 
     /// Which questions the application wants to be asked. All others are answered by the library. An async
@@ -400,6 +399,11 @@ impl Options {
         if self.auth_required && !auth {
             return Err(Error::invalid(
                 "auth_required: nobody could authenticate without a user or an AUTH hook",
+            ));
+        }
+        if self.bind_sender && !auth {
+            return Err(Error::invalid(
+                "bind_sender: nobody could authenticate without a user or an AUTH hook",
             ));
         }
         Ok(())

@@ -22,8 +22,8 @@ use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
 use crate::error::Error;
 use crate::net::{Bound, Listener, Peer, Stream, take_proxy_header};
+use crate::proto::Domain;
 use crate::proto::server::Config;
-use crate::proto::{Domain, ForwardPath};
 use crate::sasl::Decoy;
 use crate::tls::ServerTls;
 
@@ -198,7 +198,7 @@ impl Shared {
             .with_mechanisms(options.offered_mechanisms(hooks))
             .with_auth_in_clear(options.allow_plaintext_auth)
             .with_required_auth(options.auth_required)
-            .with_hooks(hooks.of_machine(options.domains.is_some()));
+            .with_hooks(hooks.of_machine(options.restricts_recipients(), options.bind_sender));
         let own = options.own_mechanisms.iter().cloned();
         let config = own.fold(config, Config::with_own_mechanism);
         Ok(Self {
@@ -251,14 +251,6 @@ impl Shared {
             refused_recipients: counters.refused_recipients.get(),
             body_memory: self.memory.used(),
         }
-    }
-
-    /// Whether mail for `path` is taken at all. The postmaster always is (RFC 5321 section 4.5.1).
-    pub(super) fn takes(&self, path: &ForwardPath) -> bool {
-        let (Some(domains), ForwardPath::Mailbox(mailbox)) = (&self.options.domains, path) else {
-            return true;
-        };
-        domains.iter().any(|own| mailbox.is_at(own))
     }
 }
 

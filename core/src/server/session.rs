@@ -13,12 +13,13 @@ use super::body::{Body, NO_MEMORY, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
 use super::limits::Admission;
+use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
 use crate::proto::server::Event;
-use crate::proto::{Need, Progress, Recipient, Reply};
+use crate::proto::{MailParameters, Need, Progress, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Lookup, Nonce, Proof};
 
 const BAD_CREDENTIALS: Reply =
@@ -27,11 +28,6 @@ const BAD_CREDENTIALS: Reply =
 const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
 /// RFC 5321 section 4.3.2 has no 451 for a connection; one that cannot be judged now is ended (section 3.8).
 const CONNECT_FAULT: Reply = Reply::fixed(421, Some((4, 3, 0)), "Local error in processing");
-const NOT_OURS: Reply = Reply::fixed(
-    550,
-    Some((5, 7, 1)),
-    "Relaying denied: not a domain of this server",
-);
 
 /// A session and the application's part of it.
 pub(super) struct Conversation<S> {
@@ -133,12 +129,7 @@ impl<S: Session> Conversation<S> {
             Event::Mail {
                 reverse_path,
                 parameters,
-            } => {
-                ask(pin!(async {
-                    session.mail(info, &reverse_path, &parameters).await
-                }))
-                .await
-            }
+            } => self.judge_sender(&reverse_path, &parameters).await,
             Event::Rcpt { path, parameters } => {
                 self.batch
                     .push(Recipient::new(path).with_parameters(parameters));
@@ -261,14 +252,42 @@ impl<S: Session> Conversation<S> {
         Next::Go
     }
 
+    /// MAIL: who has authenticated sends in no other name, if so wanted.
+    async fn judge_sender(
+        &mut self,
+        reverse_path: &ReversePath,
+        parameters: &MailParameters,
+    ) -> Answer {
+        let (machine, shared) = (&self.channel.machine, &self.channel.shared);
+        if shared.options.bind_sender
+            && let Some(user) = machine.user()
+            && let Some(sender) = reverse_path.mailbox()
+            && !(machine.has_identity() && shared.is_senders(user, sender))
+        {
+            return Answer::Reply(NOT_YOURS);
+        }
+        if !self.hooks.has(Hooks::MAIL) {
+            return Answer::Accept;
+        }
+        let (session, info) = (&mut self.session, &self.channel.info);
+        ask(pin!(async {
+            session.mail(info, reverse_path, parameters).await
+        }))
+        .await
+    }
+
     /// RCPT: all that the client sent in one go.
     async fn ask_recipients(&mut self) {
         let shared = Arc::clone(&self.channel.shared);
         let mut own = std::mem::take(&mut self.batch);
+        let options = &shared.options;
+        let may_relay = !options.restricts_recipients()
+            || self.channel.machine.has_identity()
+            || options.trusts(self.channel.info.address());
         // The application is not asked about those that are refused anyway.
         let takes: Vec<bool> = own
             .iter()
-            .map(|recipient| shared.takes(recipient.path()))
+            .map(|recipient| may_relay || options.is_own(recipient.path()))
             .collect();
         let mut place = takes.iter();
         own.retain(|_| place.next() == Some(&true));

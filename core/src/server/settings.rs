@@ -25,6 +25,8 @@ const NAMES: &[&str] = &[
     "mechanisms",
     "allow_plaintext_auth",
     "domains",
+    "trusted_networks",
+    "bind_sender",
     "stream",
     "workers",
     "max_message_size",
@@ -110,6 +112,8 @@ impl Options {
                     domains.map_err(|error| Error::invalid(format!("domains: {error}")))?;
                 self.set_domains(Some(domains));
             }
+            "trusted_networks" => self.set_trusted_networks(&networks(name, value)?),
+            "bind_sender" => self.set_bind_sender(switch(name, value)?),
             "stream" => self.set_stream(switch(name, value)?),
             "workers" => self.set_workers(number(name, value)?)?,
             "max_message_size" => self.set_max_message_size(size(name, value)?)?,
@@ -248,6 +252,8 @@ mod tests {
             ("user", "tim:with:colon"),
             ("mechanisms", "login, PLAIN"),
             ("domains", "example.org,example.net"),
+            ("trusted_networks", "192.0.2.0/24, ::1"),
+            ("bind_sender", "true"),
             ("stream", "yes"),
             ("workers", "4"),
             ("max_message_size", "2M"),
@@ -303,6 +309,8 @@ mod tests {
             ("verb", "MAIL"),
             ("xclient", "proxy.example"),
             ("proxy_protocol", "10.0.0.0/33"),
+            ("trusted_networks", "example.org"),
+            ("bind_sender", "maybe"),
             ("mechanisms", "PLAIN\r\n"),
             ("domains", "example.org,\r\n"),
         ] {

@@ -27,7 +27,7 @@ fn server(
     told(set(&mut server::Options::new()))
 }
 
-pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 38] = [
+pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("listen", "127.0{}.0.1:0", |text| {
         server(|o| o.set("listen", text))
     }),
@@ -67,6 +67,12 @@ pub(crate) const SERVER_SETTINGS: [(&str, &str, Call); 38] = [
     }),
     ("domains", "a{}b.example", |text| {
         server(|o| o.set("domains", text))
+    }),
+    ("trusted_networks", "192.0{}.2.0/24", |text| {
+        server(|o| o.set("trusted_networks", text))
+    }),
+    ("bind_sender", "tr{}ue", |text| {
+        server(|o| o.set("bind_sender", text))
     }),
     ("stream", "tr{}ue", |text| server(|o| o.set("stream", text))),
     ("workers", "{}2", |text| server(|o| o.set("workers", text))),
@@ -158,7 +164,7 @@ fn settings(entry: &'static str, all: &[(&'static str, &'static str, Call)]) -> 
 fn every_setting_has_a_row() {
     let of = |all: &[(&'static str, &str, Call)]| all.iter().map(|row| row.0).collect::<Vec<_>>();
     assert_eq!(of(CLIENT_SETTINGS), client::Options::names());
-    assert_eq!(of(&SERVER_SETTINGS), server::Options::names());
+    assert_eq!(of(SERVER_SETTINGS), server::Options::names());
 }
 
 fn percent(text: &str) -> String {
@@ -284,7 +290,7 @@ fn of_client() -> Vec<Row> {
 }
 
 fn of_server() -> Vec<Row> {
-    let mut rows = settings("server Options::set", &SERVER_SETTINGS);
+    let mut rows = settings("server Options::set", SERVER_SETTINGS);
     rows.extend([
         refused(
             "server Options::set",

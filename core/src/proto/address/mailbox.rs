@@ -42,6 +42,15 @@ impl Mailbox {
         domain::canonical(self.domain_as_ascii()) == domain::canonical(domain.as_ascii())
     }
 
+    /// Whether the local part means exactly this: quoting does not count, case does.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        unquoted(self.local_part()).eq(name.bytes())
+    }
+
     /// The whole, as given.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -23,7 +23,14 @@ impl Connection {
                 Some(reply) if !reply.is_positive() => self.outbox.reply(&reply, false),
                 greeting => self.welcome(extended, name, greeting.as_ref()),
             },
-            Owed::Auth { username, exchange } => self.judged(username, exchange, reply),
+            Owed::Auth {
+                username,
+                anonymous,
+                exchange,
+            } => {
+                self.judged(username, exchange, reply);
+                self.anonymous = anonymous && self.user.is_some();
+            }
             Owed::Nonce { .. } | Owed::Lookup(_) => self.not_supplied(reply),
             Owed::Mail(envelope) => {
                 if self.respond(reply, replies::MAIL_OK) {

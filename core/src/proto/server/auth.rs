@@ -263,6 +263,7 @@ impl Connection {
         };
         self.owed = Owed::Auth {
             username: username.to_owned(),
+            anonymous: credentials.proof() == Proof::Nothing,
             exchange,
         };
         Some(Event::Auth { credentials })

@@ -291,6 +291,7 @@ impl Connection {
         }
         // What the proxy itself has proven is not for its client to use.
         self.user.clone_from(&self.told_user);
+        self.anonymous = false;
         self.bad_commands = 0;
         self.idle_commands = 0;
         self.auth_failures = 0;

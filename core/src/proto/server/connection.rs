@@ -43,6 +43,8 @@ pub struct Connection {
     /// The time of day, as it was told last: seconds since 1970.
     pub(super) now: Option<i64>,
     pub(super) user: Option<String>,
+    /// Whether the user came by ANONYMOUS, and is nobody.
+    pub(super) anonymous: bool,
     /// The user that XCLIENT has told.
     pub(super) told_user: Option<String>,
     pub(super) transaction: Option<Transaction>,
@@ -108,6 +110,7 @@ pub(super) enum Owed {
     },
     Auth {
         username: String,
+        anonymous: bool,
         exchange: ServerExchange,
     },
     Nonce {
@@ -156,6 +159,7 @@ impl Connection {
             recipient_domains: Domains::default(),
             now: None,
             user: None,
+            anonymous: false,
             told_user: None,
             transaction: None,
             owed: Owed::Nothing,
@@ -259,6 +263,7 @@ impl Connection {
         self.hello = None;
         self.extended = false;
         self.user = None;
+        self.anonymous = false;
         self.told_user = None;
         self.transaction = None;
         self.finder.begin_anew();
@@ -313,6 +318,11 @@ impl Connection {
     /// The user name that AUTH has proven.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
+    }
+
+    /// Whether a user has authenticated who is somebody: not by ANONYMOUS.
+    pub fn has_identity(&self) -> bool {
+        self.user.is_some() && !self.anonymous
     }
 
     /// The envelope of the transaction: accepted reverse-path and recipients. It lasts until the end of data was answered.
