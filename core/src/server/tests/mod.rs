@@ -2,6 +2,7 @@
 
 mod chunks;
 mod extensions;
+mod hooks;
 mod limits;
 mod messages;
 mod relay;
@@ -61,11 +62,15 @@ impl Seen {
 
 impl Running {
     fn start(options: Options) -> Self {
+        let seen = Seen::default();
+        Self::serve(options, Scripted(seen.clone()), seen)
+    }
+
+    fn serve(options: Options, handler: impl Handler, seen: Seen) -> Self {
         let server = Server::bind(options).unwrap();
         let address = server.addresses()[0];
-        let (control, seen) = (server.control(), Seen::default());
+        let control = server.control();
         let (stop, stopped) = oneshot::channel::<()>();
-        let handler = Scripted(seen.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
