@@ -1,9 +1,10 @@
 //! Waiting for connections on an address or a Unix socket.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,11 +33,20 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Listens on a TCP address; port 0 takes a free one. The error names the address and what to do.
-    pub(crate) fn tcp(address: SocketAddr) -> Result<Self, Error> {
+    /// Listens on a TCP address; port 0 takes a free one. With `reuse_port` others that ask for it too may listen there as well. The
+    /// error names the address and what to do.
+    pub(crate) fn tcp(address: SocketAddr, reuse_port: bool) -> Result<Self, Error> {
         let listening = || {
             let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, None)?;
+            // What connections of an earlier listener have left behind (TIME_WAIT) does not count.
             socket.set_reuse_address(true)?;
+            if reuse_port {
+                socket.set_reuse_port(true)?;
+            }
+            if address.is_ipv6() {
+                // Or `[::]` would take the port of `0.0.0.0` too, where the system so decides.
+                socket.set_only_v6(true)?;
+            }
             // Accepted sockets inherit it on Linux, which saves a call for each of them.
             socket.set_tcp_nodelay(true)?;
             socket.set_nonblocking(true)?;
@@ -48,8 +58,8 @@ impl Bound {
     }
 
     /// Listens on a Unix socket at `path`. A socket that is there already is replaced if nobody listens on it; any other file is
-    /// left alone and is an error.
-    pub(crate) fn unix(path: &Path) -> Result<Self, Error> {
+    /// left alone and is an error. `mode` are the permissions of its file; without them the process's umask decides.
+    pub(crate) fn unix(path: &Path, mode: Option<u32>) -> Result<Self, Error> {
         let listening = || {
             let address = socket2::SockAddr::unix(path)?;
             let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
@@ -60,6 +70,10 @@ impl Bound {
                     socket.bind(&address)?;
                 }
                 other => other?,
+            }
+            if let Some(mode) = mode {
+                // Before it listens: until then nobody can connect.
+                std::fs::set_permissions(path, Permissions::from_mode(mode))?;
             }
             socket.listen(BACKLOG)?;
             Ok(Self::Unix(socket.into(), path.to_owned()))
@@ -207,7 +221,7 @@ fn tcp_fault(address: SocketAddr, error: io::Error) -> Error {
     let port = address.port();
     let text = match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "cannot listen on {address}: another program listens there already; stop it or take another port"
+            "cannot listen on {address}: another program listens there already; stop it or take another port, or set reuse_port in both"
         ),
         io::ErrorKind::PermissionDenied if port < 1024 => format!(
             "port {port} needs root or CAP_NET_BIND_SERVICE: run with that right, or take a port from 1024 on"

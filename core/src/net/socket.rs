@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -155,6 +155,28 @@ impl AsyncWrite for Socket {
 pub(crate) fn close_raw(descriptor: RawFd) {
     // SAFETY: the owner of the descriptor was leaked, as required above, so nothing else closes or uses this number.
     unsafe { rustix::io::close(descriptor) }
+}
+
+/// A descriptor of our own for what is open under this number, if anything is. It is closed where this process runs another program.
+#[allow(unsafe_code)]
+pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes any number, and fails for one under which nothing is open. What it gives is new, and nobody else's.
+    unsafe {
+        match libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            own => Ok(OwnedFd::from_raw_fd(own)),
+        }
+    }
+}
+
+/// Has the descriptor of this number closed where this process runs another program.
+#[allow(unsafe_code)]
+pub(super) fn close_at_exec(number: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl takes any number, and fails for one under which nothing is open.
+    match unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Does `work` with all signals blocked on this thread. A thread that is made in it has them blocked for good.

@@ -18,7 +18,7 @@ use super::{Bound, Listener};
 
 /// A listener on a free port of loopback.
 fn listener() -> (Listener, SocketAddr) {
-    let bound = Bound::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = Bound::tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
     (bound.listener().unwrap(), bound.address().unwrap())
 }
 

@@ -13,6 +13,7 @@ mod handler;
 mod hooks;
 mod info;
 mod limits;
+mod listen;
 mod network;
 mod options;
 mod relay;

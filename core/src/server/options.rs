@@ -1,10 +1,9 @@
 //! How a server is to be set up. Every setter looks at what it is given at once.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use super::listen::Listen;
 use super::users::Users;
 use super::{Hooks, Network};
 use crate::error::{Error, Status};
@@ -22,6 +21,8 @@ use crate::tls::ServerTls;
 )]
 pub struct Options {
     pub(super) listen: Vec<Listen>,
+    pub(super) reuse_port: bool,
+    pub(super) unix_mode: Option<u32>,
     pub(super) hostname: Option<Domain>,
     pub(super) protocol: Protocol,
     pub(super) tls: Option<ServerTls>,
@@ -63,13 +64,6 @@ pub struct Options {
     pub(super) grace: Duration,
 }
 
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Listen {
-    Tcp(SocketAddr),
-    Unix(PathBuf),
-}
-
 impl Default for Options {
     fn default() -> Self {
         Self::new()
@@ -81,6 +75,8 @@ impl Options {
     pub fn new() -> Self {
         Self {
             listen: Vec::new(),
+            reuse_port: false,
+            unix_mode: None,
             hostname: None,
             protocol: Protocol::Smtp,
             tls: None,
@@ -122,26 +118,6 @@ impl Options {
             least_rate: 64,
             grace: Duration::from_secs(30),
         }
-    }
-
-    /// Adds an address to listen on: `127.0.0.1:2525`, `[::1]:0` (port 0: a free one) or `unix:/path`.
-    pub fn listen(&mut self, address: &str) -> Result<(), Error> {
-        let listen = if let Some(path) = address.strip_prefix("unix:") {
-            if path.is_empty() || path.contains('\0') {
-                return Err(Error::invalid(
-                    "listen: the path of the Unix socket is missing",
-                ));
-            }
-            Listen::Unix(path.into())
-        } else {
-            Listen::Tcp(address.parse().map_err(|_| {
-                Error::invalid(format!(
-                    "listen: {address:?} is no address with a port, as 127.0.0.1:2525, [::1]:0 or unix:/path"
-                ))
-            })?)
-        };
-        self.listen.push(listen);
-        Ok(())
     }
 
     /// The name that the server greets with. Without one it is the machine's own name, or `localhost` where that is no domain.
@@ -407,16 +383,6 @@ impl Options {
             ));
         }
         Ok(())
-    }
-
-    /// Where to listen.
-    pub(super) fn addresses(&self) -> Vec<Listen> {
-        if self.listen.is_empty() {
-            let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-            vec![Listen::Tcp(any_port)]
-        } else {
-            self.listen.clone()
-        }
     }
 }
 

@@ -16,7 +16,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::aside::Turns;
 use super::limits::{Admission, BodyMemory, Connections};
-use super::options::Listen;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
@@ -79,13 +78,7 @@ impl Server {
     pub(crate) fn with_hooks(options: Options, usual: Hooks) -> Result<Self, Error> {
         let hooks = options.hooks.unwrap_or(usual);
         options.check(hooks)?;
-        let mut bound = Vec::new();
-        for address in options.addresses() {
-            bound.push(match address {
-                Listen::Tcp(address) => Bound::tcp(address)?,
-                Listen::Unix(path) => Bound::unix(&path)?,
-            });
-        }
+        let bound = options.bind()?;
         let hostname = match &options.hostname {
             Some(hostname) => hostname.clone(),
             None => own_name()?,

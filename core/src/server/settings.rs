@@ -12,6 +12,8 @@ use crate::tls::ServerTls;
 /// Every name that [`Options::set`] knows.
 const NAMES: &[&str] = &[
     "listen",
+    "reuse_port",
+    "unix_mode",
     "hostname",
     "protocol",
     "tls",
@@ -55,7 +57,7 @@ const NAMES: &[&str] = &[
 
 impl Options {
     /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
-    /// `1048576`, `1024K` or `1M`; lists are separated by commas. `keyword`, `mail_parameter`, `rcpt_parameter` and `verb` add one each
+    /// `1048576`, `1024K` or `1M`; lists are separated by commas; `unix_mode` is octal. `keyword`, `mail_parameter`, `rcpt_parameter` and `verb` add one each
     /// time, and so do `listen` and `user`. `tls` is `certificate.pem,key.pem` or one file with both, and
     /// `user` is `name:password`.
     ///
@@ -69,6 +71,11 @@ impl Options {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "listen" => self.listen(value)?,
+            "reuse_port" => self.set_reuse_port(switch(name, value)?),
+            "unix_mode" => {
+                let mode = u32::from_str_radix(value, 8);
+                self.set_unix_mode(mode.map_err(|_| unfit(name, value, "octal, as 660"))?)?;
+            }
             "hostname" => self.set_hostname(value)?,
             "protocol" => self.set_protocol(match value {
                 "smtp" => Protocol::Smtp,
@@ -247,6 +254,8 @@ mod tests {
         for (name, value) in [
             ("listen", "[::1]:0"),
             ("listen", "unix:/tmp/socket"),
+            ("reuse_port", "true"),
+            ("unix_mode", "660"),
             ("hostname", "mx.example.org"),
             ("protocol", "lmtp"),
             ("user", "tim:with:colon"),
@@ -278,7 +287,8 @@ mod tests {
             options.mechanisms,
             Some(vec![Mechanism::Login, Mechanism::Plain])
         );
-        assert!(options.stream);
+        assert!(options.stream && options.reuse_port);
+        assert_eq!(options.unix_mode, Some(0o660));
         assert!(!format!("{options:?}").contains("colon"));
     }
 
@@ -296,6 +306,11 @@ mod tests {
             ("hostname", "a\r\nb"),
             ("listen", "localhost:25"),
             ("listen", "unix:"),
+            ("listen", "fd:"),
+            ("listen", "fd:-1"),
+            ("listen", "fd:999999"),
+            ("unix_mode", "8"),
+            ("unix_mode", "1777"),
             ("mechanisms", ""),
             ("max_transactions", "0"),
             ("max_recipient_domains", "0"),

@@ -31,6 +31,12 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("listen", "127.0{}.0.1:0", |text| {
         server(|o| o.set("listen", text))
     }),
+    ("reuse_port", "tr{}ue", |text| {
+        server(|o| o.set("reuse_port", text))
+    }),
+    ("unix_mode", "6{}60", |text| {
+        server(|o| o.set("unix_mode", text))
+    }),
     ("hostname", "a{}b.example", |text| {
         server(|o| o.set("hostname", text))
     }),

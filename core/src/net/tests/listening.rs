@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn an_address_in_use_is_named() {
     let (_listener, address) = listener();
-    let error = Bound::tcp(address).unwrap_err();
+    let error = Bound::tcp(address, false).unwrap_err();
     assert_eq!(error.status(), Status::Io);
     assert!(error.message().contains(&address.to_string()), "{error}");
     assert!(error.message().contains("another program"), "{error}");
@@ -25,14 +25,14 @@ async fn an_address_in_use_is_named() {
 
 #[test]
 fn an_address_of_another_machine_is_named() {
-    let error = Bound::tcp("192.0.2.1:0".parse().unwrap()).unwrap_err();
+    let error = Bound::tcp("192.0.2.1:0".parse().unwrap(), false).unwrap_err();
     assert!(error.message().contains("does not have"), "{error}");
 }
 
 #[tokio::test]
 async fn both_families_are_listened_on() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
-        let bound = Bound::tcp(address.parse().unwrap()).unwrap();
+        let bound = Bound::tcp(address.parse().unwrap(), false).unwrap();
         let listener = bound.listener().unwrap();
         let address = bound.address().unwrap();
         let (client, stream) = tokio::join!(TcpStream::connect(address), listener.accept());
@@ -43,7 +43,7 @@ async fn both_families_are_listened_on() {
 
 #[tokio::test]
 async fn two_listeners_of_one_address_share_its_connections() {
-    let bound = Bound::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = Bound::tcp("127.0.0.1:0".parse().unwrap(), false).unwrap();
     let (one, other) = (bound.listener().unwrap(), bound.listener().unwrap());
     let address = bound.address().unwrap();
     drop(one);
@@ -55,11 +55,11 @@ async fn two_listeners_of_one_address_share_its_connections() {
 async fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lmtp");
-    drop(Bound::unix(&path).unwrap());
+    drop(Bound::unix(&path, None).unwrap());
     assert!(path.exists(), "nothing was left behind to replace");
-    let bound = Bound::unix(&path).unwrap();
+    let bound = Bound::unix(&path, None).unwrap();
 
-    let error = Bound::unix(&path).unwrap_err();
+    let error = Bound::unix(&path, None).unwrap_err();
     assert!(error.message().contains("another program"), "{error}");
     let listener = bound.listener().unwrap();
     let session = Session::default();
@@ -77,9 +77,9 @@ fn a_file_that_is_no_socket_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("letter");
     fs::write(&path, "precious").unwrap();
-    assert!(Bound::unix(&path).is_err());
+    assert!(Bound::unix(&path, None).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-    let nowhere = Bound::unix(&folder.path().join("no/such/folder")).unwrap_err();
+    let nowhere = Bound::unix(&folder.path().join("no/such/folder"), None).unwrap_err();
     assert!(nowhere.message().contains("folder"), "{nowhere}");
 }
 

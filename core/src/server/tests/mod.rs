@@ -4,6 +4,7 @@ mod chunks;
 mod extensions;
 mod hooks;
 mod limits;
+mod listening;
 mod messages;
 mod relay;
 mod sessions;
