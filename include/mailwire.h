@@ -198,6 +198,13 @@ typedef struct mailwire_message mailwire_message;
 typedef struct mailwire_report mailwire_report;
 
 /**
+ * What a server should keep of a password instead of the password: keys for SCRAM, as text.
+ *
+ * Since 0.1.
+ */
+typedef struct mailwire_scram_keys mailwire_scram_keys;
+
+/**
  * A server that runs, as a queue of events. Every function takes it const: any number of threads may pull events at the same
  * time, and answer them in any order.
  *
@@ -1761,6 +1768,46 @@ mailwire_status mailwire_send_text(const char *url,
                                    mailwire_error **err);
 
 /**
+ * Makes the keys of a password, with a random salt. mechanism is "SCRAM-SHA-256" or "SCRAM-SHA-1", or NULL for the first.
+ * iterations is how often the password is salted: 4096 at least, so that clients take it; each login costs the client as many. It
+ * takes as long as they do.
+ *
+ * keys gets the keys, to be freed with mailwire_scram_keys_free, or NULL on failure.
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a password that SASLprep (RFC 4013) forbids;
+ * MAILWIRE_ERR_INTERNAL.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_scram_keys_new(const char *mechanism,
+                                        const void *secret,
+                                        size_t secret_length,
+                                        uint32_t iterations,
+                                        mailwire_scram_keys **keys,
+                                        mailwire_error **err);
+
+/**
+ * The keys as text to be stored, as "SCRAM-SHA-256$4096:salt$StoredKey:ServerKey" (RFC 5803), for
+ * mailwire_server_options_add_user_keys. Keep it as you would keep the password: who has it can pass for the server, and can try
+ * passwords at leisure. NULL: the empty text.
+ *
+ * The text is never NULL, and lives as long as the keys.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_scram_keys_text(const mailwire_scram_keys *keys);
+
+/**
+ * Frees keys; their memory is overwritten. NULL is allowed.
+ *
+ * Thread: any, while nobody else uses these keys.
+ * Since 0.1.
+ */
+MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
+
+/**
  * The name that the server greets with. By default the machine's own name.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
@@ -2006,6 +2053,22 @@ mailwire_status mailwire_server_options_add_user(mailwire_server_options *option
                                                  const void *secret,
                                                  size_t secret_length,
                                                  mailwire_error **err);
+
+/**
+ * Adds a user who may log in, with what mailwire_scram_keys_text gave instead of the password. May be called once for each
+ * mechanism. Such a user can log in by SCRAM with these mechanisms, and by PLAIN and LOGIN at the price of salting once more.
+ *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
+ * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
+ * Thread: any, one call at a time on these options.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_server_options_add_user_keys(mailwire_server_options *options,
+                                                      const char *name,
+                                                      const char *keys,
+                                                      mailwire_error **err);
 
 /**
  * What the program wants to be asked: MAILWIRE_HOOK_... joined by "|". All else is answered by the library, in the usual way.

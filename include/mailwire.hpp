@@ -409,6 +409,11 @@ class server_options {
             mailwire_server_options_add_user(raw_.get(), detail::c_text(name), secret.data(), secret.size(), &raw);
         return detail::tell(status, raw, e);
     }
+    bool add_user_keys(std::string_view name, std::string_view keys, error *e = nullptr) {
+        mailwire_error *raw = nullptr;
+        detail::c_text n(name), k(keys);
+        return detail::tell(mailwire_server_options_add_user_keys(raw_.get(), n, k, &raw), raw, e);
+    }
     bool set_hooks(mailwire_hooks hooks, error *e = nullptr) {
         mailwire_error *raw = nullptr;
         return detail::tell(mailwire_server_options_set_hooks(raw_.get(), hooks, &raw), raw, e);

@@ -22,6 +22,7 @@ pub mod client_options;
 pub mod client;
 pub mod send;
 
+pub mod scram_keys;
 pub mod server_limits;
 pub mod server_options;
 

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
+use mailwire::sasl::ScramKeys;
 use mailwire::server::{Hooks, Options};
 use mailwire::tls::ServerTls;
 
@@ -206,6 +207,38 @@ pub unsafe extern "C" fn mailwire_server_options_add_user(
     call("mailwire_server_options_add_user", &err, || {
         let (name, secret) = (name.required()?, secret.required()?);
         options?.add_user(name, secret.into())?;
+        Ok(())
+    })
+}
+
+/// Adds a user who may log in, with what mailwire_scram_keys_text gave instead of the password. May be called once for each
+/// mechanism. Such a user can log in by SCRAM with these mechanisms, and by PLAIN and LOGIN at the price of salting once more.
+///
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
+/// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
+/// Thread: any, one call at a time on these options.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_options_add_user_keys(
+    options: *mut mailwire_server_options,
+    name: *const c_char,
+    keys: *const c_char,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, options, name, keys) = unsafe {
+        (
+            ErrorOut::of(err),
+            handle::exclusive(options),
+            TextIn::new("name", name),
+            TextIn::new("keys", keys),
+        )
+    };
+    call("mailwire_server_options_add_user_keys", &err, || {
+        let (name, keys) = (name.required()?, keys.required()?);
+        let keys = ScramKeys::from_text(keys).map_err(|error| Failure::invalid("keys", error))?;
+        options?.add_user_keys(name, keys)?;
         Ok(())
     })
 }

@@ -49,6 +49,7 @@ __all__ = [
     "Timeout",
     "TooLarge",
     "__version__",
+    "scram_keys",
     "send",
     "send_mail",
 ]
@@ -62,6 +63,7 @@ _LATER = {
     "Server": "_server",
     "Session": "_session",
     "TLS": "_settings",
+    "scram_keys": "_settings",
 }
 
 

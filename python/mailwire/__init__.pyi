@@ -141,6 +141,7 @@ class _Item(_RequiredItem, total=False):
 
 # Sending
 
+def scram_keys(password: str, *, mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-1"] = "SCRAM-SHA-256", iterations: int = 4096) -> str: ...
 def send(
     message: _Source,
     /,
@@ -322,6 +323,7 @@ class Server:
         implicit_tls: bool = False,
         require_tls: bool = False,
         auth: Mapping[str, str] | Callable[[Session, Credentials], object] | None = None,
+        user_keys: Mapping[str, str] | None = None,
         auth_required: bool = False,
         allow_plaintext_auth: bool = False,
         limits: Limits | None = None,

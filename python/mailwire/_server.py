@@ -35,8 +35,8 @@ class Server:
     answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
     `auth`, 421 at `connect`), and goes to `error` and to the log.
 
-    `auth` is a dict of names and passwords, or a callable taking (session, credentials). AUTH needs TLS unless
-    `allow_plaintext_auth` is set. `domains` are those whose recipients are taken from everybody; those of
+    `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of
+    names and what `scram_keys` has made of their passwords. AUTH needs TLS unless `allow_plaintext_auth` is set. `domains` are those whose recipients are taken from everybody; those of
     others from a client of `trusted_networks` ("192.0.2.0/24", "::1") and from a user who has logged in. Where neither is
     given any recipient is taken. With `bind_sender` a user sends in no other name: "tim" as tim at one of `domains`, or at
     `hostname`; "tim@example.org" as that.
@@ -60,6 +60,7 @@ class Server:
         implicit_tls=False,
         require_tls=False,
         auth=None,
+        user_keys=None,
         auth_required=False,
         allow_plaintext_auth=False,
         limits=None,
@@ -77,6 +78,8 @@ class Server:
             raise TypeError("auth: a callable needs a handler beside it; a dict does not")
         if auth is not None and check is None and not hasattr(auth, "items"):
             raise wrong("auth", "a dict of names and passwords, or a callable,", auth)
+        if user_keys is not None and not hasattr(user_keys, "items"):
+            raise wrong("user_keys", "a dict of names and texts of scram_keys", user_keys)
         if limits is not None and not isinstance(limits, Limits):
             raise wrong("limits", "a mailwire.Limits", limits)
         if whole(threads, "threads") < 1:
@@ -103,6 +106,7 @@ class Server:
             [*settings.items(), *(limits or Limits())._settings()],
             None if domains is None else texts(domains, "domains"),
             [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
+            [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
             None if tls is None else _certificate(tls),
             sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
         )

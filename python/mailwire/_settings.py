@@ -1,7 +1,8 @@
 """What a `Server` is set up with: its limits and its certificate."""
 
 from . import _native
-from ._message import octets, path
+from ._errors import InvalidArgument
+from ._message import octets, path, text, whole
 
 # What the engine calls them, where Python is shorter.
 _NAMES = {
@@ -75,6 +76,19 @@ class Limits:
     def __repr__(self):
         """Those that were given."""
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
+
+
+def scram_keys(password, *, mechanism="SCRAM-SHA-256", iterations=4096):
+    """Gives what a server should keep of a password instead of it: a text for `user_keys` of a `Server`.
+
+    The form is that of RFC 5803, with a random salt. `mechanism` is "SCRAM-SHA-256" or "SCRAM-SHA-1". Clients want 4096
+    `iterations` at least, and each login costs them as many. Keep the text as you would keep the password: who has it can
+    pass for the server, and can try passwords at leisure.
+    """
+    rounds = whole(iterations, "iterations")
+    if not 1 <= rounds < 2**32:
+        raise InvalidArgument(f"iterations: {rounds} is no useful number")
+    return _native.scram_keys(text(password, "password"), text(mechanism, "mechanism"), rounds)
 
 
 class TLS:

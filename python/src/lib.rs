@@ -40,7 +40,7 @@ mod _native {
     #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]
-    use super::server_options::{ServerOptions, ServerTls};
+    use super::server_options::{ServerOptions, ServerTls, scram_keys};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

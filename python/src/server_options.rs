@@ -3,12 +3,29 @@
 use std::path::PathBuf;
 
 use mailwire::proto::Domain;
-use mailwire::sasl::Secret;
+use mailwire::sasl::{ScramHash, ScramKeys, Secret};
 use mailwire::server::{Hooks, Options};
 use mailwire::tls::{Pem, ServerTls as Tls};
 use pyo3::prelude::*;
 
 use crate::error::{self, invalid};
+
+/// The keys of a password as text, for a server to keep instead of it.
+#[pyfunction]
+pub(crate) fn scram_keys(
+    py: Python<'_>,
+    password: String,
+    mechanism: &str,
+    iterations: u32,
+) -> PyResult<String> {
+    let hash = ScramHash::from_name(mechanism)
+        .ok_or_else(|| invalid(py, "mechanism: it is neither SCRAM-SHA-256 nor SCRAM-SHA-1"))?;
+    let password = Secret::new(password);
+    let keys = py
+        .detach(|| mailwire::server::scram_keys(hash, &password, iterations))
+        .map_err(|error| error::to_python(py, &error, None))?;
+    Ok(String::from_utf8_lossy(keys.to_text().expose()).into_owned())
+}
 
 /// The options of a server, checked. Python's `mailwire.Server` is made of one.
 #[pyclass(frozen, module = "mailwire._native")]
@@ -19,12 +36,13 @@ pub(crate) struct ServerOptions {
 #[pymethods]
 impl ServerOptions {
     #[new]
-    #[pyo3(signature = (settings, domains, users, tls, hooks))]
+    #[pyo3(signature = (settings, domains, users, user_keys, tls, hooks))]
     fn new(
         py: Python<'_>,
         settings: Vec<(String, String)>,
         domains: Option<Vec<String>>,
         users: Vec<(String, String)>,
+        user_keys: Vec<(String, String)>,
         tls: Option<&Bound<'_, ServerTls>>,
         hooks: Vec<String>,
     ) -> PyResult<Self> {
@@ -37,6 +55,13 @@ impl ServerOptions {
             options
                 .add_user(&name, Secret::new(password))
                 .map_err(fail)?;
+        }
+        for (name, keys) in user_keys {
+            let keys = ScramKeys::from_text(&keys)
+                .map_err(|error| invalid(py, format!("user_keys: {error}")))?;
+            options
+                .add_user_keys(&name, keys)
+                .map_err(|error| invalid(py, format!("user_keys: {}", error.message())))?;
         }
         if let Some(tls) = tls {
             options.set_tls(tls.get().tls.clone());

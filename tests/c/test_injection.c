@@ -10,8 +10,12 @@ static mailwire_client_options *client;
 static mailwire_server_options *server;
 static mailwire_message *message;
 static mailwire_event *event;
+static mailwire_scram_keys *keys;
 
 static const char content[] = "Subject: x\r\n\r\nHello\r\n";
+
+#define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAA="
+#define KEYS "SCRAM-SHA-1$4096:c2FsdA==$" KEY ":" KEY
 
 // ROW: a parameter of a function, a good text with % where the bad octets go, what the error says, and the call.
 #define ROW(function, parameter, good, word, call)                                                                     \
@@ -66,6 +70,14 @@ static const char content[] = "Subject: x\r\n\r\nHello\r\n";
         mailwire_server_options_add_user(server, text, "secret", 6, err))                                              \
     ROW(mailwire_server_options_add_user, secret, "sec%ret", "secret|password",                                        \
         mailwire_server_options_add_user(server, "user", text, length, err))                                           \
+    ROW(mailwire_server_options_add_user_keys, name, "us%er", "name",                                                  \
+        mailwire_server_options_add_user_keys(server, text, KEYS, err))                                                \
+    ROW(mailwire_server_options_add_user_keys, keys, "SCRAM-SHA-1$40%96:c2FsdA==$" KEY ":" KEY, "keys",                \
+        mailwire_server_options_add_user_keys(server, "user", text, err))                                              \
+    ROW(mailwire_scram_keys_new, mechanism, "SCRAM%-SHA-1", "mechanism",                                               \
+        mailwire_scram_keys_new(text, "secret", 6, 1, &keys, err))                                                     \
+    ROW(mailwire_scram_keys_new, secret, "sec%ret", "secret|password",                                                 \
+        mailwire_scram_keys_new(NULL, text, length, 1, &keys, err))                                                    \
     ROW(mailwire_event_reply, enhanced, "5.1%.1", "enhanced", mailwire_event_reply(event, 550, text, "x", err))        \
     ROW(mailwire_event_reply, text, "a%b", "text", mailwire_event_reply(event, 550, NULL, text, err))                  \
     ROW(mailwire_event_reply_at, enhanced, "5.1%.1", "enhanced",                                                       \

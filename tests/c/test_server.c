@@ -100,7 +100,11 @@ static void a_message_with_everything(void) {
                        .length = sizeof content - 1};
     char more[4200];
     CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
-    CHECK_OK(mailwire_server_options_add_user(options, "user", "secret", 6, &err));
+    mailwire_scram_keys *keys = NULL;
+    CHECK_OK(mailwire_scram_keys_new(NULL, "secret", 6, 4096, &keys, &err));
+    CHECK(strncmp(mailwire_scram_keys_text(keys), "SCRAM-SHA-256$4096:", 19) == 0);
+    CHECK_OK(mailwire_server_options_add_user_keys(options, "user", mailwire_scram_keys_text(keys), &err));
+    mailwire_scram_keys_free(keys);
     CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
     CHECK_OK(mailwire_server_options_set_require_auth(options, true, &err));
     CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL | MAILWIRE_HOOK_RCPT, &err));

@@ -76,6 +76,7 @@ MAIL = {
     "inline": {"a{}b": (b"x", "image/png")},
     "inline type": {"a": (b"x", "image/{}png")},
 }
+KEYS = f"SCRAM-SHA-1$4096:c2FsdA==${'A' * 27}=:{'A' * 27}="
 SERVER = {
     "host": "127.0.0{}.1",
     "protocol": "sm{}tp",
@@ -85,6 +86,8 @@ SERVER = {
     "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},
     "auth password": {"user": "sec{}ret"},
+    "user_keys": {"us{}er": KEYS},
+    "user_keys keys": {"user": KEYS.replace(":", ":{}", 1)},
 }
 
 # Rows by the callable whose parameters they are.
@@ -100,6 +103,7 @@ ROWS = {
         **{name: row for name, row in ENVELOPE.items() if "options" in name},
     },
     "Server.__init__": SERVER,
+    "scram_keys": {"password": "sec{}ret", "mechanism": "SCRAM{}-SHA-1"},
 }
 
 # What takes a text that never leaves: why.
@@ -225,6 +229,8 @@ def call(function, name, value, url):
             raise result
     if function == "Server.__init__":
         return mailwire.Server(**{"allow_plaintext_auth": True, **item})
+    if function == "scram_keys":
+        return mailwire.scram_keys(**{"password": "secret", **item})
     options = {"tls": "none", "allow_plaintext_auth": True, "server": url}
     if name in ("username", "password"):
         options.update(username="user", password="secret")

@@ -199,6 +199,37 @@ def test_limits(message):
             mailwire.Server(limits=mailwire.Limits(**bad)) if "workers" not in bad else mailwire.Server(**bad)
 
 
+def take(envelope):
+    """Accepts whatever comes."""
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1"])
+def test_a_user_whose_keys_alone_are_kept(message, mechanism):
+    keys = mailwire.scram_keys("secret", mechanism=mechanism)
+    assert keys.startswith(f"{mechanism}$4096:") and keys != mailwire.scram_keys("secret", mechanism=mechanism)
+    server = mailwire.Server(take, user_keys={"tim": keys}, allow_plaintext_auth=True, auth_required=True)
+    with server:
+        url = f"smtp://tim:secret@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true"
+        mailwire.send(message, url)
+        with pytest.raises(mailwire.AuthenticationError):
+            mailwire.send(message, url.replace("secret", "other"))
+
+
+def test_a_user_and_a_trusted_network_may_relay_and_a_user_has_its_own_sender(message):
+    server = mailwire.Server(
+        take, domains=["example.org"], auth={"tim": "secret"}, allow_plaintext_auth=True, bind_sender=True
+    )
+    with server:
+        url = f"smtp://tim:secret@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true"
+        mailwire.send(message, url, sender="tim@example.org", recipients=["b@example.com"])
+        with pytest.raises(mailwire.SenderRefused):
+            mailwire.send(message, url, sender="kurt@example.org", recipients=["b@example.com"])
+        with pytest.raises(mailwire.RecipientsRefused):
+            mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.com"])
+    with mailwire.Server(take, domains=["example.org"], trusted_networks=["127.0.0.0/8", "::1"]) as server:
+        mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.com"])
+
+
 def test_domains(message):
     server = mailwire.Server(domains=["example.net"])
     with receiving(server):

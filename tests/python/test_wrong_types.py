@@ -115,6 +115,8 @@ def test_of_an_item_of_send_many(item):
         ("auth", ["user"]),
         ("auth", "user:secret"),
         ("auth", {"user": 5}),
+        ("user_keys", ["user"]),
+        ("user_keys", {"user": 5}),
         ("auth_required", "no"),
         ("allow_plaintext_auth", "false"),
         ("limits", {"size": 5}),

@@ -3,7 +3,9 @@
 use super::{Hooks, Options};
 use crate::error::Error;
 use crate::proto::server::OwnMechanism;
-use crate::sasl::{Mechanism, ScramKeys, Secret, ServerContext, ServerMechanism, Wanted};
+use crate::sasl::{
+    Mechanism, ScramHash, ScramKeys, Secret, ServerContext, ServerMechanism, Wanted,
+};
 
 /// What is offered where nothing was named: CRAM-MD5 is too weak for that, and the others need an application that knows of them.
 const USUAL: [Mechanism; 6] = [
@@ -14,6 +16,27 @@ const USUAL: [Mechanism; 6] = [
     Mechanism::Plain,
     Mechanism::Login,
 ];
+
+/// What a server should keep of a password instead of the password: keys for SCRAM, with a random salt of 16 octets. Takes as long as
+/// the iterations do; RFC 7677 asks for 4096 at least, and each login costs the client as many. [`ScramKeys::to_text`] prints them for
+/// a table or a file, [`Options::add_user_keys`] takes them.
+///
+/// Fails with [`Status::InvalidArgument`](crate::Status::InvalidArgument) if SASLprep (RFC 4013) forbids the password, or if no client
+/// would do so many iterations.
+///
+/// ```
+/// use mailwire::sasl::{ScramHash, Secret};
+///
+/// let keys = mailwire::server::scram_keys(ScramHash::Sha256, &Secret::new("hunter2"), 4096)?;
+/// let mut options = mailwire::server::Options::new();
+/// options.add_user_keys("tim", keys)?;
+/// # Ok::<(), mailwire::Error>(())
+/// ```
+pub fn scram_keys(hash: ScramHash, password: &Secret, iterations: u32) -> Result<ScramKeys, Error> {
+    let salt: [u8; 16] = crate::tls::random()?;
+    ScramKeys::from_password(hash, password, salt, iterations)
+        .map_err(|error| Error::invalid(format!("scram_keys: {error}")))
+}
 
 impl Options {
     /// Adds a user who may authenticate. AUTH is offered as soon as there is one. The answer is given without asking a hook. Name and
@@ -109,7 +132,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sasl::ScramHash;
 
     fn offered(options: &Options, hooks: Hooks) -> Vec<&'static str> {
         let offered = options.offered_mechanisms(hooks);
@@ -145,6 +167,16 @@ mod tests {
             offered(&options, Hooks::NONE),
             ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
         );
+    }
+
+    #[test]
+    fn keys_that_are_made_have_a_salt_of_their_own() {
+        let make = |password: &str| scram_keys(ScramHash::Sha1, &Secret::new(password), 10);
+        let (one, other) = (make("pw").unwrap(), make("pw").unwrap());
+        assert!(one.fits(&Secret::new("pw")) && one.salt().len() == 16);
+        assert_ne!(one.salt(), other.salt());
+        let refused = make("a\tb").unwrap_err();
+        assert!(refused.message().contains("password"), "{refused}");
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod users;
 
 pub use answers::Answers;
 pub(crate) use answers::LOCAL_ERROR;
+pub use auth::scram_keys;
 pub use body::Body;
 pub use handler::{Handler, Session};
 pub use hooks::Hooks;

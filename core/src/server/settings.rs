@@ -6,7 +6,7 @@ use super::{Extensions, Network, Options};
 use crate::error::Error;
 use crate::proto::data::LineEnds;
 use crate::proto::{Domain, HoldFor, Protocol};
-use crate::sasl::{Mechanism, Secret};
+use crate::sasl::{Mechanism, ScramKeys, Secret};
 use crate::tls::ServerTls;
 
 /// Every name that [`Options::set`] knows.
@@ -23,6 +23,7 @@ const NAMES: &[&str] = &[
     "implicit_tls",
     "require_tls",
     "user",
+    "user_keys",
     "auth_required",
     "mechanisms",
     "allow_plaintext_auth",
@@ -57,9 +58,9 @@ const NAMES: &[&str] = &[
 
 impl Options {
     /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
-    /// `1048576`, `1024K` or `1M`; lists are separated by commas; `unix_mode` is octal. `keyword`, `mail_parameter`, `rcpt_parameter` and `verb` add one each
-    /// time, and so do `listen` and `user`. `tls` is `certificate.pem,key.pem` or one file with both, and
-    /// `user` is `name:password`.
+    /// `1048576`, `1024K` or `1M`; lists are separated by commas; `unix_mode` is octal. `keyword`, `mail_parameter`, `rcpt_parameter`
+    /// and `verb` add one each time, and so do `listen`, `user` and `user_keys`. `tls` is `certificate.pem,key.pem` or one file with
+    /// both, `user` is `name:password`, and `user_keys` is `name:` and what [`ScramKeys::to_text`] gives.
     ///
     /// ```
     /// let mut options = mailwire::server::Options::new();
@@ -104,6 +105,15 @@ impl Options {
                     .split_once(':')
                     .ok_or_else(|| Error::invalid("user: the form is name:password"))?;
                 self.add_user(user, Secret::new(password))?;
+            }
+            "user_keys" => {
+                let (user, keys) = value.split_once(':').ok_or_else(|| {
+                    Error::invalid("user_keys: the form is name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey")
+                })?;
+                let keys = ScramKeys::from_text(keys)
+                    .map_err(|error| Error::invalid(format!("user_keys: {error}")))?;
+                self.add_user_keys(user, keys)
+                    .map_err(|error| Error::invalid(format!("user_keys: {}", error.message())))?;
             }
             "auth_required" => self.set_auth_required(switch(name, value)?),
             "mechanisms" => {
@@ -259,6 +269,10 @@ mod tests {
             ("hostname", "mx.example.org"),
             ("protocol", "lmtp"),
             ("user", "tim:with:colon"),
+            (
+                "user_keys",
+                "kurt:SCRAM-SHA-1$4096:c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            ),
             ("mechanisms", "login, PLAIN"),
             ("domains", "example.org,example.net"),
             ("trusted_networks", "192.0.2.0/24, ::1"),
@@ -312,6 +326,8 @@ mod tests {
             ("unix_mode", "8"),
             ("unix_mode", "1777"),
             ("mechanisms", ""),
+            ("user_keys", "tim"),
+            ("user_keys", "tim:SCRAM-SHA-1$4096:c2FsdA==$AAAA:AAAA"),
             ("max_transactions", "0"),
             ("max_recipient_domains", "0"),
             ("extensions", "STARTTLS"),

@@ -506,6 +506,19 @@ fn authentication() -> Vec<Row> {
                 ))
             },
         ),
+        never(
+            "sasl/scram ScramHash::from_name",
+            "name",
+            "SCRAM{}-SHA-1",
+            |text| some(ScramHash::from_name(text)),
+        ),
+        refused(
+            "sasl/scram ScramKeys::from_text",
+            "text",
+            "SCRAM-SHA-1$4096:c2Fs{}dA==$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "base64",
+            |text| told(ScramKeys::from_text(text)),
+        ),
         contained(
             "sasl/scram ScramKeys::new",
             "stored_key",

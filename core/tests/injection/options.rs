@@ -62,6 +62,11 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("user", "tim{}:secret", |text| {
         server(|o| o.set("user", text))
     }),
+    (
+        "user_keys",
+        "tim:SCRAM-SHA-1$4096:c2Fs{}dA==$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        |text| server(|o| o.set("user_keys", text)),
+    ),
     ("auth_required", "tr{}ue", |text| {
         server(|o| o.set("auth_required", text))
     }),
@@ -333,6 +338,13 @@ fn of_server() -> Vec<Row> {
                     ScramKeys::from_password(ScramHash::Sha256, &Secret::new("secret"), salt, 1);
                 server(|o| o.add_user_keys(text, keys.unwrap()))
             },
+        ),
+        refused(
+            "server scram_keys",
+            "password",
+            "a{}b",
+            "password",
+            |text| told(server::scram_keys(ScramHash::Sha256, &Secret::new(text), 1)),
         ),
         refused(
             "server Options::add_keyword",

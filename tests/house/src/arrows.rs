@@ -174,6 +174,10 @@ pub const ON_TOP: &[Room] = &[
             "net::cancel",
             "outcome",
             "sasl::credentials",
+            // What a server keeps of a password, which is made without I/O.
+            "sasl::scram",
+            "sasl::secret",
+            "server::auth",
             "server::hooks",
             "server::options",
             "tls::server",

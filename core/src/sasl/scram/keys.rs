@@ -49,6 +49,11 @@ pub enum InvalidScramKeys {
     /// A key is not as long as the hash makes it.
     #[error("a key has not the length of the hash")]
     KeyLength,
+    /// A text is not of the form that [`ScramKeys::to_text`] gives.
+    #[error(
+        "the form is SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey, with salt and keys in base64"
+    )]
+    Text,
     /// The password cannot be one.
     #[error(transparent)]
     Password(#[from] InvalidCredentials),

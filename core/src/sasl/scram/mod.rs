@@ -1,7 +1,7 @@
 //! SCRAM (RFC 5802), with SHA-1 and SHA-256 (RFC 7677), and with and without binding to the TLS connection (RFC 9266).
 //!
 //! Files: `hash` computes, `keys` is what a server keeps of a password, `decoy` is what it shows of users that it does not have,
-//! `message` reads and writes, `client` and `server` are the two sides.
+//! `stored` is the keys as text, `message` reads and writes, `client` and `server` are the two sides.
 
 mod client;
 mod decoy;
@@ -9,6 +9,7 @@ mod hash;
 mod keys;
 mod message;
 mod server;
+mod stored;
 #[cfg(test)]
 mod tests;
 
