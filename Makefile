@@ -31,7 +31,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large mutants mutants-rules conformance \
+.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large abuse malformed mutants mutants-rules conformance \
 	conformance-client conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
@@ -91,6 +91,12 @@ fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libF
 
 large: need ## messages of 1 GiB, of which little is ever held: `make test` does it with 256 MiB
 	$(CARGO) test --locked -p mailwire --test large_bodies -- --include-ignored
+
+abuse: need ## attacks on the listener at full size, with figures of what they cost it: a quarter of an hour, ATTACKS='idle drips resets endless'
+	$(CARGO) run --release --locked -p mailwire-abuse -- figures $(ATTACKS)
+
+malformed: need ## COUNT=n (1000000) malformed sessions, made by mutation with SEED=n (1), from FIRST=n (0) on
+	$(CARGO) run --release --locked -p mailwire-abuse -- malformed count=$(or $(COUNT),1000000) seed=$(or $(SEED),1) first=$(or $(FIRST),0)
 
 mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards
 	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))
