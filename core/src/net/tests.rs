@@ -3,6 +3,7 @@
 mod connecting;
 mod handshake;
 mod listening;
+mod names;
 mod sigpipe;
 mod trust;
 mod writing;

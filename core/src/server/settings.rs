@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Extensions, Network, Options};
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::proto::data::LineEnds;
 use crate::proto::{Domain, HoldFor, Protocol};
 use crate::sasl::{Mechanism, ScramKeys, Secret};
-use crate::tls::ServerTls;
+use crate::tls::{Pem, ServerTls};
 
 /// Every name that [`Options::set`] knows.
 const NAMES: &[&str] = &[
@@ -17,6 +17,8 @@ const NAMES: &[&str] = &[
     "hostname",
     "protocol",
     "tls",
+    "tls_sni",
+    "client_ca",
     "line_ends",
     "lenient_line_ends",
     "strict_spaces",
@@ -60,7 +62,9 @@ impl Options {
     /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
     /// `1048576`, `1024K` or `1M`; lists are separated by commas; `unix_mode` is octal. `keyword`, `mail_parameter`, `rcpt_parameter`
     /// and `verb` add one each time, and so do `listen`, `user` and `user_keys`. `tls` is `certificate.pem,key.pem` or one file with
-    /// both, `user` is `name:password`, and `user_keys` is `name:` and what [`ScramKeys::to_text`] gives.
+    /// both; behind it `tls_sni` is `host.example,certificate.pem,key.pem` for each further name, and `client_ca` a file of roots by
+    /// which clients are asked for a certificate. `user` is `name:password`, and `user_keys` is `name:` and what
+    /// [`ScramKeys::to_text`] gives.
     ///
     /// ```
     /// let mut options = mailwire::server::Options::new();
@@ -83,13 +87,7 @@ impl Options {
                 "lmtp" => Protocol::Lmtp,
                 _ => return Err(unfit(name, value, "smtp or lmtp")),
             }),
-            "tls" => {
-                let (certificate, key) = value.split_once(',').unwrap_or((value, value));
-                self.set_tls(ServerTls::from_pem_files(
-                    certificate.trim_matches(' '),
-                    key.trim_matches(' '),
-                )?);
-            }
+            "tls" | "tls_sni" | "client_ca" => self.set_certificates(name, value)?,
             "line_ends" => self.set_line_ends(match value {
                 "normalise" => LineEnds::Normalise,
                 "refuse" => LineEnds::Refuse,
@@ -177,6 +175,50 @@ impl Options {
         Ok(())
     }
 
+    fn set_certificates(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
+            "tls" => {
+                let (certificate, key) = value.split_once(',').unwrap_or((value, value));
+                self.set_tls(ServerTls::from_pem_files(
+                    certificate.trim_matches(' '),
+                    key.trim_matches(' '),
+                )?);
+            }
+            "tls_sni" => {
+                let parts: Vec<_> = value
+                    .split(',')
+                    .map(|part| part.trim_matches(' '))
+                    .collect();
+                let (host, certificate, key) = match parts[..] {
+                    [host, both] => (host, both, both),
+                    [host, certificate, key] => (host, certificate, key),
+                    _ => return Err(unfit(name, value, "host.example,certificate.pem,key.pem")),
+                };
+                self.tls_before(name)?
+                    .add_certificate(host, &Pem::file(certificate), &Pem::file(key))
+                    .map_err(|error| {
+                        Error::new(error.status(), format!("tls_sni: {}", error.message()))
+                            .with_source(error)
+                    })?;
+            }
+            _ => {
+                let tls = self.tls_before(name)?.asking_clients(&[Pem::file(value)])?;
+                self.set_tls(tls);
+            }
+        }
+        Ok(())
+    }
+
+    fn tls_before(&self, name: &str) -> Result<&ServerTls, Error> {
+        let missing = || {
+            Error::new(
+                Status::TlsConfiguration,
+                format!("{name}: set tls before it"),
+            )
+        };
+        self.tls.as_ref().ok_or_else(missing)
+    }
+
     /// Every name that [`set`](Self::set) knows.
     pub fn names() -> &'static [&'static str] {
         NAMES
@@ -240,7 +282,6 @@ fn unfit(name: &str, value: &str, form: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Status;
 
     #[test]
     fn every_name_is_known_and_refuses_nonsense_under_its_name() {

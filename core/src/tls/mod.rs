@@ -13,6 +13,7 @@ compile_error!(
 mod client;
 pub mod danger;
 mod fault;
+mod identities;
 mod info;
 mod judged;
 mod name;

@@ -2,15 +2,15 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig};
 
 use super::Pem;
 use super::client::{certified_key, checked_roots, unusable};
+use super::identities::{Asked, Identities};
 use super::pem::complaint;
 use super::provider::{provider, ticketer};
 use crate::error::Error;
@@ -27,8 +27,14 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 pub struct ServerTls {
-    current: Arc<RwLock<Arc<ServerConfig>>>,
+    current: Arc<RwLock<Current>>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+/// What is in use, and the configuration that was made of it.
+struct Current {
+    identities: Identities,
+    config: Arc<ServerConfig>,
 }
 
 impl ServerTls {
@@ -48,16 +54,18 @@ impl ServerTls {
 
     /// The same from either.
     pub fn new(certificate: &Pem, key: &Pem) -> Result<Self, Error> {
-        let config = build(certificate, key, None)?;
-        Ok(Self {
-            current: Arc::new(RwLock::new(config)),
-            clients: None,
-        })
+        Self::of(Identities::new(certificate, key)?, None)
     }
 
     /// Options of their own that also ask every client for a certificate. A client may have none; one that it shows must lead
     /// to one of `roots`. The certificate and key are read again. Fails as [`new`](Self::new) does.
     pub fn with_client_roots(certificate: &Pem, key: &Pem, roots: &[Pem]) -> Result<Self, Error> {
+        Self::new(certificate, key)?.asking_clients(roots)
+    }
+
+    /// Options of their own, with the certificates of these, that also ask every client for one. A client may have none; one that
+    /// it shows must lead to one of `roots`. Fails with [`TlsConfiguration`](crate::Status::TlsConfiguration).
+    pub fn asking_clients(&self, roots: &[Pem]) -> Result<Self, Error> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(checked_roots(roots)?);
         let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider())
@@ -69,19 +77,33 @@ impl ServerTls {
                 ))
                 .with_source(error)
             })?;
-        let config = build(certificate, key, Some(Arc::clone(&clients)))?;
-        Ok(Self {
-            current: Arc::new(RwLock::new(config)),
-            clients: Some(clients),
-        })
+        let identities = self.read().identities.clone();
+        Self::of(identities, Some(clients))
     }
 
-    /// Takes a new certificate and key for all handshakes from now on. Sessions that run keep what they have. Where this fails
-    /// the old ones stay in use.
+    /// Shows another certificate to clients that ask for `name` (SNI, RFC 6066 section 3): a host name, or one with `*` for its first
+    /// label, as `*.example.org`, which stands behind those that are named in full. Clients that ask for no name, or for one that is
+    /// not known, see the first certificate. A name that was added already gets the new certificate, which renews it while the
+    /// server runs.
+    ///
+    /// Fails with [`InvalidArgument`](crate::Status::InvalidArgument) if this is no such name, and with
+    /// [`TlsConfiguration`](crate::Status::TlsConfiguration) if a file cannot be used, or the certificate is not for that name. What
+    /// was in use then stays so.
+    pub fn add_certificate(&self, name: &str, certificate: &Pem, key: &Pem) -> Result<(), Error> {
+        let name = Asked::parse(name)?;
+        let identity = certified_key(certificate, key, &provider())?;
+        name.check(&identity, certificate)?;
+        self.change(|identities| identities.add(name, identity))
+    }
+
+    /// Takes a new certificate and key for all handshakes from now on, in place of the first ones; those that were added for names
+    /// stay. Sessions that run keep what they have. Where this fails the old ones stay in use.
+    ///
+    /// With any change of a certificate the keys of session tickets change too: a client that comes back does a whole handshake
+    /// once, and sees what is shown now. Without one they change every six hours.
     pub fn reload(&self, certificate: &Pem, key: &Pem) -> Result<(), Error> {
-        let config = build(certificate, key, self.clients.clone())?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
-        Ok(())
+        let first = Identities::new(certificate, key)?;
+        self.change(|identities| identities.set_first(first))
     }
 
     /// [`reload`](Self::reload) from files.
@@ -93,9 +115,33 @@ impl ServerTls {
         self.reload(&Pem::file(certificate.as_ref()), &Pem::file(key.as_ref()))
     }
 
+    fn of(
+        identities: Identities,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Self, Error> {
+        let config = build(identities.clone(), clients.clone())?;
+        Ok(Self {
+            current: Arc::new(RwLock::new(Current { identities, config })),
+            clients,
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Identities)) -> Result<(), Error> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut identities = current.identities.clone();
+        change(&mut identities);
+        let config = build(identities.clone(), self.clients.clone())?;
+        *current = Current { identities, config };
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The configuration for the next handshake.
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.read().config)
     }
 }
 
@@ -108,11 +154,9 @@ impl fmt::Debug for ServerTls {
 }
 
 fn build(
-    certificate: &Pem,
-    key: &Pem,
+    identities: Identities,
     clients: Option<Arc<dyn ClientCertVerifier>>,
 ) -> Result<Arc<ServerConfig>, Error> {
-    let identity = certified_key(certificate, key, &provider())?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(unusable)?;
@@ -120,7 +164,7 @@ fn build(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+    let mut config = builder.with_cert_resolver(Arc::new(identities));
     config.ticketer = ticketer()?;
     Ok(Arc::new(config))
 }

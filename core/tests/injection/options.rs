@@ -44,6 +44,8 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
         server(|o| o.set("protocol", text))
     }),
     ("tls", "", |text| server(|o| o.set("tls", text))),
+    ("tls_sni", "", |text| server(|o| o.set("tls_sni", text))),
+    ("client_ca", "", |text| server(|o| o.set("client_ca", text))),
     ("line_ends", "ref{}use", |text| {
         server(|o| o.set("line_ends", text))
     }),
@@ -433,6 +435,18 @@ fn of_tls() -> Vec<Row> {
                 .unwrap_err()
                 .to_string())
         }),
+        refused(
+            "tls ServerTls::add_certificate",
+            "name",
+            "a{}.example",
+            "host name",
+            |text| {
+                let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+                let key = issued.signing_key.serialize_pem();
+                let (certificate, key) = (Pem::bytes(issued.cert.pem()), Pem::bytes(key));
+                told(tls().add_certificate(text, &certificate, &key))
+            },
+        ),
         refused(
             "tls Pin::FromStr",
             "",
