@@ -4,7 +4,7 @@
 //! - [`error`] and [`outcome`]: what every call reports, with numbers that are the same in every language.
 //! - `client` (feature `io`): the async client; `blocking`: the pooled client and the server for programs without a runtime.
 //! - `message` (feature `io`): building a mail, and the envelope of a ready-made one.
-//! - `server` (feature `io`): the async server.
+//! - `server` (feature `io`): the async server; `disposition`: ready-made ends for a message that arrived.
 //! - `transcript` (feature `io`): what was said in a session, and when, without its secrets. With the feature `tracing` its subscribers
 //!   are told too.
 //! - `tls` (feature `io`): when to use TLS, whom to trust and what to show; `Cancel` stops calls.
@@ -13,6 +13,8 @@
 pub mod blocking;
 #[cfg(feature = "io")]
 pub mod client;
+#[cfg(feature = "io")]
+pub mod disposition;
 pub mod error;
 #[cfg(feature = "io")]
 pub mod message;

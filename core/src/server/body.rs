@@ -133,6 +133,11 @@ impl Body<'_> {
         Ok(pieces)
     }
 
+    /// Whether there is memory for more. Who holds octets of a message should first put them elsewhere where there is none.
+    pub(crate) fn has_memory(&self) -> bool {
+        self.channel.shared.memory.has_room()
+    }
+
     /// Whether the client has begun to send, because a chunk was asked for.
     pub fn is_begun(&self) -> bool {
         !matches!(self.stage, Stage::Offered)

@@ -14,6 +14,14 @@ pub trait Handler: Send + Sync + 'static {
 
     /// A client has connected. Nothing was said yet, and TLS did not begin; [`Session::connect`] answers.
     fn session(&self, info: &SessionInfo) -> Self::Session;
+
+    /// Whether its sessions hand messages on to other servers. If so, a server that anybody may send through to anywhere does not
+    /// start: it needs [`Options::set_domains`](super::Options::set_domains),
+    /// [`Options::set_trusted_networks`](super::Options::set_trusted_networks), or
+    /// [`Options::set_auth_required`](super::Options::set_auth_required) without ANONYMOUS.
+    fn relays(&self) -> bool {
+        false
+    }
 }
 
 /// One client's session, from the greeting to the end of the connection: it answers what the client says.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::serve::Shared;
 use super::{Network, Options};
+use crate::error::Error;
 use crate::proto::{Domain, ForwardPath, Mailbox, Reply};
 
 pub(super) const NOT_OURS: Reply = Reply::fixed(
@@ -49,14 +50,20 @@ impl Options {
     }
 
     /// Whether a stranger cannot make this server send mail elsewhere.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "asked by what hands mail over to another server")
-    )]
     pub(super) fn restricts_relaying(&self) -> bool {
         let anonymous = self.mechanisms.as_deref().unwrap_or_default();
         let anonymous = anonymous.contains(&crate::sasl::Mechanism::Anonymous);
         self.restricts_recipients() || (self.auth_required && !anonymous)
+    }
+
+    /// Refuses to be an open relay: fails where messages are handed on to other servers and a stranger could have it do so.
+    pub(crate) fn check_relaying(&self, relays: bool) -> Result<(), Error> {
+        if !relays || self.restricts_relaying() {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "domains: without them this server would hand on any mail of anybody; set domains, trusted_networks, or auth_required without ANONYMOUS",
+        ))
     }
 
     /// Whether it is asked of each recipient if strangers may name it.

@@ -99,7 +99,8 @@ impl Server {
 
     /// Serves until `shutdown` is done, and then as long as running transactions take, at most
     /// [`Options::set_grace`]: idle clients are told 421 at once. A single session's failure never ends the server; a listener
-    /// that accepts nothing any more does, with an error.
+    /// that accepts nothing any more does, with an error. Fails before it accepts anybody if the handler
+    /// [relays](Handler::relays) and the options let strangers relay.
     ///
     /// Dropping the future ends all sessions at once, without a word.
     pub async fn serve_until(
@@ -108,6 +109,7 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), Error> {
         let Self { shared, bound } = self;
+        shared.options.check_relaying(handler.relays())?;
         let listeners = bound
             .iter()
             .map(Bound::listener)

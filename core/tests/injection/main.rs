@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::too_many_lines, reason = "a table is as long as it is")]
 
+mod dispositions;
 mod engine;
 mod mail;
 mod options;
@@ -34,6 +35,7 @@ fn rows() -> Vec<Row> {
     let mut rows = engine::rows();
     rows.extend(options::rows());
     rows.extend(mail::rows());
+    rows.extend(dispositions::rows());
     rows
 }
 

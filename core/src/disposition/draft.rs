@@ -1,0 +1,308 @@
+//! A message on its way into a file: nobody sees it before it is whole and on the disk, and nothing is left of it otherwise.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memchr::memchr_iter;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tokio::task::spawn_blocking;
+
+use super::fault::refusal;
+use super::{folders, names};
+use crate::proto::{BodyType, Envelope};
+use crate::server::{Answers, Body, LOCAL_ERROR};
+
+/// So much of a message, in octets or in pieces, is gathered before it is written. A message that is smaller goes to the other
+/// thread once, and not before it is whole.
+const BATCH: usize = 64 * 1024;
+const PIECES: usize = 64;
+
+/// So often a name is looked for that nobody has. That even the first is taken is next to impossible.
+const NAMES: usize = 8;
+
+/// Where drafts stand, and where whole messages do: on one file system.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) drafts: PathBuf,
+    pub(super) messages: PathBuf,
+    /// What stands before and behind the name of a draft.
+    pub(super) draft_form: (&'static str, &'static str),
+    /// What stands behind the name of a message.
+    pub(super) suffix: &'static str,
+    /// Whether lines end with LF alone.
+    pub(super) bare_lf: bool,
+    pub(super) host: String,
+}
+
+/// A message of which not everything is written. Dropping it removes its file.
+struct Draft {
+    place: Arc<Place>,
+    /// What waits to be written, and how many octets that are.
+    pieces: Vec<Bytes>,
+    octets: usize,
+    bare_lf: bool,
+    file: Option<DraftFile>,
+}
+
+/// Its file, once there is one.
+struct DraftFile {
+    file: File,
+    path: PathBuf,
+    name: String,
+}
+
+/// Writes a message into a file of `place`, and answers once the disk has it.
+pub(super) async fn deliver(
+    place: &Arc<Place>,
+    envelope: &Envelope,
+    body: &mut Body<'_>,
+) -> Answers {
+    let mut draft = Draft::new(Arc::clone(place), envelope);
+    loop {
+        // Who holds memory while waiting for memory would wait for others who do the same.
+        if draft.is_full() || !(draft.pieces.is_empty() || body.has_memory()) {
+            draft = match aside(move || draft.write()).await {
+                Ok(draft) => draft,
+                Err(error) => return refusal(&error).into(),
+            };
+        }
+        match body.chunk().await {
+            Ok(Some(octets)) => draft.push(octets),
+            Ok(None) => break,
+            Err(_) => {
+                if draft.file.is_some() {
+                    let _ = aside(move || {
+                        drop(draft);
+                        Ok(())
+                    })
+                    .await;
+                }
+                // Why is said to the client by the server itself.
+                return LOCAL_ERROR.into();
+            }
+        }
+    }
+    match aside(move || draft.finish()).await {
+        Ok(()) => Answers::accept(),
+        Err(error) => refusal(&error).into(),
+    }
+}
+
+/// Does what may wait for the disk where no session waits for it.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    // It fails where the work has panicked, or where the runtime ends.
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+impl Draft {
+    fn new(place: Arc<Place>, envelope: &Envelope) -> Self {
+        // RFC 5321 section 4.4.
+        let head = format!("Return-Path: <{}>\r\n", envelope.reverse_path());
+        let is_binary = envelope.parameters().body == Some(BodyType::BinaryMime);
+        Self {
+            bare_lf: place.bare_lf && !is_binary,
+            place,
+            octets: head.len(),
+            pieces: vec![head.into()],
+            file: None,
+        }
+    }
+
+    fn push(&mut self, octets: Bytes) {
+        self.octets += octets.len();
+        self.pieces.push(octets);
+    }
+
+    fn is_full(&self) -> bool {
+        self.octets >= BATCH || self.pieces.len() >= PIECES
+    }
+
+    /// Writes what waits. Where that fails nothing is left.
+    fn write(mut self) -> io::Result<Self> {
+        self.write_out()?;
+        Ok(self)
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        let mut octets = Vec::with_capacity(self.octets);
+        for piece in self.pieces.drain(..) {
+            if self.bare_lf {
+                without_cr(&piece, &mut octets);
+            } else {
+                octets.extend_from_slice(&piece);
+            }
+        }
+        self.octets = 0;
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(self.place.open()?),
+        };
+        file.file.write_all(&octets)
+    }
+
+    /// Writes the rest and makes a message of it, which is on the disk when this returns.
+    fn finish(mut self) -> io::Result<()> {
+        self.write_out()?;
+        let Some(draft) = self.file.take() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let undo = Removal(&draft.path);
+        draft.file.sync_all()?;
+        let message = self.place.name_message(&draft)?;
+        std::mem::forget(undo);
+        folders::sync(&self.place.messages).inspect_err(|_| remove(&message))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if let Some(draft) = &self.file {
+            remove(&draft.path);
+        }
+    }
+}
+
+/// Removes a file when dropped.
+struct Removal<'a>(&'a Path);
+
+impl Drop for Removal<'_> {
+    fn drop(&mut self) {
+        remove(self.0);
+    }
+}
+
+/// Where it cannot be removed there is nothing more to be done: the client is told that the message was not taken.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+impl Place {
+    /// A new draft, which is nobody else's.
+    fn open(&self) -> io::Result<DraftFile> {
+        let (before, behind) = self.draft_form;
+        self.with_new_name(names::unique(&self.host), |name| {
+            let path = self.drafts.join(format!("{before}{name}{behind}"));
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            let name = name.to_owned();
+            Ok(DraftFile { file, path, name })
+        })
+    }
+
+    /// Makes a message of a draft, and gives its path.
+    fn name_message(&self, draft: &DraftFile) -> io::Result<PathBuf> {
+        self.with_new_name(draft.name.clone(), |name| {
+            let path = self.messages.join(format!("{name}{}", self.suffix));
+            rename_to_new(&draft.path, &path)?;
+            Ok(path)
+        })
+    }
+
+    /// Tries again with another name where one is taken.
+    fn with_new_name<T>(
+        &self,
+        mut name: String,
+        attempt: impl Fn(&str) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut left = NAMES;
+        loop {
+            left -= 1;
+            match attempt(&name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && left > 0 => {}
+                result => return result,
+            }
+            name = names::unique(&self.host);
+        }
+    }
+}
+
+/// Renames a file to a name that no other has: `rename` alone would replace the other.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_to_new(from, to),
+        result => Ok(result?),
+    }
+}
+
+fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
+}
+
+/// Appends `octets` without their CRs. In a message that is not binary, each belongs to a CRLF.
+fn without_cr(octets: &[u8], to: &mut Vec<u8>) {
+    let mut start = 0;
+    for place in memchr_iter(b'\r', octets) {
+        to.extend_from_slice(&octets[start..place]);
+        start = place + 1;
+    }
+    to.extend_from_slice(&octets[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(folder: &Path) -> Place {
+        Place {
+            drafts: folder.to_owned(),
+            messages: folder.to_owned(),
+            draft_form: (".", ".part"),
+            suffix: ".eml",
+            bare_lf: false,
+            host: "h".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_left_alone_and_another_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = place(folder.path());
+        let draft = place.open().unwrap();
+        let taken = folder.path().join(format!("{}.eml", draft.name));
+        fs::write(&taken, "another's").unwrap();
+        let message = place.name_message(&draft).unwrap();
+        assert_ne!(message, taken);
+        assert_eq!(fs::read_to_string(&taken).unwrap(), "another's");
+        assert!(message.exists() && !draft.path.exists());
+    }
+
+    #[test]
+    fn nothing_is_ever_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "old").unwrap();
+        for rename in [rename_to_new, link_to_new] {
+            let error = rename(&from, &to).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(&to).unwrap(), "old");
+            let free = folder.path().join("free");
+            rename(&from, &free).unwrap();
+            assert!(!from.exists());
+            fs::rename(free, &from).unwrap();
+        }
+    }
+
+    #[test]
+    fn crs_go_wherever_they_are_cut() {
+        let text = b"a\r\nbc\r\n\r\n";
+        for cut in 0..=text.len() {
+            let mut lines = Vec::new();
+            without_cr(&text[..cut], &mut lines);
+            without_cr(&text[cut..], &mut lines);
+            assert_eq!(lines, b"a\nbc\n\n");
+        }
+    }
+}

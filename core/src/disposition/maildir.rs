@@ -1,0 +1,51 @@
+//! Delivery into a Maildir.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::draft::{Place, deliver};
+use super::{Disposition, folders, names};
+use crate::error::Error;
+use crate::proto::Envelope;
+use crate::server::{Answers, Body, SessionInfo};
+
+/// Delivers into a Maildir (qmail's `maildir(5)`), and answers 250 once the message is on the disk.
+///
+/// A message is written into `tmp` while it arrives, synced to the disk, renamed into `new`, and `new` is synced, in this order;
+/// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`, where readers of Maildirs remove
+/// what is older than 36 hours. Files are for the owner alone (mode 0600), their names are made of time, process, counter, random
+/// bits and host, and no file is ever written over. One message is one file, however many recipients it has; with LMTP all of them
+/// get the same answer.
+///
+/// In front stands `Return-Path:` with the reverse-path, as final delivery has it (RFC 5321 section 4.4). Lines end with LF, as
+/// software for Maildirs expects, but for a message of BODY=BINARYMIME, which stays as it is.
+///
+/// A disk that is full or a quota that is used up is 452 4.3.1, any other fault of the file system 451 4.3.0, and nothing is left
+/// of the message. Files are written on tokio's threads for blocking work. Where the server gives up waiting at the end of its
+/// grace, a message whose last step has begun may still be delivered, although nobody was told so.
+#[derive(Debug, Clone)]
+pub struct Maildir(Arc<Place>);
+
+impl Maildir {
+    /// The Maildir at `path`. It is made, with its folders `tmp`, `new` and `cur` and the folders above it, where it is not there.
+    /// Fails where it cannot be.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = folders::make("maildir", path.as_ref())?;
+        let [drafts, messages, _] =
+            ["tmp", "new", "cur"].map(|name| folders::make("maildir", &path.join(name)));
+        Ok(Self(Arc::new(Place {
+            drafts: drafts?,
+            messages: messages?,
+            draft_form: ("", ""),
+            suffix: "",
+            bare_lf: true,
+            host: names::host(),
+        })))
+    }
+}
+
+impl Disposition for Maildir {
+    async fn take(&self, _: &SessionInfo, envelope: &Envelope, body: &mut Body<'_>) -> Answers {
+        deliver(&self.0, envelope, body).await
+    }
+}

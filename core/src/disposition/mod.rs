@@ -1,0 +1,82 @@
+//! Ready-made ends for a message that arrived: what a server does with it before it says 250.
+//!
+//! A [`Disposition`] takes one message and answers its end. [`Deliver`] makes a whole server of one; a [`Session`] of one's own
+//! hands its messages to one in [`Session::message`].
+//!
+//! - [`Maildir`] and [`Folder`] write files, and answer once these are on the disk.
+//! - [`Discard`] reads and forgets.
+//!
+//! ```
+//! use mailwire::disposition::{Deliver, Maildir};
+//! use mailwire::server::{Options, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("mail");
+//! # let shutdown = async {};
+//! let mut options = Options::new();
+//! options.set_domains(Some(vec!["example.org".parse()?]));
+//! let server = Server::bind(options)?;
+//! server.serve_until(Deliver::new(Maildir::create(path)?), shutdown).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod deliver;
+mod discard;
+mod draft;
+mod fault;
+mod folder;
+mod folders;
+mod maildir;
+mod names;
+
+use std::future::Future;
+use std::sync::Arc;
+
+pub use deliver::{Deliver, Delivering};
+pub use discard::Discard;
+pub use folder::Folder;
+pub use maildir::Maildir;
+
+use crate::proto::Envelope;
+use crate::server::{Answers, Body, SessionInfo};
+#[cfg(doc)]
+use crate::server::{Handler, Session};
+
+/// What becomes of a message: it is taken, and the answer to its end says whether.
+pub trait Disposition: Send + Sync + 'static {
+    /// Takes one message. An answer that accepts means that this has become responsible for it (RFC 5321 section 4.2.5); with
+    /// LMTP there is one for each recipient of the envelope.
+    ///
+    /// Where [`Body::chunk`] fails the message does not come whole: what was kept of it is to be dropped, and the answer is not
+    /// sent. Dropping the future is the same, as a shutdown does whose grace is over.
+    fn take(
+        &self,
+        info: &SessionInfo,
+        envelope: &Envelope,
+        body: &mut Body<'_>,
+    ) -> impl Future<Output = Answers> + Send;
+
+    /// Whether it hands messages on to another server, so that a server which anybody may send through must not start with it:
+    /// see [`Handler::relays`].
+    fn relays(&self) -> bool {
+        false
+    }
+}
+
+impl<D: Disposition> Disposition for Arc<D> {
+    fn take(
+        &self,
+        info: &SessionInfo,
+        envelope: &Envelope,
+        body: &mut Body<'_>,
+    ) -> impl Future<Output = Answers> + Send {
+        D::take(self, info, envelope, body)
+    }
+
+    fn relays(&self) -> bool {
+        D::relays(self)
+    }
+}
