@@ -2,9 +2,9 @@
 
 Every listener that is measured keeps one contract, whatever it is written in:
 
-    PROGRAM --port 0 --messages N --seconds S
+    PROGRAM --port 0 --messages N --seconds S [--certificate FILE --key FILE] [--connections C]
 
-It listens on 127.0.0.1 and prints `port P`. It ends when N messages were counted and no connection is open, on
+With certificate and key it offers STARTTLS; C connections are the most that it will have at a time. It listens on 127.0.0.1 and prints `port P`. It ends when N messages were counted and no connection is open, on
 SIGTERM, or after S seconds, and prints one line of JSON with `messages`, `connections`, `seconds` (first connection to
 last message) and `cpu_seconds` (user and system, of the whole process, since `port` was printed).
 
@@ -96,10 +96,13 @@ class Server:
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self.port = port
+        self.pid = process.pid
         self._process = process
 
-    def finish(self) -> Figures:
-        """Waits until the server has ended by itself, asks it to end after a moment, and gives its report."""
+    def finish(self, *, at_once: bool = False) -> Figures:
+        """Waits until the server has ended by itself, asks it to end after a moment or at once, and gives its report."""
+        if at_once:
+            self._process.terminate()
         try:
             output, errors = self._process.communicate(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -115,7 +118,7 @@ class Server:
 def running(command: Command, cpu: int | None = None) -> Iterator[Server]:
     """Starts a listener for the length of a `with` block, at whose end it is gone, whatever happened in between."""
     with child(command, cpu) as process:
-        yield Server(process, read_port(process))
+        yield Server(process, read_number(process, "port", START_SECONDS))
 
 
 def run_client(command: Command, cpu: int | None = None, timeout: float = 60) -> Figures:
@@ -175,11 +178,11 @@ def stop(process: subprocess.Popen[str]) -> None:
             pipe.close()
 
 
-def read_port(process: subprocess.Popen[str]) -> int:
-    """Reads the line `port P`, byte by byte so that no buffer keeps what follows."""
+def read_number(process: subprocess.Popen[str], name: str, seconds: float) -> int:
+    """Reads the line `port P`, or of another name, byte by byte so that no buffer keeps what follows."""
     assert process.stdout is not None
     descriptor = process.stdout.fileno()
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     line = b""
     while not line.endswith(b"\n") and len(line) < 64:
         readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
@@ -188,10 +191,10 @@ def read_port(process: subprocess.Popen[str]) -> int:
             break
         line += byte
     word, _, number = line.decode("ascii", "replace").strip().partition(" ")
-    if word != "port" or not number.isdigit():
+    if word != name or not number.isdigit():
         process.kill()
         _, errors = process.communicate()
-        raise FailedError(f"it did not say its port but {line!r}; {last_line(errors)}")
+        raise FailedError(f"it did not say its number of {name!r} but {line!r}; {last_line(errors)}")
     return int(number)
 
 

@@ -2,7 +2,7 @@
  *
  *   count_calls FILE PROGRAM [its options]
  *
- * Runs PROGRAM, writes the number of its system calls to FILE, and ends as it does. */
+ * Runs PROGRAM, hands SIGTERM on to it, writes the number of its system calls to FILE, and ends as it does. */
 #include "limit.h"
 
 #include <signal.h>
@@ -14,6 +14,9 @@ enum {
     TRACED = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_EXITKILL
 };
 
+static pid_t program;
+
+static void hand_on(int number);
 static int follow(pid_t first, long *stops);
 
 int main(int argc, char **argv) {
@@ -32,6 +35,11 @@ int main(int argc, char **argv) {
         execv(argv[2], argv + 2);
         fail(argv[2]);
     }
+    program = child;
+    struct sigaction ending = {.sa_handler = hand_on, .sa_flags = SA_RESTART};
+    if (sigaction(SIGTERM, &ending, NULL) != 0) {
+        fail("sigaction");
+    }
     long stops = 0;
     int status = follow(child, &stops);
     FILE *file = fopen(argv[1], "w");
@@ -40,6 +48,10 @@ int main(int argc, char **argv) {
         fail(argv[1]);
     }
     return status;
+}
+
+static void hand_on(int number) {
+    kill(program, number);
 }
 
 /* Lets the program run to its end, and counts its stops. Gives its status. */

@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import shutil
 import sys
 from collections.abc import Callable
 
-from bench_programs import HERE, ROOT, FailedError, MissingError, run_client, running
+from bench_programs import FailedError, MissingError, run_client, running
 from delay import DelayingProxy
 from programs import Programs
 
 SECONDS = 100
 """The most that a run of a client may take."""
-
-NODE_MODULES = ROOT / "build" / "peers" / "node" / "node_modules"
 
 
 def clients(programs: Programs) -> dict[str, Callable[[], list[str]]]:
@@ -37,21 +34,12 @@ def clients(programs: Programs) -> dict[str, Callable[[], list[str]]]:
         "mailwire, send, blocking": ours("--client", "threads", "--mode", "send"),
         "mailwire, send_many": ours("--client", "tasks", "--mode", "send_many"),
         "mailwire, send_many, blocking": ours("--client", "threads", "--mode", "send_many"),
-        "nodemailer": lambda: nodemailer(),
+        "nodemailer": lambda: programs.node("nodemailer_send.js", "nodemailer"),
         "libcurl": programs.libcurl,
         "lettre": lambda: programs.peer("lettre-send"),
         "smtplib": lambda: programs.python("smtplib_send.py", "smtplib"),
         "aiosmtplib": lambda: programs.python("aiosmtplib_send.py", "aiosmtplib"),
     }
-
-
-def nodemailer() -> list[str]:
-    node = shutil.which("node")
-    if node is None:
-        raise MissingError("there is no node")
-    if not (NODE_MODULES / "nodemailer").exists():
-        raise MissingError("npm has not installed it: run tests/interop/install_peers.py")
-    return [node, str(HERE / "peers" / "nodemailer_send.js"), str(NODE_MODULES)]
 
 
 def measure(server_command: list[str], command: list[str], messages: int, delay: float) -> tuple[float, float]:

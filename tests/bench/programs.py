@@ -14,6 +14,8 @@ from bench_programs import BUILD, HERE, ROOT, MissingError, build_c
 
 PACKAGE = "mailwire-bench"
 CARGO_SECONDS = 1200
+NODE_MODULES = ROOT / "build" / "peers" / "node" / "node_modules"
+SMTP_SINK = "/usr/sbin/smtp-sink"
 
 
 class Programs:
@@ -32,8 +34,16 @@ class Programs:
             raise MissingError("not built, as asked by --no-cargo")
         return [cargo(ROOT, None)[name], *options]
 
+    def certificate(self) -> str:
+        """The file with the certificate that listeners show."""
+        return make_certificate(self)[1]
+
+    def certificate_options(self) -> list[str]:
+        """What a listener is told for STARTTLS."""
+        return make_certificate(self)
+
     def peer(self, name: str) -> list[str]:
-        """A client in Rust that is not ours."""
+        """A client or listener in Rust that is not ours."""
         if not self._use_cargo:
             raise MissingError("not built, as asked by --no-cargo")
         return [cargo(HERE / "peers" / "rust", BUILD / "target")[name]]
@@ -47,6 +57,34 @@ class Programs:
         if importlib.util.find_spec(needs) is None:
             raise MissingError(f"this Python has no module {needs}")
         return [sys.executable, str(HERE / "peers" / script)]
+
+    def node(self, script: str, needs: str) -> list[str]:
+        """A client or listener on node, if the package is there that it needs."""
+        node = shutil.which("node")
+        if node is None:
+            raise MissingError("there is no node")
+        if not (NODE_MODULES / needs).exists():
+            raise MissingError("npm has not installed it: run tests/interop/install_peers.py")
+        return [node, str(HERE / "peers" / script), str(NODE_MODULES)]
+
+    def smtp_server(self) -> list[str]:
+        """Node's smtp-server."""
+        return self.node("smtp_server_listen.js", "smtp-server")
+
+    def smtp_sink(self) -> list[str]:
+        """Postfix's smtp-sink."""
+        if not Path(SMTP_SINK).exists():
+            raise MissingError(f"there is no {SMTP_SINK}, which comes with Postfix")
+        return [sys.executable, str(HERE / "peers" / "smtp_sink_listen.py")]
+
+
+@functools.cache
+def make_certificate(programs: Programs) -> list[str]:
+    """Writes a certificate and its key; gives the options that name them."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    options = ["--certificate", str(BUILD / "certificate.pem"), "--key", str(BUILD / "key.pem")]
+    subprocess.run(programs.mailwire("bench-certificate", *options), check=True, timeout=60)
+    return options
 
 
 @functools.cache

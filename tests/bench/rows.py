@@ -1,8 +1,9 @@
-"""What the benchmark measures: the rows, and in each row the programs that are compared."""
+"""What the benchmark measures: rows, and in each the programs that are compared. The rows of clients stand here, in listeners.py
+those of listeners.
+"""
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ class Peer:
     calls: float | None = None
     """System calls for a message."""
     trouble: str = ""
+    silent: bool = False
+    """A listener that does not count what it takes, and has to be told when all was sent."""
 
 
 @dataclass
@@ -39,38 +42,14 @@ class Row:
     options: Sequence[str] = ()
     """What every client of the row is told beside: those that are measured, or the limit client that drives a listener."""
     tls: bool = False
-    """Whether clients send over STARTTLS."""
+    """Whether mail is sent over STARTTLS."""
     counted: bool = False
     """Whether the system calls of each peer are counted too."""
 
 
-def rows_of(programs: Programs) -> list[Row]:
-    """All rows. Counts of messages differ so that a run of each takes about half a second."""
-    return [*listeners(programs), *plain_clients(programs), *tls_clients(programs), *single_sends(programs)]
-
-
-def listeners(programs: Programs) -> list[Row]:
-    def peers(limit: int, aiosmtpd: int) -> list[Peer]:
-        return [
-            Peer("limit server", limit, lambda: [programs.limit("server")]),
-            Peer("mailwire, Rust", limit, lambda: programs.mailwire("bench-listen")),
-            Peer(
-                f"aiosmtpd {version_of('aiosmtpd')}".rstrip(),
-                aiosmtpd,
-                lambda: programs.python("aiosmtpd_listen.py", "aiosmtpd"),
-            ),
-        ]
-
-    eight = ["--connections", "8"]
-    return [
-        Row("listener, 1 KiB, 8 kept connections", "listener", peers(10_000, 1_000), options=["--mode", "0", *eight]),
-        Row(
-            "listener, 1 KiB, a connection a message, 8 at a time",
-            "listener",
-            peers(5_000, 500),
-            options=["--mode", "0", "--fresh", *eight],
-        ),
-    ]
+def client_rows(programs: Programs) -> list[Row]:
+    """All rows of clients. Counts of messages differ so that a run of each takes about half a second."""
+    return [*plain_clients(programs), *tls_clients(programs), *single_sends(programs)]
 
 
 def plain_clients(programs: Programs) -> list[Row]:
@@ -244,11 +223,3 @@ def other_clients(programs: Programs) -> Callable[..., list[Peer]]:
         return [Peer(commands[name][0], count, commands[name][1]) for name, count in messages.items()]
 
     return peers
-
-
-def version_of(distribution: str) -> str:
-    """The version of an installed Python distribution, or nothing."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

@@ -21,11 +21,14 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bench_programs import BUILD, ROOT, FailedError, Figures, MissingError, run_client, running
+from idle import TITLE, Idle, measure_idle, print_idle
+from listeners import listener_rows
 from programs import Programs
-from rows import MIB, Peer, Row, rows_of
+from rows import MIB, Peer, Row, client_rows
 
 RUN_SECONDS = 30
 COUNTED = 200
@@ -34,29 +37,30 @@ COUNTED = 200
 
 def measure(row: Row, peer: Peer, programs: Programs, cpu: int | None) -> Figures:
     """One run of one peer: its counterpart is the limit, and what one counts must be what the other sent."""
-    return run_pair(row, peer.command(), peer.messages, programs, cpu)
+    return run_pair(row, peer, peer.command(), peer.messages, programs, cpu)
 
 
-def run_pair(row: Row, command: list[str], messages: int, programs: Programs, cpu: int | None) -> Figures:
-    """Runs a server and a client, of which one is the command and the other the limit."""
+def run_pair(row: Row, peer: Peer, command: list[str], messages: int, programs: Programs, cpu: int | None) -> Figures:
+    """Runs a server and a client, of which one is the peer by this command and the other the limit."""
     bounds = ["--messages", str(messages), "--seconds", str(RUN_SECONDS)]
-    certificate = str(BUILD / "certificate.pem")
-    if row.side == "listener":
-        server_command = command
-    elif row.tls:
-        server_command = programs.mailwire("limit-tls-server", "--certificate", certificate)
-    else:
-        server_command = [programs.limit("server")]
+    listens = row.side == "listener"
+    limit_server = programs.mailwire("limit-tls-server") if row.tls else [programs.limit("server")]
+    limit_client = programs.mailwire("limit-tls-client") if row.tls else [programs.limit("client")]
+    server_command, client_command = (command, limit_client) if listens else (limit_server, command)
+    if row.tls:
+        server_command = [*server_command, *programs.certificate_options()]
     with running([*server_command, "--port", "0", *bounds], cpu) as server:
-        client_command = [programs.limit("client")] if row.side == "listener" else command
         to_server = ["--port", str(server.port), "--size", str(row.size), *bounds, *row.options]
         if row.tls:
-            to_server += ["--tls", certificate]
+            to_server += ["--tls", programs.certificate()]
         sent = run_client([*client_command, *to_server], cpu, timeout=RUN_SECONDS + 10)
-        counted = server.finish()
-    if not sent.messages == counted.messages == messages:
-        raise FailedError(f"{messages} asked for, {sent.messages} sent, {counted.messages} counted")
-    return counted if row.side == "listener" else sent
+        counted = server.finish(at_once=peer.silent)
+    # Of one that is silent it is known that it has accepted all that was sent.
+    taken = sent.messages if peer.silent else counted.messages
+    if not sent.messages == taken == messages:
+        raise FailedError(f"{messages} asked for, {sent.messages} sent, {taken} counted")
+    # One clock for all.
+    return replace(sent, cpu_seconds=counted.cpu_seconds) if listens else sent
 
 
 def count_calls(row: Row, peer: Peer, programs: Programs) -> float:
@@ -66,7 +70,7 @@ def count_calls(row: Row, peer: Peer, programs: Programs) -> float:
     for messages in (few, 2 * few):
         file = BUILD / "calls"
         command = [programs.limit("count_calls"), str(file), *peer.command()]
-        run_pair(row, command, messages, programs, None)
+        run_pair(row, peer, command, messages, programs, None)
         counts.append(int(file.read_text()))
     return (counts[1] - counts[0]) / few
 
@@ -142,7 +146,7 @@ def medians(peer: Peer) -> tuple[float, float]:
 
 
 def print_allocations(programs: Programs, messages: int) -> list[dict[str, object]]:
-    """What mailwire's client allocates for a message, for each way to send."""
+    """What mailwire allocates for a message, for each way to send and to be sent to."""
     command = programs.mailwire("bench-allocations")
     with running([programs.limit("server"), "--port", "0", "--seconds", str(RUN_SECONDS)]) as server:
         options = ["--port", str(server.port), "--messages", str(messages), "--seconds", str(RUN_SECONDS)]
@@ -150,14 +154,16 @@ def print_allocations(programs: Programs, messages: int) -> list[dict[str, objec
     if done.returncode != 0:
         raise FailedError(done.stderr.strip())
     ways: list[dict[str, object]] = [json.loads(line) for line in done.stdout.splitlines()]
-    print("\nallocations of mailwire's client for a message of 1 KiB on a kept connection")
+    print("\nallocations of mailwire for a message of 1 KiB on a kept connection")
     print(f"  {'':<28}{'number':>11}{'octets':>10}")
     for way in ways:
         print(f"  {way['way']:<28}{way['allocations']:>11.1f}{way['octets']:>10.0f}")
     return ways
 
 
-def save(rows: list[Row], ways: list[dict[str, object]], rounds: int, cpu: int | None, path: Path) -> None:
+def save(
+    rows: list[Row], idle: list[Idle], ways: list[dict[str, object]], rounds: int, cpu: int | None, path: Path
+) -> None:
     """Writes every figure of every round."""
     table = [
         {
@@ -177,7 +183,10 @@ def save(rows: list[Row], ways: list[dict[str, object]], rounds: int, cpu: int |
         for row in rows
     ]
     about = {"rounds": rounds, "cpu": cpu, "python": platform.python_version()}
-    path.write_text(json.dumps({**about, "rows": table, "allocations": ways}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({**about, "rows": table, "idle": [vars(line) for line in idle], "allocations": ways}, indent=1)
+        + "\n"
+    )
 
 
 def leave(number: int, _frame: object) -> None:
@@ -204,8 +213,9 @@ def main() -> int:
         parser.error(f"this process may not use CPU {cpu}")
 
     programs = Programs(use_cargo=not options.no_cargo)
-    rows = [row for row in rows_of(programs) if options.rows in row.title]
-    if not rows:
+    rows = [row for row in (*listener_rows(programs), *client_rows(programs)) if options.rows in row.title]
+    with_idle = options.rows in TITLE
+    if not rows and not with_idle:
         parser.error(f"no row has {options.rows!r} in its title")
     messages = 1000
     if options.short:
@@ -222,8 +232,12 @@ def main() -> int:
     print(f"Python {platform.python_version()} for the peers in Python")
     for row in rows:
         print_row(row)
+    idle = measure_idle(programs, short=options.short) if with_idle else []
+    if idle:
+        print_idle(idle)
     ways: list[dict[str, object]] = []
     failed = any(peer.trouble.startswith("failed") for row in rows for peer in row.peers)
+    failed |= any(line.trouble.startswith("failed") for line in idle)
     try:
         ways = print_allocations(programs, messages)
     except MissingError as why:
@@ -232,7 +246,7 @@ def main() -> int:
         print(f"\nfailed: allocations ({why})")
         failed = True
     results = BUILD / "results.json"
-    save(rows, ways, rounds, cpu, results)
+    save(rows, idle, ways, rounds, cpu, results)
     print(f"\nevery figure: {results.relative_to(ROOT)}")
     return 1 if failed else 0
 

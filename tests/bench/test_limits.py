@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from bench_programs import HERE, FailedError, build_c, build_limits, run_client, running
+from programs import SMTP_SINK
 
 SIZES = (2, 3, 17, 93, 1024, 200_000)
 HELLO = b"220 limit.example ESMTP\r\n"
@@ -153,6 +154,20 @@ def test_a_program_is_started_for_each_message(limits: tuple[Path, Path]) -> Non
         run_client([build_c("spawn"), limits[1], "--mode", "3", "--messages", "5"])
 
 
+@pytest.mark.skipif(not Path(SMTP_SINK).exists(), reason="there is no smtp-sink")
+def test_a_silent_listener_is_told_to_end(limits: tuple[Path, Path], tmp_path: Path) -> None:
+    """smtp-sink does not count: it takes all, and its report has the CPU time, also where its system calls are counted."""
+    sink: list[str | Path] = [sys.executable, HERE / "peers" / "smtp_sink_listen.py", "--port", "0", "--seconds", "20"]
+    counting: list[str | Path] = [build_c("count_calls"), tmp_path / "calls", *sink]
+    for command in (sink, counting):
+        with running(command) as server:
+            sent = run_client([limits[1], *f"--port {server.port} --messages 300 --connections 3".split()])
+            counted = server.finish(at_once=True)
+        assert sent.messages == 300
+        assert counted.cpu_seconds > 0
+    assert int((tmp_path / "calls").read_text()) > 300
+
+
 def test_smtplib_is_measured_over_many_connections(limits: tuple[Path, Path]) -> None:
     for options, connections in (([], 1), (["--connections", "3"], 3), (["--fresh", "--connections", "2"], 7)):
         with running([limits[0], "--messages", "7", "--seconds", "20"]) as server:
@@ -176,10 +191,11 @@ def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     run = [sys.executable, str(HERE / "run.py"), "--no-cargo", "--short", "--rounds"]
     done = subprocess.run([*run, "1"], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
-    for name in ("bench-listen", "bench-send"):
+    for name in ("bench-listen", "bench-events", "bench-idle", "bench-send"):
         assert name not in done.stdout
     for line in (
-        "mailwire, Rust",
+        "mailwire, event queue",
+        "mailin-embedded",
         "mailwire, connection",
         "mailwire, async",
         "mailwire, blocking",
@@ -191,7 +207,8 @@ def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     assert re.search(r"limit client, mode 0 +\d+\.\d+ +1\.00x +[\d,]+ +1\.00 +\d+\.\d", done.stdout)
     assert re.search(r"limit server +\d+\.\d+ +1\.00x", done.stdout)
     assert re.search(r"smtplib +\d+\.\d+ +\d+\.\d+x", done.stdout)
-    assert re.search(r"^  (aiosmtpd [\d.]+ +\d|skipped: aiosmtpd)", done.stdout, re.MULTILINE)
+    for peer in (r"aiosmtpd [\d.]+", "smtp-sink", "node's smtp-server"):
+        assert re.search(rf"^  ({peer} +\d|skipped: {peer.split()[0]})", done.stdout, re.MULTILINE)
 
     long_run = subprocess.Popen([*run, "50"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

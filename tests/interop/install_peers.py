@@ -7,8 +7,8 @@ from which the tests run them: Exim with the libraries that this machine lacks, 
 that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and nodemailer are put
 there by npm. Nothing is installed over another.
 
-For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers and
-nodemailer; with `--only c` or `--only bench` these alone.
+For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers,
+nodemailer, smtp-server and Postfix's smtp-sink; with `--only c` or `--only bench` these alone.
 
 Without root, what needs root is left out, and the tests that need it are skipped (with CI=true
 they fail). Uses the standard library alone, so that any Python can run it.
@@ -53,7 +53,7 @@ INSTALLED = {
 TOOLS = {"pkg-config": "/usr/bin/pkg-config", "clang": "/usr/bin/clang"}
 """The same for the tests in C."""
 
-BENCH = {"libcurl4-openssl-dev": "/usr/bin/curl-config", "npm": "/usr/bin/npm"}
+BENCH = {"libcurl4-openssl-dev": "/usr/bin/curl-config", "npm": "/usr/bin/npm", "postfix": "/usr/sbin/postfix"}
 """The same for the benchmarks."""
 
 EXIM_PACKAGES = ("exim4-daemon-heavy", "exim4-base", "libnss-wrapper")

@@ -11,6 +11,7 @@ import contextlib
 import json
 import signal
 import socket
+import ssl
 import time
 
 from aiosmtpd.smtp import SMTP
@@ -49,13 +50,16 @@ class CountedSMTP(SMTP):
         super().connection_lost(error)
 
 
-async def listen(port: int, messages: int, seconds: float) -> None:
+async def listen(port: int, messages: int, seconds: float, tls: ssl.SSLContext | None) -> None:
     counter = Counter(messages)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, counter.ended.set)
     # A name given here saves a DNS look-up for each connection; nothing else is changed.
     server = await loop.create_server(
-        lambda: CountedSMTP(counter, hostname="aiosmtpd.example"), "127.0.0.1", port, family=socket.AF_INET
+        lambda: CountedSMTP(counter, hostname="aiosmtpd.example", tls_context=tls),
+        "127.0.0.1",
+        port,
+        family=socket.AF_INET,
     )
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     cpu_before = time.process_time()
@@ -76,8 +80,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--certificate", default="")
+    parser.add_argument("--key", default="")
+    # It has no limit of its own.
+    parser.add_argument("--connections", type=int)
     options = parser.parse_args()
-    asyncio.run(listen(options.port, options.messages, options.seconds))
+    tls = None
+    if options.certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
+    asyncio.run(listen(options.port, options.messages, options.seconds, tls))
 
 
 if __name__ == "__main__":

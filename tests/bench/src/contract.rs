@@ -13,6 +13,11 @@ impl Arguments {
         Self(std::env::args().skip(1).collect())
     }
 
+    /// None at all.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// The value of `--name`, or `otherwise`.
     pub fn text<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a str {
         self.0

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use mailwire::client::Options;
-use mailwire::tls::{ClientTls, Pem, Roots, TlsPolicy};
+use mailwire::server::{self, Hooks};
+use mailwire::tls::{ClientTls, Pem, Roots, ServerTls, TlsPolicy};
 
 pub use contract::{Arguments, cpu_seconds, message, report, shares};
 
@@ -25,6 +26,26 @@ pub fn client_options(arguments: &Arguments) -> Result<Options, Box<dyn Error>> 
             options.set_tls(TlsPolicy::Required);
             let roots = Roots::Only(vec![Pem::file(root)]);
             options.set_client_tls(ClientTls::new().with_roots(&roots)?);
+        }
+    }
+    Ok(options)
+}
+
+/// The options of mailwire's listeners that the arguments ask for: `--port P` on 127.0.0.1, and `--certificate FILE` with
+/// `--key FILE` for STARTTLS. Of the hooks there is only the one that tells when a session ends, and no client comes too often.
+pub fn server_options(arguments: &Arguments) -> Result<server::Options, Box<dyn Error>> {
+    const CONNECTIONS: usize = 20_000;
+    let mut options = server::Options::new();
+    options.listen(&format!("127.0.0.1:{}", arguments.number("port", 0)?))?;
+    options.set_hooks(Hooks::DISCONNECT);
+    options.set_max_connections(CONNECTIONS)?;
+    options.set_connections_per_address(CONNECTIONS)?;
+    options.set_grace(Duration::ZERO);
+    match arguments.text("certificate", "") {
+        "" => {}
+        certificate => {
+            let key = arguments.text("key", "");
+            options.set_tls(ServerTls::from_pem_files(certificate, key)?);
         }
     }
     Ok(options)

@@ -1,8 +1,11 @@
-//! The limit programs for TLS count what is sent, wherever the octets are cut, and the client ends at a refusal.
+//! The limit programs for TLS count what is sent, wherever the octets are cut, and the client ends at a refusal. mailwire's listeners
+//! count as they do, and idle connections are held.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -11,15 +14,24 @@ type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 const SERVER: &str = env!("CARGO_BIN_EXE_limit-tls-server");
 const CLIENT: &str = env!("CARGO_BIN_EXE_limit-tls-client");
 const SENDER: &str = env!("CARGO_BIN_EXE_bench-send");
+const LISTENERS: [&str; 3] = [
+    SERVER,
+    env!("CARGO_BIN_EXE_bench-listen"),
+    env!("CARGO_BIN_EXE_bench-events"),
+];
 
-/// Starts the server for so many messages; gives its port too.
-fn server(messages: u64, certificate: &str) -> Result<(Child, String)> {
-    let options = ["--messages", &messages.to_string(), "--seconds", "60"];
-    let mut server = Command::new(SERVER)
-        .args(options)
-        .args(["--certificate", certificate])
-        .stdout(Stdio::piped())
-        .spawn()?;
+/// Starts a listener for so many messages, over TLS where it is given a folder for certificate and key; gives its port too.
+fn server(program: &str, messages: u64, folder: Option<&Path>) -> Result<(Child, String)> {
+    let mut server = Command::new(program);
+    server.args(["--messages", &messages.to_string(), "--seconds", "60"]);
+    if let Some(folder) = folder {
+        let made = Command::new(env!("CARGO_BIN_EXE_bench-certificate"))
+            .args(pair(folder))
+            .status()?;
+        assert!(made.success());
+        server.args(pair(folder));
+    }
+    let mut server = server.stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     // Read octet by octet, so that nothing behind the line is lost.
     let output = server.stdout.as_mut().ok_or("no output")?;
@@ -28,16 +40,29 @@ fn server(messages: u64, certificate: &str) -> Result<(Child, String)> {
     Ok((server, port.to_owned()))
 }
 
-/// Sends so many messages of a size by a program; gives what it and the server report.
-fn reports(program: &str, messages: u64, size: u64, more: &[&str]) -> Result<[String; 2]> {
+/// The options that name certificate and key.
+fn pair(folder: &Path) -> [OsString; 4] {
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.join(name).into());
+    ["--certificate".into(), certificate, "--key".into(), key]
+}
+
+/// Sends so many messages of a size by a program to a listener; gives what both report.
+fn reports(
+    listener: &str,
+    program: &str,
+    messages: u64,
+    size: u64,
+    more: &[&str],
+) -> Result<[String; 2]> {
     let folder = tempfile::tempdir()?;
     let certificate = folder.path().join("certificate.pem");
-    let certificate = certificate.to_str().ok_or("no path")?;
-    let (server, port) = server(messages, certificate)?;
+    let (server, port) = server(listener, messages, Some(folder.path()))?;
     let [messages, size] = [messages.to_string(), size.to_string()];
     let sent = Command::new(program)
         .args(["--port", &port, "--messages", &messages, "--size", &size])
-        .args(["--tls", certificate, "--seconds", "60"])
+        .arg("--tls")
+        .arg(certificate)
+        .args(["--seconds", "60"])
         .args(more)
         .output()?;
     let counted = server.wait_with_output()?;
@@ -66,9 +91,10 @@ fn all_that_is_sent_over_tls_is_counted() -> Result {
     ] {
         for (program, more) in [
             (CLIENT, ["--connections", "3"].as_slice()),
+            (CLIENT, &["--connections", "3", "--mode", "0"]),
             (SENDER, &["--client", "tasks", "--connections", "3"]),
         ] {
-            for report in reports(program, 7, size, more)? {
+            for report in reports(SERVER, program, 7, size, more)? {
                 assert!(
                     report.starts_with("{\"messages\":7,\"connections\":3,"),
                     "{size}: {report}"
@@ -78,12 +104,49 @@ fn all_that_is_sent_over_tls_is_counted() -> Result {
     }
     for program in [CLIENT, SENDER] {
         let more = ["--client", "threads", "--connections", "2", "--fresh"];
-        for report in reports(program, 7, 1024, &more)? {
+        for report in reports(SERVER, program, 7, 1024, &more)? {
             assert!(
                 report.starts_with("{\"messages\":7,\"connections\":7,"),
                 "{report}"
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_listener_counts_what_is_sent() -> Result {
+    for listener in LISTENERS {
+        for (more, connections) in [("--connections", 3), ("--fresh", 7)] {
+            let more = [more, "3", "--mode", "0"];
+            for report in reports(listener, CLIENT, 7, 100_000, &more)? {
+                let start = format!("{{\"messages\":7,\"connections\":{connections},");
+                assert!(report.starts_with(&start), "{listener}: {report}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn idle_connections_are_opened_and_held() -> Result {
+    for tls in [false, true] {
+        let folder = tempfile::tempdir()?;
+        let (mut server, port) = server(LISTENERS[1], 0, tls.then_some(folder.path()))?;
+        let mut idle = Command::new(env!("CARGO_BIN_EXE_bench-idle"));
+        idle.args(["--port", &port, "--connections", "100"]);
+        if tls {
+            idle.arg("--tls").arg(folder.path().join("certificate.pem"));
+        }
+        let mut idle = idle.stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(idle.stdout.as_mut().ok_or("no output")?).read_line(&mut line)?;
+        let held = idle.try_wait()?.is_none();
+        for child in [&mut idle, &mut server] {
+            child.kill()?;
+            child.wait()?;
+        }
+        assert_eq!((line.as_str(), held), ("open 100\n", true));
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
-//! mailwire's listener for the benchmarks: takes every message and drops it. `bench_programs.py` has its contract.
+//! mailwire's listener for the benchmarks: takes every message and drops it. `bench_programs.py` has its contract; what else it
+//! knows stands at `mailwire_bench::server_options`.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use mailwire::Error;
 use mailwire::proto::Envelope;
-use mailwire::server::{Answers, Body, Handler, Hooks, Options, Server, Session, SessionInfo};
-use mailwire_bench::{Arguments, cpu_seconds, report};
+use mailwire::server::{Answers, Body, Handler, Server, Session, SessionInfo};
+use mailwire_bench::{Arguments, cpu_seconds, report, server_options};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -15,12 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::read();
     let wanted = arguments.number("messages", 0)?;
     let seconds = arguments.number("seconds", 60)?;
-    let mut options = Options::new();
-    options.listen(&format!("127.0.0.1:{}", arguments.number("port", 0)?))?;
-    options.set_hooks(Hooks::DISCONNECT);
-    options.set_connections_per_address(1000)?;
-    options.set_grace(Duration::ZERO);
-    let server = Server::bind(options)?;
+    let server = Server::bind(server_options(&arguments)?)?;
     let (counts, mut seen) = watch::channel(Counts::default());
     println!(
         "port {}",

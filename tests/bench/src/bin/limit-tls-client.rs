@@ -2,7 +2,7 @@
 //! its last line. Every connection does a full handshake.
 //!
 //! It has the contract of `bench_programs.py`, and `--tls FILE` (the certificate to trust), `--connections C`, and `--fresh` for a
-//! connection a message. MAIL, RCPT and DATA leave in one write.
+//! connection a message. MAIL, RCPT and DATA leave in one write, with `--mode 0` each in its own, behind the reply to the one before.
 
 use std::error::Error;
 use std::io;
@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let work = Arc::new(Work {
         port: u16::try_from(arguments.number("port", 25)?)?,
         connector: TlsConnector::from(Arc::new(config)),
+        one_by_one: arguments.number("mode", 1)? == 0,
         body,
     });
 
@@ -70,6 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 struct Work {
     port: u16,
     connector: TlsConnector,
+    one_by_one: bool,
     body: Vec<u8>,
 }
 
@@ -84,7 +86,13 @@ impl Work {
         let mut stream = self.connector.connect(name, stream).await?;
         say(&mut stream, b"EHLO client.example\r\n", 1).await?;
         for _ in 0..messages {
-            say(&mut stream, ENVELOPE, 3).await?;
+            if self.one_by_one {
+                for command in ENVELOPE.split_inclusive(|octet| *octet == b'\n') {
+                    say(&mut stream, command, 1).await?;
+                }
+            } else {
+                say(&mut stream, ENVELOPE, 3).await?;
+            }
             say(&mut stream, &self.body, 1).await?;
         }
         say(&mut stream, b"QUIT\r\n", 1).await?;

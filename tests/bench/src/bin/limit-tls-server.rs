@@ -1,7 +1,7 @@
 //! The limit of a listener over STARTTLS: tokio and rustls alone, canned replies, and a search for the end of data. Commands are told
 //! by their first letter. Never a mail server: only a yardstick for one, and the counterpart of clients that are measured.
 //!
-//! It has the contract of `bench_programs.py`, and `--certificate FILE`, where it writes the certificate (P-256) that it shows.
+//! It has the contract of `bench_programs.py`, that of listeners over TLS.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 
 use mailwire_bench::{Arguments, cpu_seconds, report};
 use memchr::{memchr, memmem};
-use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,14 +30,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let wanted = arguments.number("messages", 10_000)?;
     let seconds = arguments.number("seconds", 60)?;
-    let key = generate_simple_self_signed(["127.0.0.1".to_owned()])?;
-    std::fs::write(arguments.text("certificate", ""), key.cert.pem())
-        .map_err(|error| format!("--certificate takes a file to write to: {error}"))?;
+    let certificate = CertificateDer::from_pem_file(arguments.text("certificate", ""))?;
+    let key = PrivateKeyDer::from_pem_file(arguments.text("key", ""))?;
     let config = ServerConfig::builder().with_no_client_auth();
-    let config = config.with_single_cert(
-        vec![key.cert.der().clone()],
-        key.signing_key.serialize_der().try_into()?,
-    )?;
+    let config = config.with_single_cert(vec![certificate], key)?;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let port = u16::try_from(arguments.number("port", 0)?)?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;

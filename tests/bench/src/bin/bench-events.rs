@@ -1,0 +1,142 @@
+//! mailwire's listener for the benchmarks, through the queue of events: threads take what there is, accept every message and drop
+//! it. `bench_programs.py` has its contract.
+//!
+//!     --threads T           the application's threads (1)
+//!
+//! What else it knows stands at `mailwire_bench::server_options`. Nobody is asked when a client connects, so that the time of a run
+//! begins with its first message.
+
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mailwire::blocking::{Call, EventKind, Server};
+use mailwire::{Cancel, Status};
+use mailwire_bench::{Arguments, cpu_seconds, report, server_options};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Events that a thread takes at a time.
+const BATCH: usize = 256;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::read();
+    let seconds = Duration::from_secs(arguments.number("seconds", 60)?);
+    let run = Run {
+        wanted: arguments.number("messages", 0)?,
+        ended: Cancel::new()?,
+        counts: Counts::default(),
+    };
+    let server = Server::start(server_options(&arguments)?)?;
+    println!(
+        "port {}",
+        server
+            .addresses()
+            .first()
+            .map_or(0, std::net::SocketAddr::port)
+    );
+    let before = cpu_seconds();
+    let ended = run.ended.clone();
+    thread::spawn(move || {
+        if wait_for_the_end(seconds).is_err() {
+            // Without the signal nobody could end it in time.
+            process::exit(1);
+        }
+        ended.signal();
+    });
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..arguments.number("threads", 1)?)
+            .map(|_| scope.spawn(|| run.take(&server)))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+    })
+    .map_err(|error: Failure| -> Box<dyn std::error::Error> { error })?;
+    let cpu = cpu_seconds() - before;
+    let (first, last) = *run.times();
+    let now = Instant::now();
+    report(
+        run.counts.messages.load(Ordering::SeqCst),
+        server.statistics().sessions,
+        first.unwrap_or(now),
+        last.unwrap_or(now),
+        cpu,
+    );
+    Ok(())
+}
+
+/// Until SIGTERM, or until so much time has passed.
+fn wait_for_the_end(limit: Duration) -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate())?;
+        let _ = tokio::time::timeout(limit, terminated.recv()).await;
+        Ok(())
+    })
+}
+
+/// What is to come, and what was seen so far.
+struct Run {
+    wanted: u64,
+    ended: Cancel,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    messages: AtomicU64,
+    closed: AtomicU64,
+    /// Of the first message and of the last.
+    times: Mutex<(Option<Instant>, Option<Instant>)>,
+}
+
+impl Run {
+    /// Takes events and answers them until the run is over.
+    fn take(&self, server: &Server) -> Result<(), Failure> {
+        let call = Call {
+            cancel: Some(&self.ended),
+            ..Call::default()
+        };
+        loop {
+            let events = match server.next_events(BATCH, None, call) {
+                Err(error) if error.status() == Status::Cancelled => return Ok(()),
+                events => events?,
+            };
+            let (mut messages, mut closed) = (0, 0);
+            for mut event in events {
+                match event.kind() {
+                    EventKind::Message { .. } => {
+                        event.accept()?;
+                        messages += 1;
+                    }
+                    EventKind::Disconnect => closed += 1,
+                    _ => {}
+                }
+            }
+            if messages > 0 {
+                let mut times = self.times();
+                let now = Instant::now();
+                times.0.get_or_insert(now);
+                times.1 = Some(now);
+            }
+            let messages = messages + self.counts.messages.fetch_add(messages, Ordering::SeqCst);
+            let closed = closed + self.counts.closed.fetch_add(closed, Ordering::SeqCst);
+            if self.wanted > 0 && messages >= self.wanted && closed == server.statistics().sessions
+            {
+                self.ended.signal();
+            }
+        }
+    }
+
+    fn times(&self) -> std::sync::MutexGuard<'_, (Option<Instant>, Option<Instant>)> {
+        self.counts
+            .times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
