@@ -241,6 +241,14 @@ class Limits:
     session: float | None
     handshake: float | None
     answer_timeout: float | None
+    commands: int | None
+    bad_commands: int | None
+    auth_failures: int | None
+    auth_failures_per_address: int | None
+    auth_failures_per_account: int | None
+    auth_lockout: float | None
+    auth_delay: float | None
+    connections_per_minute: int | None
     def __init__(
         self,
         *,
@@ -254,6 +262,14 @@ class Limits:
         session: float | None = None,
         handshake: float | None = None,
         answer_timeout: float | None = None,
+        commands: int | None = None,
+        bad_commands: int | None = None,
+        auth_failures: int | None = None,
+        auth_failures_per_address: int | None = None,
+        auth_failures_per_account: int | None = None,
+        auth_lockout: float | None = None,
+        auth_delay: float | None = None,
+        connections_per_minute: int | None = None,
     ) -> None: ...
 
 class TLS:

@@ -13,6 +13,9 @@ _NAMES = {
     "idle": "idle_timeout",
     "session": "session_timeout",
     "handshake": "handshake_timeout",
+    "commands": "max_idle_commands",
+    "bad_commands": "max_bad_commands",
+    "auth_failures": "max_auth_failures",
 }
 
 
@@ -24,12 +27,25 @@ class Limits:
     (256 MiB). `least_rate`: octets a second that a client must send of a message, on average (64). In seconds: `idle`,
     the wait for the next command (300); `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a
     handler's answer (300).
+
+    In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
+    `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
+    there, and at most `auth_delay` seconds (4) of waiting before the next; 0 turns each off. `connections_per_minute` from
+    one address: 0 (the default) is no limit.
     """
 
     __slots__ = (
         "answer_timeout",
+        "auth_delay",
+        "auth_failures",
+        "auth_failures_per_account",
+        "auth_failures_per_address",
+        "auth_lockout",
+        "bad_commands",
         "body_memory",
+        "commands",
         "connections",
+        "connections_per_minute",
         "handshake",
         "idle",
         "least_rate",
@@ -52,6 +68,14 @@ class Limits:
         session=None,
         handshake=None,
         answer_timeout=None,
+        commands=None,
+        bad_commands=None,
+        auth_failures=None,
+        auth_failures_per_address=None,
+        auth_failures_per_account=None,
+        auth_lockout=None,
+        auth_delay=None,
+        connections_per_minute=None,
     ):
         """Limits; they are checked when a server is made with them."""
         self.size = size
@@ -64,6 +88,14 @@ class Limits:
         self.session = session
         self.handshake = handshake
         self.answer_timeout = answer_timeout
+        self.commands = commands
+        self.bad_commands = bad_commands
+        self.auth_failures = auth_failures
+        self.auth_failures_per_address = auth_failures_per_address
+        self.auth_failures_per_account = auth_failures_per_account
+        self.auth_lockout = auth_lockout
+        self.auth_delay = auth_delay
+        self.connections_per_minute = connections_per_minute
 
     def _given(self):
         values = ((name, getattr(self, name)) for name in self.__slots__)

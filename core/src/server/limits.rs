@@ -5,34 +5,83 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Options;
+use super::options::within;
+use super::tally::Tally;
+use crate::error::Error;
 
 /// Said where the server as a whole is full (RFC 5321 section 3.8).
 pub(super) const TOO_MANY: &str = "421 4.3.2 Too many connections\r\n";
 /// Said where one client has more connections than it may.
 pub(super) const TOO_MANY_OF_YOURS: &str = "421 4.7.0 Too many connections from your address\r\n";
 
+/// Said where one client connects more often than it may.
+pub(super) const TOO_OFTEN: &str =
+    "421 4.7.0 Too many connections from your address in a minute, try again later\r\n";
+
+/// Addresses whose connections of the last minute are remembered, each twice at most.
+const REMEMBERED: usize = 32 * 1024;
+
+impl Options {
+    /// The bad commands of a session before the next one is answered 421; a message that is accepted forgives those before it. The
+    /// default is 20.
+    pub fn set_max_bad_commands(&mut self, count: u32) -> Result<(), Error> {
+        self.max_bad_commands = within("max_bad_commands", count, 1..=u32::MAX)?;
+        Ok(())
+    }
+
+    /// The commands of a session that bring no mail, refused recipients among them, before the next one is answered 421; a message that
+    /// is accepted begins the count anew. The default is 200.
+    pub fn set_max_idle_commands(&mut self, count: u32) -> Result<(), Error> {
+        self.max_idle_commands = within("max_idle_commands", count, 1..=u32::MAX)?;
+        Ok(())
+    }
+
+    /// The failed logins of a session before the next AUTH is answered 421. The default is 3.
+    pub fn set_max_auth_failures(&mut self, count: u32) -> Result<(), Error> {
+        self.max_auth_failures = within("max_auth_failures", count, 1..=u32::MAX)?;
+        Ok(())
+    }
+
+    /// The most connections within a minute from one address; of IPv6, from one /64 network. Those beyond are greeted with 421. 0, the
+    /// default, is no limit: what is much from one host is little from a network behind one address.
+    pub fn set_connections_per_minute(&mut self, count: u32) {
+        self.connections_per_minute = count;
+    }
+}
+
 /// Counts connections, in all and by address.
 #[derive(Debug)]
 pub(crate) struct Connections {
     most: usize,
     most_by_address: usize,
+    /// 0: no limit.
+    most_in_a_minute: u32,
     open: Mutex<Open>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
     sockets: HashSet<RawFd>,
+    lately: Tally<IpAddr>,
 }
 
 impl Open {
-    fn claim(&mut self, address: IpAddr, most: usize) -> Result<(), &'static str> {
+    fn claim(&mut self, address: IpAddr, limits: &Connections) -> Result<(), &'static str> {
+        let most = limits.most_in_a_minute;
+        if most > 0 && self.lately.count(address, Instant::now()) > most {
+            return Err(TOO_OFTEN);
+        }
         let count = self.by_address.entry(address).or_default();
-        if *count >= most {
+        if *count >= limits.most_by_address {
             return Err(TOO_MANY_OF_YOURS);
         }
         *count += 1;
@@ -53,8 +102,20 @@ impl Connections {
         Self {
             most,
             most_by_address,
-            open: Mutex::default(),
+            most_in_a_minute: 0,
+            open: Mutex::new(Open {
+                all: 0,
+                by_address: HashMap::new(),
+                sockets: HashSet::new(),
+                lately: Tally::new(Duration::from_secs(60), REMEMBERED),
+            }),
         }
+    }
+
+    /// The same with a limit to how many may come from one address within a minute; 0 is none.
+    pub(super) fn with_rate(mut self, most_in_a_minute: u32) -> Self {
+        self.most_in_a_minute = most_in_a_minute;
+        self
     }
 
     /// Lets a connection in, or gives the reply that turns it away. One from a Unix socket has no address and counts in all only.
@@ -69,7 +130,7 @@ impl Connections {
             return Err(TOO_MANY);
         }
         if let Some(address) = address {
-            open.claim(address, self.most_by_address)?;
+            open.claim(address, self)?;
         }
         open.all += 1;
         open.sockets.insert(socket);
@@ -99,7 +160,7 @@ impl Connections {
 
 /// What counts as one client: an IPv4 address, and of IPv6 the first 64 bits, for a host chooses the others as it likes (RFC 4291
 /// section 2.5.1).
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     // An IPv4 peer of an IPv6 socket is the same peer.
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -113,9 +174,7 @@ impl Admission {
     /// Counts a connection that was let in without an address among those of `address`, or gives the reply that turns it away.
     pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), &'static str> {
         let address = network(address);
-        self.connections
-            .open()
-            .claim(address, self.connections.most_by_address)?;
+        self.connections.open().claim(address, &self.connections)?;
         self.address = Some(address);
         Ok(())
     }
@@ -248,6 +307,21 @@ mod tests {
         assert!(connections.admit(address("192.0.2.1"), 1).is_ok());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_connects_too_often_is_turned_away_for_a_minute() {
+        let connections = Arc::new(Connections::new(9, 9).with_rate(2));
+        let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1).map(drop);
+        assert_eq!(admit("2001:db8::1"), Ok(()));
+        assert_eq!(admit("2001:db8::2"), Ok(()));
+        assert_eq!(admit("2001:db8::3"), Err(TOO_OFTEN));
+        // Others never notice.
+        assert_eq!(admit("192.0.2.1"), Ok(()));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(admit("2001:db8::1"), Err(TOO_OFTEN));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(admit("2001:db8::1"), Ok(()));
+    }
+
     #[test]
     fn an_ipv6_client_has_the_limit_of_its_network() {
         let connections = Arc::new(Connections::new(9, 2));
@@ -262,7 +336,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_those_turned_away_is_well_formed() {
-        for refusal in [TOO_MANY, TOO_MANY_OF_YOURS] {
+        for refusal in [TOO_MANY, TOO_MANY_OF_YOURS, TOO_OFTEN] {
             let line = refusal.strip_suffix("\r\n").unwrap();
             let reply = ReplyGatherer::default().line(line.as_bytes());
             let reply = reply.unwrap().unwrap();

@@ -5,6 +5,7 @@
 
 mod answers;
 mod aside;
+mod attempts;
 mod auth;
 mod body;
 mod buffer;
@@ -21,6 +22,7 @@ mod serve;
 mod session;
 mod settings;
 mod statistics;
+mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 mod users;

@@ -53,6 +53,14 @@ pub struct Options {
     pub(super) additions: Additions,
     pub(super) xclient: Vec<Network>,
     pub(super) proxy_protocol: Vec<Network>,
+    pub(super) max_bad_commands: u32,
+    pub(super) max_idle_commands: u32,
+    pub(super) max_auth_failures: u32,
+    pub(super) auth_failures_per_address: u32,
+    pub(super) auth_failures_per_account: u32,
+    pub(super) auth_lockout: Duration,
+    pub(super) auth_delay: Duration,
+    pub(super) connections_per_minute: u32,
     pub(super) max_connections: usize,
     pub(super) connections_per_address: usize,
     pub(super) body_memory: u64,
@@ -107,6 +115,14 @@ impl Options {
             additions: Additions::new(),
             xclient: Vec::new(),
             proxy_protocol: Vec::new(),
+            max_bad_commands: crate::proto::limits::BAD_COMMANDS,
+            max_idle_commands: crate::proto::limits::IDLE_COMMANDS,
+            max_auth_failures: crate::proto::limits::AUTH_FAILURES,
+            auth_failures_per_address: 30,
+            auth_failures_per_account: 10,
+            auth_lockout: Duration::from_secs(300),
+            auth_delay: Duration::from_secs(4),
+            connections_per_minute: 0,
             max_connections: 1000,
             connections_per_address: 100,
             body_memory: 256 << 20,
@@ -390,7 +406,7 @@ fn unfit(name: &str, error: &InvalidAddition) -> Error {
     Error::invalid(format!("{name}: {error}"))
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(
     name: &str,
     value: T,
     range: RangeInclusive<T>,
@@ -406,7 +422,7 @@ fn within<T: PartialOrd + std::fmt::Display>(
     }
 }
 
-fn not_zero(name: &str, time: Duration) -> Result<Duration, Error> {
+pub(super) fn not_zero(name: &str, time: Duration) -> Result<Duration, Error> {
     // Beyond a century, adding it to a clock could overflow.
     if time.is_zero() || time > Duration::from_secs(100 * 365 * 24 * 3600) {
         Err(Error::invalid(format!(

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::aside::Turns;
+use super::attempts::Attempts;
 use super::limits::{Admission, BodyMemory, Connections};
 use super::session::Conversation;
 use super::statistics::Counters;
@@ -157,6 +158,7 @@ pub(crate) struct Shared {
     /// Stands in for users who are not there.
     pub(super) decoy: Decoy,
     pub(super) turns: Turns,
+    pub(super) attempts: Attempts,
     pub(crate) hooks: Hooks,
     pub(crate) connections: Arc<Connections>,
     pub(super) memory: Arc<BodyMemory>,
@@ -193,6 +195,9 @@ impl Shared {
             .with_mechanisms(options.offered_mechanisms(hooks))
             .with_auth_in_clear(options.allow_plaintext_auth)
             .with_required_auth(options.auth_required)
+            .with_max_bad_commands(options.max_bad_commands)
+            .with_max_idle_commands(options.max_idle_commands)
+            .with_max_auth_failures(options.max_auth_failures)
             .with_hooks(hooks.of_machine(options.restricts_recipients(), options.bind_sender));
         let own = options.own_mechanisms.iter().cloned();
         let config = own.fold(config, Config::with_own_mechanism);
@@ -201,10 +206,11 @@ impl Shared {
             turns: Turns::new(),
             config: Arc::new(config),
             hooks,
-            connections: Arc::new(Connections::new(
-                options.max_connections,
-                options.connections_per_address,
-            )),
+            connections: Arc::new(
+                Connections::new(options.max_connections, options.connections_per_address)
+                    .with_rate(options.connections_per_minute),
+            ),
+            attempts: Attempts::new(&options),
             memory: Arc::new(BodyMemory::new(options.body_memory)),
             counters: Counters::default(),
             stop: Stop::default(),

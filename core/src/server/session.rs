@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Buf;
+use tokio::time::{Instant, timeout};
 
 use super::aside::aside;
+use super::attempts::Attempt;
 use super::body::{Body, NO_MEMORY, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
@@ -38,6 +40,9 @@ pub(super) struct Conversation<S> {
     batch: Vec<Recipient>,
     /// What was said to a message that is still being drained.
     verdict: Option<Answers>,
+    /// The login that is being judged, and how many have failed in this session.
+    attempt: Option<Attempt>,
+    auth_failures: u32,
     quit: bool,
 }
 
@@ -54,6 +59,8 @@ impl<S: Session> Conversation<S> {
             hooks: shared.hooks,
             batch: Vec::new(),
             verdict: None,
+            attempt: None,
+            auth_failures: 0,
             quit: false,
             channel: Channel::new(stream, info, admission, shared),
         }
@@ -96,6 +103,7 @@ impl<S: Session> Conversation<S> {
             }
             input.advance(used);
             self.channel.input = input;
+            self.note_attempt();
             match next {
                 Next::Go => {}
                 // Boxed, as it is large and short: a session that waits is not to hold room for it.
@@ -144,6 +152,7 @@ impl<S: Session> Conversation<S> {
             Event::Client(attributes) => {
                 let user = self.channel.machine.user();
                 self.channel.info.set_client(&attributes, user);
+                (self.attempt, self.auth_failures) = (None, 0);
                 return Next::Go;
             }
             Event::Unknown { verb, argument } => {
@@ -187,8 +196,45 @@ impl<S: Session> Conversation<S> {
         let _ = self.channel.machine.answer(answer);
     }
 
+    /// Holds a login back if others of its address have failed. Gives what it is answered if it is locked out.
+    async fn hold_back(&mut self, account: Option<&str>) -> Option<Reply> {
+        let shared = &self.channel.shared;
+        let attempts = &shared.attempts;
+        let attempt = attempts.attempt(self.channel.info.address(), account);
+        let delay = attempts.delay(attempt, Instant::now());
+        if !delay.is_zero() && !shared.stop.begun() {
+            // A shutdown has nobody wait. Boxed, for it is seldom.
+            let _ = Box::pin(timeout(delay, shared.stop.notified())).await;
+        }
+        let locked = attempts.locked(attempt, Instant::now());
+        self.attempt = locked.is_none().then_some(attempt);
+        locked
+    }
+
+    /// Counts what came of a login, before its client is told.
+    fn note_attempt(&mut self) {
+        let machine = &self.channel.machine;
+        let attempts = &self.channel.shared.attempts;
+        if machine.auth_failures() > self.auth_failures {
+            let address = self.channel.info.address();
+            let attempt = self.attempt.take();
+            let attempt = attempt.unwrap_or_else(|| attempts.attempt(address, None));
+            attempts.failed(attempt, Instant::now());
+            self.auth_failures = machine.auth_failures();
+        } else if machine.user().is_some()
+            && let Some(attempt) = self.attempt.take()
+        {
+            attempts.succeeded(attempt);
+        }
+    }
+
     /// AUTH: the table of users decides about those in it, the application about all others.
     async fn judge(&mut self, credentials: Credentials) -> Answer {
+        let name = credentials.username();
+        let account = (credentials.proof() != Proof::Nothing).then_some(name);
+        if let Some(locked) = self.hold_back(account).await {
+            return Answer::Reply(locked);
+        }
         let shared = Arc::clone(&self.channel.shared);
         let users = &shared.options.users;
         let is_known =
@@ -226,6 +272,10 @@ impl<S: Session> Conversation<S> {
 
     /// A mechanism asks about a user: the table knows, or else the application.
     async fn look_up(&mut self, lookup: &Lookup) -> Next {
+        if let Some(locked) = self.hold_back(Some(lookup.username())).await {
+            self.answer(Answer::Reply(locked));
+            return Next::Go;
+        }
         let shared = Arc::clone(&self.channel.shared);
         let users = &shared.options.users;
         let found = if self.hooks.has(Hooks::LOOKUP) && !users.knows(lookup.username()) {

@@ -47,6 +47,14 @@ const NAMES: &[&str] = &[
     "verb",
     "xclient",
     "proxy_protocol",
+    "max_bad_commands",
+    "max_idle_commands",
+    "max_auth_failures",
+    "auth_failures_per_address",
+    "auth_failures_per_account",
+    "auth_lockout",
+    "auth_delay",
+    "connections_per_minute",
     "max_connections",
     "connections_per_address",
     "body_memory",
@@ -154,6 +162,28 @@ impl Options {
             "verb" => self.add_verb(value)?,
             "xclient" => self.set_xclient(&networks(name, value)?),
             "proxy_protocol" => self.set_proxy_protocol(&networks(name, value)?),
+            _ => return self.set_limit(name, value),
+        }
+        Ok(())
+    }
+
+    /// The same for its limits.
+    fn set_limit(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        match name {
+            "max_bad_commands" => self.set_max_bad_commands(small_number(name, value)?)?,
+            "max_idle_commands" => self.set_max_idle_commands(small_number(name, value)?)?,
+            "max_auth_failures" => self.set_max_auth_failures(small_number(name, value)?)?,
+            "auth_failures_per_address" => {
+                self.set_auth_failures_per_address(small_number(name, value)?);
+            }
+            "auth_failures_per_account" => {
+                self.set_auth_failures_per_account(small_number(name, value)?);
+            }
+            "auth_lockout" => self.set_auth_lockout(seconds(name, value)?)?,
+            "auth_delay" => self.set_auth_delay(seconds(name, value)?),
+            "connections_per_minute" => {
+                self.set_connections_per_minute(small_number(name, value)?);
+            }
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "connections_per_address" => {
                 self.set_connections_per_address(number(name, value)?)?;
@@ -371,6 +401,12 @@ mod tests {
             ("user_keys", "tim:SCRAM-SHA-1$4096:c2FsdA==$AAAA:AAAA"),
             ("max_transactions", "0"),
             ("max_recipient_domains", "0"),
+            ("max_bad_commands", "0"),
+            ("max_idle_commands", "0"),
+            ("max_auth_failures", "0"),
+            ("auth_lockout", "0"),
+            ("auth_delay", "-1"),
+            ("connections_per_minute", "many"),
             ("extensions", "STARTTLS"),
             ("extensions", "X-FOO"),
             ("longest_hold", "0"),

@@ -126,6 +126,30 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("proxy_protocol", "127.0{}.0.1", |text| {
         server(|o| o.set("proxy_protocol", text))
     }),
+    ("max_bad_commands", "1{}0", |text| {
+        server(|o| o.set("max_bad_commands", text))
+    }),
+    ("max_idle_commands", "1{}0", |text| {
+        server(|o| o.set("max_idle_commands", text))
+    }),
+    ("max_auth_failures", "1{}0", |text| {
+        server(|o| o.set("max_auth_failures", text))
+    }),
+    ("auth_failures_per_address", "1{}0", |text| {
+        server(|o| o.set("auth_failures_per_address", text))
+    }),
+    ("auth_failures_per_account", "1{}0", |text| {
+        server(|o| o.set("auth_failures_per_account", text))
+    }),
+    ("auth_lockout", "1{}0", |text| {
+        server(|o| o.set("auth_lockout", text))
+    }),
+    ("auth_delay", "1{}0", |text| {
+        server(|o| o.set("auth_delay", text))
+    }),
+    ("connections_per_minute", "1{}0", |text| {
+        server(|o| o.set("connections_per_minute", text))
+    }),
     ("max_connections", "1{}0", |text| {
         server(|o| o.set("max_connections", text))
     }),

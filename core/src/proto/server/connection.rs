@@ -320,6 +320,11 @@ impl Connection {
         self.user.as_deref()
     }
 
+    /// How many logins have failed in this session.
+    pub fn auth_failures(&self) -> u32 {
+        self.auth_failures
+    }
+
     /// Whether a user has authenticated who is somebody: not by ANONYMOUS.
     pub fn has_identity(&self) -> bool {
         self.user.is_some() && !self.anonymous

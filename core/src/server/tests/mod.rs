@@ -1,5 +1,6 @@
 //! The server as a client sees it: scripts over real sockets, against a session that answers by what it is told.
 
+mod attempts;
 mod chunks;
 mod extensions;
 mod hooks;

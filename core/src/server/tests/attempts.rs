@@ -1,0 +1,211 @@
+//! Failed logins: they slow down and lock out, and nobody else notices. And what one session may do.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::talk::Talk;
+use super::{Running, Scripted, Seen};
+use crate::sasl::{Secret, base64};
+use crate::server::{Hooks, Options, Server};
+
+const WRONG: &str = "535 5.7.8 Authentication credentials invalid";
+const RIGHT: &str = "235 2.7.0 Authentication successful";
+const OF_ACCOUNT: &str = "454 4.7.0 Too many failed logins to this account, try again later";
+const OF_ADDRESS: &str = "454 4.7.0 Too many failed logins from your address, try again later";
+
+fn options(settings: &[(&str, &str)]) -> impl FnOnce(&mut Options) {
+    move |options| {
+        options.add_user("tim", Secret::new("secret")).unwrap();
+        options.add_user("kurt", Secret::new("secret")).unwrap();
+        options.set_hooks(Hooks::NONE);
+        for (name, value) in [
+            ("allow_plaintext_auth", "true"),
+            ("xclient", "127.0.0.1"),
+            ("auth_delay", "0"),
+            ("max_auth_failures", "100"),
+        ]
+        .iter()
+        .chain(settings)
+        {
+            options.set(name, value).unwrap();
+        }
+    }
+}
+
+fn encoded(text: &str) -> String {
+    String::from_utf8(base64::encode(text.as_bytes()).expose().to_vec()).unwrap()
+}
+
+fn plain(user: &str, password: &str) -> String {
+    format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{password}")))
+}
+
+/// A client that speaks for this address.
+fn client(server: &Running, address: &str) -> Talk {
+    let mut talk = server.client();
+    assert!(
+        talk.ask(&format!("XCLIENT ADDR={address}"))
+            .starts_with("220 ")
+    );
+    talk.ask("EHLO client.example");
+    talk
+}
+
+/// A login by SCRAM with a proof that is none.
+fn wrong_scram(talk: &mut Talk, user: &str) -> String {
+    let first = talk.ask(&format!(
+        "AUTH SCRAM-SHA-1 {}",
+        encoded(&format!("n,,n={user},r=abc"))
+    ));
+    let Some(challenge) = first.strip_prefix("334 ") else {
+        return first;
+    };
+    let challenge = base64::decode(challenge.as_bytes()).unwrap();
+    let nonce = String::from_utf8(challenge.expose().to_vec()).unwrap();
+    let nonce = nonce.split(',').next().unwrap().to_owned();
+    let proof = "A".repeat(27);
+    talk.ask(&encoded(&format!("c=biws,{nonce},p={proof}=")))
+}
+
+#[test]
+fn an_account_is_locked_at_its_edge_and_others_are_not() {
+    let server = Running::with(options(&[("auth_failures_per_account", "2")]));
+    let mut other = client(&server, "192.0.2.9");
+    // Whether there is such a user is not told.
+    for user in ["tim", "nobody"] {
+        let mut talk = client(&server, "192.0.2.1");
+        assert_eq!(talk.ask(&plain(user, "wrong")), WRONG);
+        assert_eq!(wrong_scram(&mut talk, user), WRONG);
+        let mut elsewhere = client(&server, "192.0.2.2");
+        assert_eq!(elsewhere.ask(&plain(user, "secret")), OF_ACCOUNT);
+        assert_eq!(wrong_scram(&mut elsewhere, user), OF_ACCOUNT);
+        assert_eq!(elsewhere.ask(&plain(user, "wrong")), OF_ACCOUNT);
+    }
+    assert_eq!(other.ask(&plain("kurt", "secret")), RIGHT);
+}
+
+#[test]
+fn an_address_is_locked_at_its_edge_and_others_are_not() {
+    let server = Running::with(options(&[("auth_failures_per_address", "2")]));
+    let mut other = client(&server, "192.0.2.9");
+    let mut talk = client(&server, "192.0.2.1");
+    assert_eq!(talk.ask(&plain("a", "wrong")), WRONG);
+    // An own account that succeeds in between takes nothing back.
+    assert_eq!(
+        client(&server, "192.0.2.1").ask(&plain("kurt", "secret")),
+        RIGHT
+    );
+    assert_eq!(wrong_scram(&mut talk, "b"), WRONG);
+    assert_eq!(talk.ask(&plain("kurt", "secret")), OF_ADDRESS);
+    assert_eq!(
+        client(&server, "192.0.2.1").ask(&plain("kurt", "secret")),
+        OF_ADDRESS
+    );
+    assert_eq!(other.ask(&plain("kurt", "secret")), RIGHT);
+}
+
+#[test]
+fn a_lock_ends() {
+    let server = Running::with(options(&[
+        ("auth_failures_per_account", "1"),
+        ("auth_lockout", "0.3"),
+    ]));
+    let mut talk = client(&server, "192.0.2.1");
+    assert_eq!(talk.ask(&plain("tim", "wrong")), WRONG);
+    assert_eq!(talk.ask(&plain("tim", "secret")), OF_ACCOUNT);
+    let again = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        talk.ask(&plain("tim", "secret")) == RIGHT
+    });
+    assert!(again);
+}
+
+/// One reply line, and after how many milliseconds of a clock that jumps.
+async fn timed(stream: &mut BufReader<TcpStream>, command: &str) -> (String, u128) {
+    let begun = Instant::now();
+    stream
+        .write_all(format!("{command}\r\n").as_bytes())
+        .await
+        .unwrap();
+    let mut line = String::new();
+    loop {
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        if line.as_bytes().get(3) != Some(&b'-') {
+            return (line.trim_end().to_owned(), begun.elapsed().as_millis());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_right_password_waits_as_long_as_a_wrong_one_and_nobody_else_does() {
+    let mut set = Options::new();
+    options(&[("auth_delay", "2")])(&mut set);
+    let server = Server::bind(set).unwrap();
+    let address = server.addresses()[0];
+    let serving =
+        tokio::spawn(server.serve_until(Scripted(Seen::default()), std::future::pending()));
+    let connect = async |told: &str| {
+        let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+        stream.read_line(&mut String::new()).await.unwrap();
+        timed(&mut stream, &format!("XCLIENT ADDR={told}")).await;
+        timed(&mut stream, "EHLO client.example").await;
+        stream
+    };
+    let mut talk = connect("192.0.2.1").await;
+    let mut other = connect("192.0.2.9").await;
+    let mut waited = Vec::new();
+    for password in ["wrong", "wrong", "wrong", "wrong", "wrong", "secret"] {
+        let (reply, milliseconds) = timed(&mut talk, &plain("tim", password)).await;
+        assert_eq!(reply, if password == "secret" { RIGHT } else { WRONG });
+        waited.push(milliseconds / 50 * 50);
+    }
+    assert_eq!(waited, [0, 250, 500, 1000, 2000, 2000]);
+    let (reply, milliseconds) = timed(&mut other, &plain("tim", "secret")).await;
+    assert_eq!((reply.as_str(), milliseconds / 50), (RIGHT, 0));
+    serving.abort();
+}
+
+#[test]
+fn a_session_has_its_limits_and_another_goes_on() {
+    for (setting, good, bad) in [
+        (
+            "max_bad_commands",
+            "500 5.5.1 Unknown command",
+            "421 4.7.0 Too many bad commands",
+        ),
+        (
+            "max_idle_commands",
+            "250 2.0.0 OK",
+            "421 4.7.0 Too many commands without mail",
+        ),
+        (
+            "max_auth_failures",
+            WRONG,
+            "421 4.7.0 Too many failed authentications",
+        ),
+    ] {
+        let server = Running::with(options(&[(setting, "3")]));
+        let mut other = server.client();
+        let mut talk = server.client();
+        let (login, mut commands) = (plain("tim", "wrong"), 3);
+        let command = match setting {
+            "max_bad_commands" => "NONSENSE",
+            "max_idle_commands" => "NOOP",
+            _ => {
+                talk.ask("EHLO client.example");
+                commands = 3;
+                &login
+            }
+        };
+        for _ in 0..commands {
+            assert_eq!(talk.ask(command), good, "{setting}");
+        }
+        assert_eq!(talk.ask(command), bad, "{setting}");
+        assert!(talk.is_closed());
+        assert_eq!(other.ask("NOOP"), "250 2.0.0 OK");
+    }
+}
