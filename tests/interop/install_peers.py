@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Gets the foreign programs that the tests run. Debian and its kin; see `--help`.
 
-Postfix, Dovecot, swaks, curl and npm are installed, without a service ever being started. Exim and
+Postfix, Dovecot, swaks, curl, msmtp, s-nail, Go, what Perl's Net::SMTP needs, and npm are installed, without a service ever
+being started. Exim and
 OpenSMTPD would take Postfix's place, so they are only downloaded and unpacked into a cache folder,
 from which the tests run them: Exim with the libraries that this machine lacks, OpenSMTPD with all
 that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and nodemailer are put
-there by npm. Nothing is installed over another.
+there by npm, and our program around Go's net/smtp by Go. Nothing is installed over another.
 
 For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers,
 nodemailer, smtp-server and Postfix's smtp-sink; with `--only c` or `--only bench` these alone.
@@ -31,8 +32,20 @@ CACHE = Path(os.environ.get("MAILWIRE_PEERS") or Path(__file__).parents[2] / "bu
 EXIM = CACHE / "exim-heavy"
 OPENSMTPD = CACHE / "opensmtpd"
 NODE = CACHE / "node"
+GO_SEND = CACHE / "net-smtp"
+"""Our program around Go's net/smtp, compiled."""
 
-INSTALLED = {
+GO_SOURCE = Path(__file__).with_name("senders") / "net_smtp.go"
+
+PERL_MODULES = {
+    # What swaks and Net::SMTP need for TLS, and Net::SMTP for AUTH.
+    "libnet-ssleay-perl": "/usr/share/doc/libnet-ssleay-perl",
+    "libio-socket-ssl-perl": "/usr/share/doc/libio-socket-ssl-perl",
+    "libauthen-sasl-perl": "/usr/share/doc/libauthen-sasl-perl",
+    "libdigest-hmac-perl": "/usr/share/doc/libdigest-hmac-perl",
+}
+
+INSTALLED = PERL_MODULES | {
     "postfix": "/usr/sbin/postfix",
     # saslpasswd2 and the mechanisms: Postfix's AUTH, on both sides.
     "sasl2-bin": "/usr/sbin/saslpasswd2",
@@ -41,8 +54,9 @@ INSTALLED = {
     "dovecot-lmtpd": "/usr/lib/dovecot/lmtp",
     "dovecot-submissiond": "/usr/lib/dovecot/submission",
     "swaks": "/usr/bin/swaks",
-    # What swaks needs for STARTTLS.
-    "libnet-ssleay-perl": "/usr/share/doc/libnet-ssleay-perl",
+    "msmtp": "/usr/bin/msmtp",
+    "s-nail": "/usr/bin/s-nail",
+    "golang-go": "/usr/bin/go",
     "curl": "/usr/bin/curl",
     "npm": "/usr/bin/npm",
     # The passwords of OpenSMTPD's users.
@@ -99,8 +113,8 @@ def main() -> int:
     if arguments.only == "c":
         return 0
     from_node = ("smtp-server and nodemailer", _install_node_packages)
-    unpacked = (("Exim", _unpack_exim), ("OpenSMTPD", _unpack_opensmtpd))
-    for name, get in (from_node,) if arguments.only == "bench" else (*unpacked, from_node):
+    others = (("Exim", _unpack_exim), ("OpenSMTPD", _unpack_opensmtpd), ("Go's net/smtp", _compile_go))
+    for name, get in (from_node,) if arguments.only == "bench" else (*others, from_node):
         try:
             get()
         except (subprocess.CalledProcessError, Unavailable) as error:
@@ -226,6 +240,19 @@ def _install_node_packages() -> None:
     print(f"peers: installing {' '.join(packages)} into {NODE}", flush=True)
     _run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(NODE), *packages])
     there.write_text(" ".join(packages))
+
+
+def _compile_go() -> None:
+    if GO_SEND.exists() and GO_SEND.stat().st_mtime >= GO_SOURCE.stat().st_mtime:
+        print(f"peers: Go's net/smtp is in {GO_SEND}")
+        return
+    if shutil.which("go") is None:
+        raise Unavailable("There is no Go.")
+    GO_SEND.parent.mkdir(parents=True, exist_ok=True)
+    print(f"peers: compiling Go's net/smtp into {GO_SEND}", flush=True)
+    # The standard library alone, so nothing is fetched.
+    settings = {"GO111MODULE": "off", "GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(CACHE / "go"), "CGO_ENABLED": "0"}
+    _run(["go", "build", "-o", str(GO_SEND), str(GO_SOURCE)], **settings)
 
 
 class Unavailable(Exception):

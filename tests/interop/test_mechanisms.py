@@ -8,7 +8,7 @@ from .conftest import skip_if
 from .peers import relays as relaying
 from .peers.base import DELIVERY_SECONDS, USER
 from .process import wait_for
-from .senders import Target
+from .senders.target import Target
 
 SENDERS = {
     "smtplib": "CRAM-MD5 LOGIN PLAIN",
@@ -16,6 +16,10 @@ SENDERS = {
     "nodemailer": "CRAM-MD5 LOGIN PLAIN XOAUTH2",
     "curl": "CRAM-MD5 EXTERNAL LOGIN OAUTHBEARER PLAIN XOAUTH2",
     "swaks": "CRAM-MD5 LOGIN PLAIN",
+    "msmtp": "CRAM-MD5 EXTERNAL LOGIN OAUTHBEARER PLAIN SCRAM-SHA-1 SCRAM-SHA-256 XOAUTH2",
+    "s-nail": "CRAM-MD5 EXTERNAL LOGIN PLAIN XOAUTH2",
+    "net-smtp": "CRAM-MD5 PLAIN",
+    "Net-SMTP": "ANONYMOUS CRAM-MD5 EXTERNAL LOGIN PLAIN",
 }
 """What each client can log in by, of what mailwire has."""
 
