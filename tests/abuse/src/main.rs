@@ -45,8 +45,8 @@ async fn figures(names: &[String]) -> Outcome<()> {
     println!("| attack | figures |\n| --- | --- |");
     for kind in ["tasks", "queue"] {
         if wanted("idle") {
-            print(&idle(&program, kind, Over::Clear, 9000, 2 << 10).await?);
-            print(&idle(&program, kind, Over::Tls, 9000, 10 << 10).await?);
+            print(&idle(&program, kind, Over::Clear, 9000, 5 << 10).await?);
+            print(&idle(&program, kind, Over::Tls, 9000, 20 << 10).await?);
         }
         if wanted("drips") {
             for phase in Phase::ALL {
@@ -71,7 +71,7 @@ async fn mutations(settings: &[String]) -> Outcome<()> {
     let mut numbers = HashMap::new();
     for setting in settings {
         let (name, value) = setting.split_once('=').ok_or("the form is name=number")?;
-        if !["count", "seed", "first", "at_once"].contains(&name) {
+        if !["count", "seed", "first", "at_once", "server"].contains(&name) {
             return Err(format!("{name:?} is nothing that can be set").into());
         }
         numbers.insert(name, value.parse::<u64>()?);
@@ -82,6 +82,10 @@ async fn mutations(settings: &[String]) -> Outcome<()> {
         first: number("first", 0),
         count: number("count", 20_000).max(1),
         at_once: usize::try_from(number("at_once", 256))?,
+        server: match numbers.get("server") {
+            Some(server) => Some(usize::try_from(*server)?),
+            None => None,
+        },
         parts: if number("count", 20_000) < 10_000 {
             1
         } else {
@@ -92,9 +96,7 @@ async fn mutations(settings: &[String]) -> Outcome<()> {
     if order.count == 1 {
         println!("{}", mailwire_abuse::malformed::shown(order));
     }
-    let rows = malformed(Path::new(&program), order).await?;
-    rows.iter().for_each(print);
-    Ok(())
+    malformed(Path::new(&program), order, print).await
 }
 
 fn print(row: &Row) {

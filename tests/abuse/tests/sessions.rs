@@ -15,9 +15,10 @@ async fn malformed_sessions_do_no_harm() {
         first: 0,
         count: 20_000,
         at_once: 128,
+        server: None,
         parts: 2,
     };
-    let played = malformed(Path::new(env!("CARGO_BIN_EXE_abuse")), order).await;
+    let played = malformed(Path::new(env!("CARGO_BIN_EXE_abuse")), order, |_| ()).await;
     if let Err(error) = played {
         panic!("{error}");
     }

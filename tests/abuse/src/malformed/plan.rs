@@ -69,6 +69,15 @@ impl Plan {
         }
     }
 
+    /// The same session to another server, where one is named.
+    pub(super) fn to_server(mut self, server: Option<usize>) -> Self {
+        if let Some(server) = server.filter(|server| *server != self.server) {
+            self.server = server % SERVERS.len();
+            self.codes = None;
+        }
+        self
+    }
+
     fn control(base: &Base) -> Self {
         let mut steps = Vec::new();
         for part in &base.parts {

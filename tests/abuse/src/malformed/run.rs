@@ -39,17 +39,18 @@ pub struct Order {
     pub count: u64,
     /// How many at a time.
     pub at_once: usize,
+    /// The place of the one server that all are played to, to find which of them it is that something befalls.
+    pub server: Option<usize>,
     /// Parts that they are played in. Behind each the listener is looked at.
     pub parts: u64,
 }
 
-/// Plays them, and fails where the listener does not stand it: with the sessions that did harm, and how to have them again.
-pub async fn malformed(program: &Path, order: Order) -> Outcome<Vec<Row>> {
-    let mut stage = Stage::new(program, order.seed)?;
+/// Plays them, and tells how each part went. Fails where the listener does not stand it: with the sessions that did harm, and how to have them again.
+pub async fn malformed(program: &Path, order: Order, tell: impl Fn(&Row)) -> Outcome<()> {
+    let mut stage = Stage::new(program, order)?;
     let fresh = stage.listener.figures()?;
     let begun = Instant::now();
     let (mut first, mut last) = (order.first, order.first + order.count / order.parts);
-    let mut rows = Vec::new();
     let mut warm = None;
     let mut spent = Duration::ZERO;
     loop {
@@ -59,13 +60,7 @@ pub async fn malformed(program: &Path, order: Order) -> Outcome<Vec<Row>> {
         }
         spent += part.elapsed();
         let now = stage.listener.settled(&fresh).await?;
-        // What the first part brings to life, as threads and buffers, is there for good.
-        let before = *warm.get_or_insert(now);
-        let grown = now.resident.saturating_sub(before.resident);
-        ensure(grown <= GROWTH, || {
-            format!("memory has grown by {grown} octets: {now:?} after {before:?}")
-        })?;
-        rows.push(Row::new(
+        tell(&Row::new(
             format!("malformed sessions {first} to {last}, seed {}", order.seed),
             format!(
                 "{:.0}/s; sessions at the listener {}, messages {}; open 0, descriptors {}, threads {}, resident {} KiB",
@@ -77,6 +72,12 @@ pub async fn malformed(program: &Path, order: Order) -> Outcome<Vec<Row>> {
                 now.resident >> 10
             ),
         ));
+        // What the first part brings to life, as threads and buffers, is there for good.
+        let before = *warm.get_or_insert(now);
+        let grown = now.resident.saturating_sub(before.resident);
+        ensure(grown <= GROWTH, || {
+            format!("memory has grown by {grown} octets: {now:?} after {before:?}")
+        })?;
         if last == order.first + order.count {
             break;
         }
@@ -84,7 +85,7 @@ pub async fn malformed(program: &Path, order: Order) -> Outcome<Vec<Row>> {
         last = (last + order.count / order.parts).min(order.first + order.count);
     }
     stage.listener.end()?;
-    rows.push(Row::new(
+    tell(&Row::new(
         format!("{} malformed sessions in all", order.count),
         format!(
             "{:.0} s, {:.0}/s while they are played",
@@ -92,12 +93,14 @@ pub async fn malformed(program: &Path, order: Order) -> Outcome<Vec<Row>> {
             per_second(order.count, spent)
         ),
     ));
-    Ok(rows)
+    Ok(())
 }
 
 /// The first session of the order, as it is played.
 pub fn shown(order: Order) -> String {
-    Plan::new(order.seed, order.first, &corpus()).to_string()
+    Plan::new(order.seed, order.first, &corpus())
+        .to_server(order.server)
+        .to_string()
 }
 
 /// The listener, and what all sessions need.
@@ -108,6 +111,7 @@ struct Stage {
 
 struct Shared {
     seed: u64,
+    server: Option<usize>,
     corpus: Vec<Base>,
     addresses: Vec<SocketAddr>,
     connector: TlsConnector,
@@ -122,7 +126,7 @@ struct Failed {
 
 impl Shared {
     async fn play(&self, number: u64) -> Result<(), Failed> {
-        let plan = Plan::new(self.seed, number, &self.corpus);
+        let plan = Plan::new(self.seed, number, &self.corpus).to_server(self.server);
         let place = usize::try_from(number % (ADDRESSES * BY_ADDRESS as u64)).unwrap_or(0);
         let (to, from) = (self.addresses[plan.server], source(place, BY_ADDRESS));
         play(&plan, to, from, &self.connector)
@@ -135,13 +139,14 @@ impl Shared {
 }
 
 impl Stage {
-    fn new(program: &Path, seed: u64) -> Outcome<Self> {
+    fn new(program: &Path, order: Order) -> Outcome<Self> {
         let groups: Vec<Vec<&str>> = SERVERS.map(|words| [words, &LIMITS].concat()).to_vec();
         let groups: Vec<&[&str]> = groups.iter().map(Vec::as_slice).collect();
         let listener = Listener::start(program, &groups)?;
         Ok(Self {
             shared: Arc::new(Shared {
-                seed,
+                seed: order.seed,
+                server: order.server,
                 corpus: corpus(),
                 addresses: listener.addresses.clone(),
                 connector: connector(&listener.certificate)?,
@@ -213,7 +218,7 @@ impl Stage {
         for number in from.max(order.first)..reached {
             let mut alone = match stage.take() {
                 Some(alone) => alone,
-                None => match Self::new(program, order.seed) {
+                None => match Self::new(program, order) {
                     Ok(alone) => alone,
                     Err(error) => return error,
                 },
