@@ -11,6 +11,7 @@ mod check;
 pub mod headers;
 mod mail;
 mod part;
+mod trace;
 mod unique;
 mod words;
 
@@ -19,3 +20,5 @@ mod tests;
 
 pub use assemble::Built;
 pub use mail::Mail;
+pub(crate) use trace::{Hops, Received};
+pub(crate) use unique::unique;

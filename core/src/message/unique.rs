@@ -1,4 +1,4 @@
-//! Texts that no other message has, for Message-ID and for boundaries.
+//! Texts that no other message has: for Message-ID, for boundaries, and for messages that came.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Time, a counter and the process's number tell apart what is made on one host, also after a fork. They are hashed by
 /// `SipHash` under keys that the standard library takes from the system's randomness, so hosts differ too, and the text
 /// tells nobody the time, the process or how many mails were sent. It is no secret and is not used as one.
-pub(super) fn unique() -> String {
+pub(crate) fn unique() -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let time = SystemTime::now()
         .duration_since(UNIX_EPOCH)

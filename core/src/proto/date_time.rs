@@ -37,6 +37,26 @@ impl DateTime {
         self.unix
     }
 
+    /// In UTC, as the header of a message has it (RFC 5322 section 3.3): `Wed, 18 Nov 2026 11:06:40 +0000`.
+    pub fn in_header(&self) -> String {
+        const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (days, time) = (self.unix.div_euclid(86400), self.unix.rem_euclid(86400));
+        let (year, month, day) = date(days);
+        let name = |names: &[&'static str], place: i64| {
+            usize::try_from(place)
+                .ok()
+                .and_then(|place| names.get(place).copied())
+        };
+        // 1970 began on a Thursday.
+        let weekday = name(&WEEKDAYS, days.rem_euclid(7)).unwrap_or_default();
+        let month = name(&MONTHS, month - 1).unwrap_or_default();
+        let (hour, minute, second) = (time / 3600, time / 60 % 60, time % 60);
+        format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    }
+
     /// As it was given.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -221,6 +241,20 @@ mod tests {
             "+026-01-01T00:00:00Z",
         ] {
             assert_eq!(text.parse::<DateTime>(), Err(InvalidDateTime), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_have_the_weekday_and_utc() {
+        for (given, expected) in [
+            ("1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 +0000"),
+            ("1969-12-31T23:59:59Z", "Wed, 31 Dec 1969 23:59:59 +0000"),
+            (
+                "2028-02-29T01:30:05+02:00",
+                "Mon, 28 Feb 2028 23:30:05 +0000",
+            ),
+        ] {
+            assert_eq!(given.parse::<DateTime>().unwrap().in_header(), expected);
         }
     }
 

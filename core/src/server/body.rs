@@ -5,6 +5,7 @@ use tokio::time::timeout;
 
 use super::buffer::{READ_BUFFER, overwrite};
 use super::channel::{Channel, Ended};
+use super::trace::{MAIL_LOOP, Trace};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
 use crate::proto::{Need, Progress, Reply};
@@ -30,6 +31,7 @@ pub struct Body<'a> {
     pub(super) stage: Stage,
     /// A CRLF that did not come as one belongs behind what was given last.
     pub(super) line_end: bool,
+    pub(super) trace: Trace,
 }
 
 /// How far a message has come.
@@ -85,6 +87,10 @@ impl Body<'_> {
                 return Err(self.no_memory());
             }
         }
+        if reads && let Some(field) = self.trace.take_field() {
+            self.begin();
+            return Ok(Some(self.charge(field)));
+        }
         Ok(match self.next_part().await? {
             None => None,
             Some(Piece::LineEnd) => Some(Bytes::from_static(CRLF)),
@@ -105,6 +111,9 @@ impl Body<'_> {
         let mut pieces = Vec::new();
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
+        if let Some(field) = self.trace.take_field() {
+            tail.extend_from_slice(&field);
+        }
         while let Some(piece) = self.next_part().await? {
             let Piece::Read(part) = piece else {
                 tail.extend_from_slice(CRLF);
@@ -143,15 +152,23 @@ impl Body<'_> {
         !matches!(self.stage, Stage::Offered)
     }
 
-    async fn next_part(&mut self) -> Result<Option<Piece>, Error> {
+    fn begin(&mut self) {
         if matches!(self.stage, Stage::Offered) {
             // An answer is owed as long as the message is only offered.
             let _ = self.channel.machine.answer(Answer::Accept);
             self.channel.begin_body();
             self.stage = Stage::Open;
         }
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Piece>, Error> {
+        self.begin();
         loop {
             if std::mem::take(&mut self.line_end) {
+                if self.trace.is_loop(CRLF) {
+                    self.stage = Stage::Refused(Some(MAIL_LOOP));
+                    continue;
+                }
                 return Ok(Some(Piece::LineEnd));
             }
             match &self.stage {
@@ -161,7 +178,17 @@ impl Body<'_> {
                 Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
             }
             match self.parse() {
-                Ok(Some(part)) => return Ok(Some(Piece::Read(part))),
+                Ok(Some(part)) => {
+                    if !self
+                        .trace
+                        .is_loop(&self.channel.input[part.start..part.end])
+                    {
+                        return Ok(Some(Piece::Read(part)));
+                    }
+                    self.channel.input.advance(part.used);
+                    self.line_end = false;
+                    self.stage = Stage::Refused(Some(MAIL_LOOP));
+                }
                 Ok(None) if self.line_end => {}
                 Ok(None) if matches!(self.stage, Stage::Open) => {
                     if let Err(ended) = self.channel.fill().await {
@@ -265,6 +292,10 @@ impl Body<'_> {
 
     fn refused(&self) -> Error {
         let (status, text) = match &self.stage {
+            Stage::Refused(Some(reply)) if *reply == MAIL_LOOP => (
+                Status::Protocol,
+                "the message was passed on too often: it goes in circles",
+            ),
             Stage::Refused(Some(_)) => (Status::NoMemory, "there is no memory for the message"),
             Stage::Abandoned => (Status::Protocol, "the client has given the message up"),
             _ => (

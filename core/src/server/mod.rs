@@ -25,6 +25,7 @@ mod statistics;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trace;
 mod users;
 
 pub use answers::Answers;

@@ -17,6 +17,7 @@ use super::channel::{Channel, Ended};
 use super::limits::Admission;
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
+use super::trace::Trace;
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
@@ -377,6 +378,7 @@ impl<S: Session> Conversation<S> {
         };
         let info = self.channel.info.clone();
         let mut body = Body {
+            trace: Trace::new(&self.channel, &envelope),
             channel: &mut self.channel,
             stage: Stage::Offered,
             line_end: false,

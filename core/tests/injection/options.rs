@@ -88,6 +88,12 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
         server(|o| o.set("bind_sender", text))
     }),
     ("stream", "tr{}ue", |text| server(|o| o.set("stream", text))),
+    ("received", "tr{}ue", |text| {
+        server(|o| o.set("received", text))
+    }),
+    ("max_hops", "1{}0", |text| {
+        server(|o| o.set("max_hops", text))
+    }),
     ("workers", "{}2", |text| server(|o| o.set("workers", text))),
     ("max_message_size", "1{}0", |text| {
         server(|o| o.set("max_message_size", text))

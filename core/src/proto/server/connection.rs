@@ -310,6 +310,11 @@ impl Connection {
         self.tls.as_ref()
     }
 
+    /// Whether the last hello was EHLO or LHLO, and not HELO.
+    pub fn is_extended(&self) -> bool {
+        self.extended
+    }
+
     /// What the client called itself in the last HELO, EHLO or LHLO that was accepted.
     pub fn hello_name(&self) -> Option<&str> {
         self.hello.as_deref()

@@ -5,6 +5,7 @@ mod ends;
 mod extensions;
 mod full;
 mod streams;
+mod trace;
 mod waiting;
 
 use std::os::fd::AsFd;
