@@ -32,7 +32,7 @@ endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
 .PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large abuse malformed mutants mutants-rules conformance \
-	conformance-client conformance-peers conformance-selfcheck docs audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
+	conformance-client conformance-peers conformance-selfcheck docs scan-tls audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
 all: lib
@@ -117,6 +117,10 @@ conformance-peers: need $(STAMPS)/python-tools ## the same for Postfix, Exim, ai
 
 conformance-selfcheck: need ## faults that the conformance cases must notice, and which of them do
 	$(CARGO) test --quiet --locked -p mailwire-conformance --test selfcheck --test client_selfcheck -- --nocapture --test-threads 1
+
+scan-tls: need $(STAMPS)/package ## testssl.sh over the listener, by STARTTLS and implicit: nothing above LOW
+	$(PYTHON) tests/interop/install_peers.py --only scan
+	$(VENV)/python tests/interop/scan_tls.py
 
 docs: need ## the Rust documentation, in target/doc
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps -p mailwire

@@ -9,7 +9,8 @@ that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and n
 there by npm, and our program around Go's net/smtp by Go. Nothing is installed over another.
 
 For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers,
-nodemailer, smtp-server and Postfix's smtp-sink; with `--only c` or `--only bench` these alone.
+nodemailer, smtp-server and Postfix's smtp-sink, for the scan of TLS testssl.sh; with `--only c`,
+`bench` or `scan` these alone.
 
 Without root, what needs root is left out, and the tests that need it are skipped (with CI=true
 they fail). Uses the standard library alone, so that any Python can run it.
@@ -67,6 +68,9 @@ INSTALLED = PERL_MODULES | {
 TOOLS = {"pkg-config": "/usr/bin/pkg-config", "clang": "/usr/bin/clang"}
 """The same for the tests in C."""
 
+SCAN = {"testssl.sh": "/usr/bin/testssl"}
+"""The same for `make scan-tls`."""
+
 BENCH = {"libcurl4-openssl-dev": "/usr/bin/curl-config", "npm": "/usr/bin/npm", "postfix": "/usr/sbin/postfix"}
 """The same for the benchmarks."""
 
@@ -95,13 +99,15 @@ def library_folders(root: Path) -> list[Path]:
 def main() -> int:
     """Installs and unpacks what is missing; the second time there is nothing to do."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=("c", "bench"), help="what the tests in C need, or the benchmarks")
+    parser.add_argument(
+        "--only", choices=("c", "bench", "scan"), help="what the tests in C need, the benchmarks, or the scan of TLS"
+    )
     arguments = parser.parse_args()
     if shutil.which("apt-get") is None:
         print("peers: there is no apt-get here; the tests use what is installed")
         return 0
     if os.geteuid() == 0:
-        wanted = {"c": TOOLS, "bench": BENCH, None: TOOLS | INSTALLED}[arguments.only]
+        wanted = {"c": TOOLS, "bench": BENCH, "scan": SCAN, None: TOOLS | INSTALLED}[arguments.only]
         try:
             _install([name for name, path in wanted.items() if not Path(path).exists()])
         except subprocess.CalledProcessError:
@@ -110,7 +116,7 @@ def main() -> int:
             print("peers: that could not be installed; the tests say what they leave out")
     else:
         print("peers: not root, so nothing is installed")
-    if arguments.only == "c":
+    if arguments.only in ("c", "scan"):
         return 0
     from_node = ("smtp-server and nodemailer", _install_node_packages)
     others = (("Exim", _unpack_exim), ("OpenSMTPD", _unpack_opensmtpd), ("Go's net/smtp", _compile_go))

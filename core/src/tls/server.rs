@@ -166,5 +166,7 @@ fn build(
     };
     let mut config = builder.with_cert_resolver(Arc::new(identities));
     config.ticketer = ticketer()?;
+    // Of what both have, the strongest is taken, whatever the client would rather have.
+    config.ignore_client_order = true;
     Ok(Arc::new(config))
 }

@@ -2,7 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+
+use super::provider::provider;
 use super::test_pki::Authority;
 use super::{ClientTls, Pem, Roots, ServerTls, danger};
 use crate::error::{Error, Status};
@@ -142,4 +149,29 @@ fn nothing_secret_is_printed() {
     let issued = Authority::new("ours").issue(&["a.example"]);
     let printed = format!("{:?} {:?}", issued.key(), issued.server());
     assert!(!printed.contains("PRIVATE"), "{printed}");
+}
+
+#[test]
+fn the_server_chooses_the_cipher() {
+    let authority = Authority::new("ours");
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority.text().as_bytes()).unwrap();
+    roots.add(root).unwrap();
+    let mut reversed = CryptoProvider::clone(&provider());
+    reversed.cipher_suites.reverse();
+    let config = ClientConfig::builder_with_provider(Arc::new(reversed))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "mail.example".try_into().unwrap();
+    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+    let tls = authority.issue(&["mail.example"]).server();
+    let mut server = ServerConnection::new(tls.config()).unwrap();
+    let mut wire = Vec::new();
+    client.write_tls(&mut wire).unwrap();
+    server.read_tls(&mut wire.as_slice()).unwrap();
+    server.process_new_packets().unwrap();
+    let chosen = server.negotiated_cipher_suite().unwrap();
+    assert_eq!(chosen.suite(), provider().cipher_suites[0].suite());
 }
