@@ -70,7 +70,7 @@ impl Plan {
     }
 
     /// The same session to another server, where one is named.
-    pub(super) fn to_server(mut self, server: Option<usize>) -> Self {
+    pub(super) fn played_to(mut self, server: Option<usize>) -> Self {
         if let Some(server) = server.filter(|server| *server != self.server) {
             self.server = server % SERVERS.len();
             self.codes = None;

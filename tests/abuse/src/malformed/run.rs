@@ -99,7 +99,7 @@ pub async fn malformed(program: &Path, order: Order, tell: impl Fn(&Row)) -> Out
 /// The first session of the order, as it is played.
 pub fn shown(order: Order) -> String {
     Plan::new(order.seed, order.first, &corpus())
-        .to_server(order.server)
+        .played_to(order.server)
         .to_string()
 }
 
@@ -126,7 +126,7 @@ struct Failed {
 
 impl Shared {
     async fn play(&self, number: u64) -> Result<(), Failed> {
-        let plan = Plan::new(self.seed, number, &self.corpus).to_server(self.server);
+        let plan = Plan::new(self.seed, number, &self.corpus).played_to(self.server);
         let place = usize::try_from(number % (ADDRESSES * BY_ADDRESS as u64)).unwrap_or(0);
         let (to, from) = (self.addresses[plan.server], source(place, BY_ADDRESS));
         play(&plan, to, from, &self.connector)
