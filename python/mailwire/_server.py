@@ -213,6 +213,10 @@ class Server:
         """Counters, by name."""
         return self._live().statistics()
 
+    def metrics(self):
+        """Gives the same counters in the text format of Prometheus, to be served by the program."""
+        return self._live().metrics()
+
     def _runs(self):
         """Whether it was started, in this process."""
         return self._native is not None and self._process == os.getpid()

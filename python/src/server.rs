@@ -79,22 +79,15 @@ impl Server {
     }
 
     fn statistics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let statistics = self.server.statistics();
         let counters = PyDict::new(py);
-        for (name, value) in [
-            ("sessions", statistics.sessions),
-            ("open_sessions", statistics.open_sessions),
-            ("turned_away", statistics.turned_away),
-            ("bad_proxy_headers", statistics.bad_proxy_headers),
-            ("messages", statistics.messages),
-            ("octets", statistics.octets),
-            ("refused_messages", statistics.refused_messages),
-            ("refused_recipients", statistics.refused_recipients),
-            ("body_memory", statistics.body_memory),
-        ] {
+        for (name, value) in self.server.statistics().values() {
             counters.set_item(name, value)?;
         }
         Ok(counters)
+    }
+
+    fn metrics(&self) -> String {
+        self.server.statistics().to_prometheus()
     }
 }
 

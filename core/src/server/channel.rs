@@ -55,6 +55,9 @@ pub(super) struct Channel {
     /// How long the message that comes has been waited for, and what was read meanwhile.
     body_wait: Duration,
     body_octets: u64,
+    /// What was read and sent in all.
+    received: u64,
+    sent: u64,
 }
 
 /// Why a session is over before its client said QUIT.
@@ -79,6 +82,10 @@ impl Ended {
             phase,
             text: text.into(),
         }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.status
     }
 
     pub(super) fn error(&self, info: &SessionInfo) -> Error {
@@ -118,6 +125,8 @@ impl Channel {
             command_wait: None,
             body_wait: Duration::ZERO,
             body_octets: 0,
+            received: 0,
+            sent: 0,
             shared,
         }
     }
@@ -161,6 +170,7 @@ impl Channel {
                     return Err(Ended::new(Status::ConnectionLost, phase, text));
                 }
                 Woken::Read(Ok(octets)) => {
+                    self.received += octets as u64;
                     tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
                         self.body_wait += begun.elapsed();
@@ -188,6 +198,7 @@ impl Channel {
             return Err(gone(phase));
         };
         let (machine, alarm) = (&mut self.machine, &mut self.alarm);
+        let sent_octets = &mut self.sent;
         // Most writes need not wait, and no clock.
         let mut until = None;
         let sent = poll_fn(|cx| {
@@ -202,7 +213,10 @@ impl Channel {
                     Poll::Ready(Ok(0)) => {
                         return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
                     }
-                    Poll::Ready(Ok(octets)) => machine.sent(octets),
+                    Poll::Ready(Ok(octets)) => {
+                        *sent_octets += octets as u64;
+                        machine.sent(octets);
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => return or_alarm(alarm, cx, &mut until, idle),
                 }
@@ -233,8 +247,13 @@ impl Channel {
         self.admission.set_socket(None);
         // Boxed: a handshake is large, and short against the session whose size it would add to.
         let handshake = Box::pin(stream.into_tls_server(&tls));
-        let (stream, tls) = timeout(self.shared.options.handshake_timeout, handshake)
-            .await
+        let done = timeout(self.shared.options.handshake_timeout, handshake).await;
+        let counters = &self.shared.counters;
+        match &done {
+            Ok(Ok(_)) => counters.tls_handshakes.add(1),
+            _ => counters.failed_tls_handshakes.add(1),
+        }
+        let (stream, tls) = done
             .map_err(|_| {
                 Ended::new(
                     Status::Timeout,
@@ -282,6 +301,8 @@ impl Channel {
             }
         };
         let _ = timeout(LAST_WORDS, closing).await;
+        self.shared.counters.octets_received.add(self.received);
+        self.shared.counters.octets_sent.add(self.sent);
         self.input.clear();
         give_back(&mut self.input);
     }

@@ -240,17 +240,10 @@ impl Shared {
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        let counters = &self.counters;
         Statistics {
-            sessions: counters.sessions.get(),
             open_sessions: self.connections.count() as u64,
-            turned_away: counters.turned_away.get(),
-            bad_proxy_headers: counters.bad_proxy_headers.get(),
-            messages: counters.messages.get(),
-            octets: counters.octets.get(),
-            refused_messages: counters.refused_messages.get(),
-            refused_recipients: counters.refused_recipients.get(),
             body_memory: self.memory.used(),
+            ..self.counters.snapshot()
         }
     }
 }

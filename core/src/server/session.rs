@@ -70,6 +70,7 @@ impl<S: Session> Conversation<S> {
     /// From the greeting to the end.
     pub(super) async fn run(&mut self) {
         let result = self.converse().await;
+        self.count_end(&result);
         self.channel.close(self.quit).await;
         if self.hooks.has(Hooks::DISCONNECT) {
             self.learn();
@@ -81,6 +82,20 @@ impl<S: Session> Conversation<S> {
             let told = async { self.session.disconnect(info, reason.as_ref()).await };
             guarded(pin!(told)).await;
         }
+    }
+
+    fn count_end(&self, result: &Result<(), Ended>) {
+        let counters = &self.channel.shared.counters;
+        let end = match result {
+            _ if self.quit => &counters.sessions_quit,
+            Ok(()) => &counters.sessions_closed,
+            Err(ended) => match ended.status() {
+                Status::Timeout => &counters.sessions_timed_out,
+                Status::Protocol => &counters.sessions_violated,
+                _ => &counters.sessions_lost,
+            },
+        };
+        end.add(1);
     }
 
     async fn converse(&mut self) -> Result<(), Ended> {
@@ -172,7 +187,9 @@ impl<S: Session> Conversation<S> {
             }
             // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
             Event::Discarded => {
-                self.channel.shared.counters.refused_messages.add(1);
+                let counters = &self.channel.shared.counters;
+                counters.refused_messages.add(1);
+                counters.bad_messages.add(1);
                 return Next::Go;
             }
             Event::StartTls | Event::Body(_) | Event::Abandoned => return Next::Go,
@@ -209,6 +226,9 @@ impl<S: Session> Conversation<S> {
         }
         let locked = attempts.locked(attempt, Instant::now());
         self.attempt = locked.is_none().then_some(attempt);
+        if locked.is_some() {
+            shared.counters.locked_logins.add(1);
+        }
         locked
     }
 
@@ -221,11 +241,13 @@ impl<S: Session> Conversation<S> {
             let attempt = self.attempt.take();
             let attempt = attempt.unwrap_or_else(|| attempts.attempt(address, None));
             attempts.failed(attempt, Instant::now());
+            self.channel.shared.counters.failed_logins.add(1);
             self.auth_failures = machine.auth_failures();
         } else if machine.user().is_some()
             && let Some(attempt) = self.attempt.take()
         {
             attempts.succeeded(attempt);
+            self.channel.shared.counters.logins.add(1);
         }
     }
 
@@ -315,6 +337,7 @@ impl<S: Session> Conversation<S> {
             && let Some(sender) = reverse_path.mailbox()
             && !(machine.has_identity() && shared.is_senders(user, sender))
         {
+            shared.counters.foreign_senders.add(1);
             return Answer::Reply(NOT_YOURS);
         }
         if !self.hooks.has(Hooks::MAIL) {
@@ -354,6 +377,7 @@ impl<S: Session> Conversation<S> {
                 own += 1;
                 answers.at(own - 1)
             } else {
+                shared.counters.denied_relays.add(1);
                 Answer::Reply(NOT_OURS)
             };
             if !is_positive(&answer) {
@@ -368,6 +392,7 @@ impl<S: Session> Conversation<S> {
         let shared = Arc::clone(&self.channel.shared);
         if !shared.memory.has_room() {
             shared.counters.refused_messages.add(1);
+            shared.counters.messages_without_memory.add(1);
             self.answer(Answer::Reply(NO_MEMORY));
             return Ok(());
         }

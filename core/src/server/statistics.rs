@@ -1,5 +1,6 @@
-//! What a server has done so far, in numbers.
+//! What a server has done so far, in numbers, and as text for Prometheus.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A snapshot of a server's counters since it began.
@@ -20,10 +21,126 @@ pub struct Statistics {
     pub octets: u64,
     /// Messages whose end of data was answered 4yz or 5yz.
     pub refused_messages: u64,
+    /// Those of them that were too big, or had a bare CR or LF.
+    pub bad_messages: u64,
+    /// Those of them for which there was no memory.
+    pub messages_without_memory: u64,
     /// Recipients answered 4yz or 5yz.
     pub refused_recipients: u64,
+    /// Those of them to which relaying was denied.
+    pub denied_relays: u64,
+    /// Senders that are not the user's own.
+    pub foreign_senders: u64,
     /// Octets of messages that are held in memory now.
     pub body_memory: u64,
+    /// Octets that were read in sessions that are over, commands and messages, inside of TLS.
+    pub octets_received: u64,
+    /// Octets that were sent in sessions that are over.
+    pub octets_sent: u64,
+    /// TLS handshakes that succeeded.
+    pub tls_handshakes: u64,
+    /// TLS handshakes that failed or took too long.
+    pub failed_tls_handshakes: u64,
+    /// Logins that succeeded.
+    pub logins: u64,
+    /// Logins that were judged, and failed.
+    pub failed_logins: u64,
+    /// Logins that were not judged, since too many of their address or account had failed.
+    pub locked_logins: u64,
+    /// Sessions that their client ended with QUIT.
+    pub sessions_quit: u64,
+    /// Sessions whose connection broke.
+    pub sessions_lost: u64,
+    /// Sessions that a limit of time has ended.
+    pub sessions_timed_out: u64,
+    /// Sessions that were ended by a reply of ours, because of a limit, what the application said, or a shutdown.
+    pub sessions_closed: u64,
+    /// Sessions that were ended because what came was no SMTP.
+    pub sessions_violated: u64,
+    /// Events that wait for the application; of a server with an event queue.
+    pub queued_events: u64,
+    /// Events that the application has taken and not answered yet; of a server with an event queue.
+    pub unanswered_events: u64,
+}
+
+/// One number: what it is called, and where it stands in Prometheus' text.
+struct Row {
+    name: &'static str,
+    family: &'static str,
+    label: &'static str,
+    help: &'static str,
+    value: fn(&Statistics) -> u64,
+}
+
+macro_rules! rows {
+    ($($field:ident $family:literal $label:literal $help:literal)*) => {
+        &[$(Row {
+            name: stringify!($field),
+            family: $family,
+            label: $label,
+            help: $help,
+            value: |statistics| statistics.$field,
+        }),*]
+    };
+}
+
+/// Every number, those of one family in a row. What ends in `_total` is a counter, the others are gauges.
+const ROWS: &[Row] = rows! {
+    sessions "mailwire_sessions_total" "" "Connections that became sessions."
+    open_sessions "mailwire_open_sessions" "" "Sessions that are going on now."
+    turned_away "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that became no session."
+    bad_proxy_headers "mailwire_refused_connections_total" "{reason=\"proxy_header\"}" ""
+    messages "mailwire_messages_total" "" "Messages that were taken."
+    octets "mailwire_message_octets_total" "" "Octets of the messages that were taken."
+    refused_messages "mailwire_refused_messages_total" "" "Messages that were refused, for any reason."
+    refused_recipients "mailwire_refused_recipients_total" "" "Recipients that were refused, for any reason."
+    bad_messages "mailwire_refusals_total" "{reason=\"content\"}" "What the server refused by itself."
+    messages_without_memory "mailwire_refusals_total" "{reason=\"memory\"}" ""
+    denied_relays "mailwire_refusals_total" "{reason=\"relaying\"}" ""
+    foreign_senders "mailwire_refusals_total" "{reason=\"sender\"}" ""
+    body_memory "mailwire_body_memory_octets" "" "Octets of messages that are held in memory now."
+    octets_received "mailwire_received_octets_total" "" "Octets read in sessions that are over."
+    octets_sent "mailwire_sent_octets_total" "" "Octets sent in sessions that are over."
+    tls_handshakes "mailwire_tls_handshakes_total" "{result=\"done\"}" "TLS handshakes."
+    failed_tls_handshakes "mailwire_tls_handshakes_total" "{result=\"failed\"}" ""
+    logins "mailwire_logins_total" "{result=\"accepted\"}" "Logins by AUTH."
+    failed_logins "mailwire_logins_total" "{result=\"failed\"}" ""
+    locked_logins "mailwire_logins_total" "{result=\"locked\"}" ""
+    sessions_quit "mailwire_ended_sessions_total" "{end=\"quit\"}" "Sessions that are over, by their end."
+    sessions_lost "mailwire_ended_sessions_total" "{end=\"lost\"}" ""
+    sessions_timed_out "mailwire_ended_sessions_total" "{end=\"timeout\"}" ""
+    sessions_closed "mailwire_ended_sessions_total" "{end=\"closed\"}" ""
+    sessions_violated "mailwire_ended_sessions_total" "{end=\"protocol\"}" ""
+    queued_events "mailwire_queued_events" "" "Events that wait for the application."
+    unanswered_events "mailwire_unanswered_events" "" "Events that the application has taken and not answered."
+};
+
+impl Statistics {
+    /// Every number with its name, which is that of its field.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        ROWS.iter().map(|row| (row.name, (row.value)(self)))
+    }
+
+    /// All of it in the text format of Prometheus (version 0.0.4): families that begin with `mailwire_`, reasons as labels.
+    pub fn to_prometheus(&self) -> String {
+        let mut text = String::new();
+        let mut family = "";
+        for row in ROWS {
+            let name = row.family;
+            if name != family {
+                family = name;
+                let kind = if name.ends_with("_total") {
+                    "counter"
+                } else {
+                    "gauge"
+                };
+                // Writing into a text cannot fail.
+                let _ = write!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n", row.help);
+            }
+            let _ = writeln!(text, "{name}{} {}", row.label, (row.value)(self));
+        }
+        text
+    }
 }
 
 /// One counter. It orders nothing, so it costs next to nothing.
@@ -49,5 +166,117 @@ pub(super) struct Counters {
     pub(super) messages: Counter,
     pub(super) octets: Counter,
     pub(super) refused_messages: Counter,
+    pub(super) bad_messages: Counter,
+    pub(super) messages_without_memory: Counter,
     pub(super) refused_recipients: Counter,
+    pub(super) denied_relays: Counter,
+    pub(super) foreign_senders: Counter,
+    pub(super) octets_received: Counter,
+    pub(super) octets_sent: Counter,
+    pub(super) tls_handshakes: Counter,
+    pub(super) failed_tls_handshakes: Counter,
+    pub(super) logins: Counter,
+    pub(super) failed_logins: Counter,
+    pub(super) locked_logins: Counter,
+    pub(super) sessions_quit: Counter,
+    pub(super) sessions_lost: Counter,
+    pub(super) sessions_timed_out: Counter,
+    pub(super) sessions_closed: Counter,
+    pub(super) sessions_violated: Counter,
+}
+
+impl Counters {
+    /// What was counted; what is going on now is for others to add.
+    pub(super) fn snapshot(&self) -> Statistics {
+        Statistics {
+            sessions: self.sessions.get(),
+            turned_away: self.turned_away.get(),
+            bad_proxy_headers: self.bad_proxy_headers.get(),
+            messages: self.messages.get(),
+            octets: self.octets.get(),
+            refused_messages: self.refused_messages.get(),
+            bad_messages: self.bad_messages.get(),
+            messages_without_memory: self.messages_without_memory.get(),
+            refused_recipients: self.refused_recipients.get(),
+            denied_relays: self.denied_relays.get(),
+            foreign_senders: self.foreign_senders.get(),
+            octets_received: self.octets_received.get(),
+            octets_sent: self.octets_sent.get(),
+            tls_handshakes: self.tls_handshakes.get(),
+            failed_tls_handshakes: self.failed_tls_handshakes.get(),
+            logins: self.logins.get(),
+            failed_logins: self.failed_logins.get(),
+            locked_logins: self.locked_logins.get(),
+            sessions_quit: self.sessions_quit.get(),
+            sessions_lost: self.sessions_lost.get(),
+            sessions_timed_out: self.sessions_timed_out.get(),
+            sessions_closed: self.sessions_closed.get(),
+            sessions_violated: self.sessions_violated.get(),
+            ..Statistics::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_field_is_told_once() {
+        let shown = format!("{:?}", Statistics::default());
+        let fields = shown.matches(": 0").count();
+        let names: HashSet<_> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!((names.len(), ROWS.len()), (fields, fields));
+    }
+
+    #[test]
+    fn the_text_is_what_prometheus_reads() {
+        let statistics = Statistics {
+            failed_logins: 7,
+            ..Statistics::default()
+        };
+        let text = statistics.to_prometheus();
+        assert!(
+            text.contains("\nmailwire_logins_total{result=\"failed\"} 7\n"),
+            "{text}"
+        );
+        let mut families = HashSet::new();
+        let mut samples = HashSet::new();
+        let mut family = String::new();
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').unwrap();
+                assert!(is_name(name) && !words.is_empty(), "{line}");
+                // A family stands together.
+                assert!(families.insert(name.to_owned()), "{line}");
+                name.clone_into(&mut family);
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                assert_eq!(
+                    (name, kind == "counter"),
+                    (family.as_str(), name.ends_with("_total"))
+                );
+            } else {
+                let (sample, value) = line.rsplit_once(' ').unwrap();
+                value.parse::<u64>().unwrap();
+                assert!(samples.insert(sample.to_owned()), "{line}");
+                let (name, label) = sample.split_once('{').unwrap_or((sample, ""));
+                assert_eq!(name, family);
+                if !label.is_empty() {
+                    let (key, value) = label
+                        .strip_suffix("\"}")
+                        .unwrap()
+                        .split_once("=\"")
+                        .unwrap();
+                    assert!(is_name(key) && is_name(value), "{line}");
+                }
+            }
+        }
+        assert!(text.ends_with('\n'));
+    }
 }

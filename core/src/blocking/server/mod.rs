@@ -171,7 +171,10 @@ impl Server {
 
     /// What it has done so far.
     pub fn statistics(&self) -> Statistics {
-        self.inner.shared.statistics()
+        let mut statistics = self.inner.shared.statistics();
+        statistics.queued_events = self.inner.queue.len() as u64;
+        statistics.unanswered_events = self.inner.queue.unanswered() as u64;
+        statistics
     }
 }
 

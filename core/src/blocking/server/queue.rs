@@ -257,6 +257,11 @@ impl Queue {
         self.state().events.len()
     }
 
+    /// How many events were taken and are not answered.
+    pub(super) fn unanswered(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }

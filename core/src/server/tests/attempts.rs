@@ -105,6 +105,11 @@ fn an_address_is_locked_at_its_edge_and_others_are_not() {
         OF_ADDRESS
     );
     assert_eq!(other.ask(&plain("kurt", "secret")), RIGHT);
+    let told = server.statistics();
+    assert_eq!(
+        (told.logins, told.failed_logins, told.locked_logins),
+        (2, 2, 2)
+    );
 }
 
 #[test]

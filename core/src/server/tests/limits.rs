@@ -61,6 +61,9 @@ fn an_idle_client_is_told_and_left() {
     assert!(begun.elapsed() >= Duration::from_millis(250));
     assert!(talk.is_closed());
     assert_eq!(server.seen.wait_for("disconnect"), "disconnect 102");
+    let told = server.statistics();
+    assert_eq!((told.sessions_timed_out, told.sessions_lost), (1, 0));
+    assert!(told.octets_received >= 4 * 6 && told.octets_sent > told.octets_received);
 }
 
 /// Says `start`, and then one octet every ten seconds of a clock that jumps. Gives the server's last reply, and the seconds until it

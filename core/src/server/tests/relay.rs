@@ -82,6 +82,7 @@ fn strangers_relay_nowhere_by_any_detour() {
         "<PostMaster>",
     ];
     assert_eq!(recipients(&mut talk, &own), [TAKEN; 4]);
+    assert_eq!(server.statistics().denied_relays, DETOURS.len() as u64);
     // The route is gone.
     let told = server.seen.all();
     assert!(
