@@ -199,6 +199,26 @@ def test_limits(message):
             mailwire.Server(limits=mailwire.Limits(**bad)) if "workers" not in bad else mailwire.Server(**bad)
 
 
+def test_the_counters_are_told_in_the_text_of_prometheus(message):
+    with mailwire.Server(take, domains=["example.org"]) as server:
+        with pytest.raises(mailwire.RecipientsRefused):
+            mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.com"])
+        assert server.stats["denied_relays"] == 1 and server.stats["queued_events"] == 0
+        lines = server.metrics().splitlines()
+    assert 'mailwire_refusals_total{reason="relaying"} 1' in lines
+    assert "# TYPE mailwire_refusals_total counter" in lines
+
+
+def test_limits_of_logins(message):
+    limits = mailwire.Limits(auth_failures_per_account=1, auth_delay=0, auth_lockout=60, commands=100)
+    with mailwire.Server(take, auth={"tim": "secret"}, allow_plaintext_auth=True, limits=limits) as server:
+        url = f"smtp://tim:secret@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true"
+        with pytest.raises(mailwire.AuthenticationError):
+            mailwire.send(message, url.replace("secret", "other"))
+        with pytest.raises(mailwire.Error, match="Too many failed logins to this account"):
+            mailwire.send(message, url)
+
+
 def take(envelope):
     """Accepts whatever comes."""
 
