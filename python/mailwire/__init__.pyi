@@ -335,6 +335,8 @@ class Server:
         domains: Iterable[str] | None = None,
         trusted_networks: Iterable[str] | None = None,
         bind_sender: bool = False,
+        proxy_protocol: Iterable[str] | None = None,
+        xclient: Iterable[str] | None = None,
         tls: TLS | None = None,
         implicit_tls: bool = False,
         require_tls: bool = False,

@@ -41,6 +41,9 @@ class Server:
     given any recipient is taken. With `bind_sender` a user sends in no other name: "tim" as tim at one of `domains`, or at
     `hostname`; "tim@example.org" as that.
 
+    `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and `xclient`
+    those that may say for whom they speak by XCLIENT.
+
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
     """
@@ -56,6 +59,8 @@ class Server:
         domains=None,
         trusted_networks=None,
         bind_sender=False,
+        proxy_protocol=None,
+        xclient=None,
         tls=None,
         implicit_tls=False,
         require_tls=False,
@@ -98,8 +103,13 @@ class Server:
             "bind_sender": switch(bind_sender, "bind_sender"),
             "workers": str(whole(workers, "workers")),
         }
-        if trusted_networks is not None:
-            settings["trusted_networks"] = ",".join(texts(trusted_networks, "trusted_networks"))
+        for name, networks in (
+            ("trusted_networks", trusted_networks),
+            ("proxy_protocol", proxy_protocol),
+            ("xclient", xclient),
+        ):
+            if networks is not None:
+                settings[name] = ",".join(texts(networks, name))
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
         self._options = _native.ServerOptions(

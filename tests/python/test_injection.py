@@ -82,6 +82,8 @@ SERVER = {
     "protocol": "sm{}tp",
     "domains": ["a{}b.example"],
     "trusted_networks": ["192.0{}.2.1"],
+    "proxy_protocol": ["192.0{}.2.1"],
+    "xclient": ["192.0{}.2.1"],
     "hostname": "a{}b.example",
     "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},

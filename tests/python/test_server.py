@@ -403,3 +403,26 @@ def test_line_ends_and_strictness():
         if verdict is not None:
             assert said[5].startswith(verdict)
         assert [one.body for one in got] == ([b"one\r\n.\r\ntwo\r\n"] if verdict == b"250 2.0.0" else [])
+
+
+def test_a_proxy_tells_who_the_client_is():
+    peers = []
+
+    class Handler:
+        def connect(self, session):
+            peers.append(session.peer)
+
+    networks = ["127.0.0.0/8"]
+    with mailwire.Server(Handler(), proxy_protocol=networks, xclient=["192.0.2.0/24"]) as server:
+        with socket.create_connection(server.address, timeout=20) as peer:
+            peer.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 25\r\n")
+            replies = peer.makefile("rb")
+            assert replies.readline().startswith(b"220 ")
+            peer.sendall(b"EHLO proxy.example\r\n")
+            while not (line := replies.readline()).startswith(b"250 "):
+                assert line
+                if line.startswith(b"250-XCLIENT"):
+                    break
+            else:
+                assert line.startswith(b"250 XCLIENT")
+    assert peers == ["192.0.2.7:1234"]
