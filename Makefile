@@ -31,7 +31,7 @@ CHECKS += check-header
 endif
 TESTS := test-rust test-c test-python test-examples test-interop test-bench
 
-.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large abuse malformed mutants mutants-rules conformance \
+.PHONY: all help demo test check lib examples wheel install bench bench-link bench-codecs fuzz large crash abuse malformed mutants mutants-rules conformance \
 	conformance-client conformance-peers conformance-selfcheck docs scan-tls audit format clean need need-python need-cpp $(CHECKS) $(TESTS) \
 	check-header
 
@@ -97,6 +97,9 @@ abuse: need ## attacks on the listener at full size, with figures of what they c
 
 malformed: need ## COUNT=n (1000000) malformed sessions, made by mutation with SEED=n (1), from FIRST=n (0) on
 	$(CARGO) run --release --locked -p mailwire-abuse -- malformed count=$(or $(COUNT),1000000) seed=$(or $(SEED),1) first=$(or $(FIRST),0)
+
+crash: need ## kill a listener that delivers into a Maildir under load, ROUNDS=n (500) times, and look for what it acknowledged
+	ROUNDS=$(or $(ROUNDS),500) $(CARGO) test --locked -p mailwire --test durable crash -- --nocapture
 
 mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards
 	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))

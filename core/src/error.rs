@@ -319,6 +319,13 @@ impl Error {
         self
     }
 
+    /// What the failing argument belongs to, in front of what is said already.
+    pub(crate) fn with_context(mut self, context: &str) -> Self {
+        self.0.message.insert_str(0, ": ");
+        self.0.message.insert_str(0, &visible(context.to_owned()));
+        self
+    }
+
     pub(crate) fn at(mut self, phase: Phase) -> Self {
         self.0.phase = Some(phase);
         self

@@ -17,6 +17,7 @@ use crate::tls::{ClientTls, TlsPolicy};
 /// The options of a client. Secure by default: TLS as [`TlsPolicy::Auto`] has it, certificates verified against the system's
 /// roots, no credentials in clear, no wait without end.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     pub(super) server: Option<ServerAddress>,
     pub(super) way: Way,
@@ -34,6 +35,7 @@ pub struct Options {
     pub(super) line_ends: LineEnds,
     pub(super) on_refused: OnRefused,
     pub(super) all_or_nothing: bool,
+    pub(super) notices_if_offered: bool,
     pub(super) transfer: TransferChoice,
     pub(super) max_in_flight: usize,
     pub(super) max_octets_in_flight: u64,
@@ -98,6 +100,7 @@ impl Options {
             line_ends: LineEnds::Normalise,
             on_refused: OnRefused::default(),
             all_or_nothing: false,
+            notices_if_offered: false,
             transfer: TransferChoice::default(),
             max_in_flight: 8,
             max_octets_in_flight: 1024 * 1024,
@@ -215,6 +218,12 @@ impl Options {
     /// Send to all recipients or to none: nothing that can complete the message leaves before every one was accepted.
     pub fn set_all_or_nothing(&mut self, all_or_nothing: bool) {
         self.all_or_nothing = all_or_nothing;
+    }
+
+    /// Whether parameters of DSN are left out where the server does not offer it, as a relay has to (RFC 3461 section 5.2). Else
+    /// they are an error there.
+    pub(crate) fn set_notices_if_offered(&mut self, if_offered: bool) {
+        self.notices_if_offered = if_offered;
     }
 
     /// How messages travel to the server. By default by BDAT where it offers CHUNKING.

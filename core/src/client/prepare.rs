@@ -35,6 +35,11 @@ impl Connection {
         envelope: Envelope,
         content: &mut Content<'_>,
     ) -> Result<(Envelope, Transfer), Error> {
+        let envelope = if self.options.notices_if_offered && !self.capabilities().has("DSN") {
+            without_notices(envelope)
+        } else {
+            envelope
+        };
         let mut parameters = envelope.parameters().clone();
         let chunks = self.uses_chunks();
         if self.options.transfer == TransferChoice::Bdat && !chunks {
@@ -131,6 +136,21 @@ impl Connection {
             Ok(Transfer::Data)
         }
     }
+}
+
+/// The envelope without what DSN adds to it (RFC 3461 section 4).
+fn without_notices(mut envelope: Envelope) -> Envelope {
+    let mut parameters = envelope.parameters().clone();
+    parameters.ret = None;
+    parameters.envid = None;
+    let recipients = envelope.take_recipients();
+    for recipient in recipients {
+        let mut parameters = recipient.parameters().clone();
+        parameters.notify = None;
+        parameters.orcpt = None;
+        envelope.push(recipient.with_parameters(parameters));
+    }
+    envelope.with_parameters(parameters)
 }
 
 /// A header in UTF-8 and a server that lacks one of the two extensions that it takes.

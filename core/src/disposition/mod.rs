@@ -4,7 +4,10 @@
 //! hands its messages to one in [`Session::message`].
 //!
 //! - [`Maildir`] and [`Folder`] write files, and answer once these are on the disk.
+//! - [`Relay`] hands on to another server, whose answer is passed back.
+//! - [`Collect`] keeps in memory until the program takes.
 //! - [`Discard`] reads and forgets.
+//! - [`Destination`] is one of them that a text names.
 //!
 //! ```
 //! use mailwire::disposition::{Deliver, Maildir};
@@ -23,7 +26,9 @@
 //! # }
 //! ```
 
+mod collect;
 mod deliver;
+mod destination;
 mod discard;
 mod draft;
 mod fault;
@@ -31,14 +36,19 @@ mod folder;
 mod folders;
 mod maildir;
 mod names;
+mod passed_on;
+mod relay;
 
 use std::future::Future;
 use std::sync::Arc;
 
+pub use collect::{Collect, Collected, Collection};
 pub use deliver::{Deliver, Delivering};
+pub use destination::Destination;
 pub use discard::Discard;
 pub use folder::Folder;
 pub use maildir::Maildir;
+pub use relay::Relay;
 
 use crate::proto::Envelope;
 use crate::server::{Answers, Body, SessionInfo};

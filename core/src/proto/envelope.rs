@@ -81,6 +81,12 @@ impl Envelope {
         self.recipients.push(recipient);
     }
 
+    /// Takes the recipients out.
+    #[cfg(feature = "io")]
+    pub(crate) fn take_recipients(&mut self) -> Vec<Recipient> {
+        std::mem::take(&mut self.recipients)
+    }
+
     /// Where notices of failure go.
     pub fn reverse_path(&self) -> &ReversePath {
         &self.reverse_path

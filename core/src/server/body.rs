@@ -8,7 +8,7 @@ use super::channel::{Channel, Ended};
 use super::trace::{MAIL_LOOP, Trace};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
-use crate::proto::{Need, Progress, Reply};
+use crate::proto::{Need, Progress, Protocol, Reply};
 
 const CRLF: &[u8] = b"\r\n";
 
@@ -145,6 +145,11 @@ impl Body<'_> {
     /// Whether there is memory for more. Who holds octets of a message should first put them elsewhere where there is none.
     pub(crate) fn has_memory(&self) -> bool {
         self.channel.shared.memory.has_room()
+    }
+
+    /// What the server speaks: by LMTP each recipient gets an answer of its own.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.channel.shared.options.protocol()
     }
 
     /// Whether the client has begun to send, because a chunk was asked for.

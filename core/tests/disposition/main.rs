@@ -4,5 +4,8 @@
 #![cfg(feature = "io")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod destinations;
 mod files;
+mod memory;
+mod relay;
 mod running;

@@ -3,12 +3,19 @@
 use std::path::PathBuf;
 
 use mailwire::Error;
-use mailwire::disposition::{Folder, Maildir};
+use mailwire::disposition::{Destination, Folder, Maildir};
 
 use super::row::{Row, refused, told};
 
 pub(crate) fn rows() -> Vec<Row> {
     vec![
+        refused(
+            "disposition Destination::open",
+            "text",
+            "relay:smtp://h{}.example",
+            "disposition",
+            |text| told(Destination::open(text)),
+        ),
         refused(
             "disposition Folder::create",
             "path",

@@ -125,7 +125,16 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         name: "disposition",
-        may: &["client", "error", "message", "outcome", "server", PLAIN],
+        may: &[
+            "client",
+            "error",
+            "message",
+            "outcome",
+            // What a session answers with, which the server hands on.
+            "proto::server::event",
+            "server",
+            PLAIN,
+        ],
         dependencies: None,
     },
     Room {

@@ -20,6 +20,7 @@ pub use received::Received;
 use self::queue::{Queue, Taken};
 use self::workers::Workers;
 use super::Call;
+use crate::disposition::{Destination, Disposition};
 use crate::error::{Error, Status};
 use crate::net::ForkGuard;
 use crate::net::close_raw;
@@ -67,12 +68,38 @@ impl Server {
     /// Opens the sockets and starts the threads. Fails as [`server::Server::bind`](crate::server::Server::bind) does, or where
     /// no thread can be made.
     pub fn start(options: Options) -> Result<Self, Error> {
+        Self::start_any(options, None)
+    }
+
+    /// The same, with messages that go to `destination` and are never in the queue: an event of
+    /// [`EventKind::Message`] or [`EventKind::Body`] does not come. All other questions of [`Options::set_hooks`] do; without one
+    /// the queue may be left alone. Fails too if the destination relays and the options let strangers relay
+    /// ([`Handler::relays`](crate::server::Handler::relays)). A relay has connections of its own for each of
+    /// [`Options::set_workers`].
+    ///
+    /// ```
+    /// use mailwire::blocking::Server;
+    /// use mailwire::disposition::Destination;
+    /// use mailwire::server::Options;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("mail");
+    /// let maildir = Destination::open(&format!("maildir:{}", path.display()))?;
+    /// let server = Server::start_with(Options::new(), &maildir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn start_with(options: Options, destination: &Destination) -> Result<Self, Error> {
+        options.check_relaying(destination.relays())?;
+        Self::start_any(options, Some(destination))
+    }
+
+    fn start_any(options: Options, destination: Option<&Destination>) -> Result<Self, Error> {
         let server = AsyncServer::with_hooks(options, Hooks::NONE)?;
         let addresses = server.addresses();
         let (shared, bound) = server.parts();
         let guard = ForkGuard::new();
         let queue = Arc::new(Queue::new(shared.options.answer_timeout())?);
-        let workers = Workers::start(&shared, &bound, &queue, guard)?;
+        let workers = Workers::start(&shared, &bound, &queue, guard, destination)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 shared,

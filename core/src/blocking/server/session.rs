@@ -9,6 +9,7 @@ use super::event::{Event, EventKind, FoundSlot, Refusal};
 use super::post::Post;
 use super::queue::Queue;
 use super::received::Received;
+use crate::disposition::{Destination, Disposition};
 use crate::error::Error;
 use crate::net::ForkGuard;
 use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
@@ -27,6 +28,8 @@ pub(super) struct QueueHandler {
     pub(super) post: Arc<Post>,
     pub(super) queue: Arc<Queue>,
     pub(super) guard: ForkGuard,
+    /// Where messages go, if not into the queue.
+    pub(super) destination: Option<Arc<Destination>>,
 }
 
 /// One session.
@@ -38,6 +41,7 @@ pub(super) struct QueueSession {
     answer_timeout: Duration,
     protocol: Protocol,
     stream: bool,
+    destination: Option<Arc<Destination>>,
 }
 
 impl Handler for QueueHandler {
@@ -52,6 +56,7 @@ impl Handler for QueueHandler {
             answer_timeout: options.answer_timeout(),
             protocol: options.protocol(),
             stream: options.stream(),
+            destination: self.destination.clone(),
         }
     }
 }
@@ -225,6 +230,9 @@ impl Session for QueueSession {
         envelope: Envelope,
         body: &mut Body<'_>,
     ) -> Answers {
+        if let Some(destination) = &self.destination {
+            return destination.take(info, &envelope, body).await;
+        }
         if self.stream {
             return self.streamed(info, envelope, body).await;
         }

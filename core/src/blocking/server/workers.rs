@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::post::Post;
 use super::queue::Queue;
 use super::session::QueueHandler;
+use crate::disposition::Destination;
 use crate::error::{Error, Status};
 use crate::net::ForkGuard;
 use crate::net::{Bound, Listener, with_signals_blocked};
@@ -35,6 +36,7 @@ impl Workers {
         bound: &[Bound],
         queue: &Arc<Queue>,
         guard: ForkGuard,
+        destination: Option<&Destination>,
     ) -> Result<Self, Error> {
         let count = shared.options.workers();
         let ending = Arc::new(Ending {
@@ -46,7 +48,9 @@ impl Workers {
             sockets: Vec::new(),
         };
         for number in 0..count {
-            let started = prepare(bound).and_then(|(runtime, listeners)| {
+            let destination = destination.map(Destination::anew).transpose();
+            let prepared = destination.and_then(|own| Ok((own, prepare(bound)?)));
+            let started = prepared.and_then(|(destination, (runtime, listeners))| {
                 workers
                     .sockets
                     .extend(listeners.iter().map(Listener::raw_fd));
@@ -54,7 +58,15 @@ impl Workers {
                 let ending = Arc::clone(&ending);
                 let name = format!("mailwire-io-{number}");
                 let work = move || {
-                    run(&runtime, listeners, &shared, &queue, guard, &ending);
+                    let post = Arc::new(Post::new());
+                    let handler = QueueHandler {
+                        shared,
+                        post,
+                        queue,
+                        guard,
+                        destination: destination.map(Arc::new),
+                    };
+                    run(&runtime, listeners, handler, &ending);
                 };
                 // A new thread has its maker's mask: a signal of the program's is never handled on ours.
                 with_signals_blocked(|| thread::Builder::new().name(name).spawn(work))
@@ -91,8 +103,8 @@ impl Workers {
 fn prepare(bound: &[Bound]) -> Result<(Runtime, Vec<Listener>), Error> {
     let runtime = Builder::new_current_thread()
         .enable_all()
-        // For keys of passwords, the one thing that takes long and is no I/O.
-        .thread_name("mailwire-derive")
+        // For keys of passwords and for files, which take long and are not waited for by sockets.
+        .thread_name("mailwire-aside")
         .build()
         .map_err(cannot_start)?;
     let entered = runtime.enter();
@@ -104,27 +116,15 @@ fn prepare(bound: &[Bound]) -> Result<(Runtime, Vec<Listener>), Error> {
     Ok((runtime, listeners))
 }
 
-fn run(
-    runtime: &Runtime,
-    listeners: Vec<Listener>,
-    shared: &Arc<Shared>,
-    queue: &Arc<Queue>,
-    guard: ForkGuard,
-    ending: &Ending,
-) {
-    let post = Arc::new(Post::new());
-    let handler = QueueHandler {
-        shared: Arc::clone(shared),
-        post: Arc::clone(&post),
-        queue: Arc::clone(queue),
-        guard,
-    };
+fn run(runtime: &Runtime, listeners: Vec<Listener>, handler: QueueHandler, ending: &Ending) {
+    let (shared, post) = (Arc::clone(&handler.shared), Arc::clone(&handler.post));
+    let queue = Arc::clone(&handler.queue);
     let result = runtime.block_on(async {
-        let (post, queue) = (Arc::clone(&post), Arc::clone(queue));
+        let (post, queue) = (Arc::clone(&post), Arc::clone(&queue));
         tokio::spawn(async move { post.deliver(&queue).await });
-        serve(Arc::clone(shared), listeners, Arc::new(handler)).await
+        serve(shared, listeners, Arc::new(handler)).await
     });
-    post.close(queue);
+    post.close(&queue);
     let mut failure = ending
         .failure
         .lock()

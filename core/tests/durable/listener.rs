@@ -1,0 +1,162 @@
+//! The listener that is watched and killed: this program again, as a process of its own.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use mailwire::disposition::{Deliver, Destination};
+use mailwire::server::{Options, Server};
+
+/// Set for the process that listens: what becomes of its messages.
+const DISPOSITION: &str = "MAILWIRE_TEST_DISPOSITION";
+
+/// In front of its address, on its standard output.
+const LISTENS: &str = "listens at ";
+
+/// A process that listens until it is killed, or dropped.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    /// Held, as the process writes into it at its end.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Listener {
+    /// Starts it, behind a program that watches where one is given.
+    pub(crate) fn start(disposition: &str, watched_by: &[PathBuf]) -> Self {
+        let mut words = watched_by.to_vec();
+        words.push(env::current_exe().unwrap());
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
+            .args(["--exact", "listener::listens", "--nocapture"])
+            .env(DISPOSITION, disposition)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let address = output
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once(LISTENS)?.1.parse().unwrap()));
+        Self {
+            address: address.expect("the listener has not begun"),
+            child,
+            _output: output,
+        }
+    }
+
+    /// Ends it as SIGKILL does, in the middle of whatever it does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Lets it come to its end, as it does when nobody holds its standard input.
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What the other process does; nothing in this one.
+#[test]
+fn listens() {
+    let Ok(disposition) = env::var(DISPOSITION) else {
+        return;
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut options = Options::new();
+    options.set_hostname("mx.example.org").unwrap();
+    options.set_grace(Duration::ZERO);
+    runtime.block_on(async {
+        let server = Server::bind(options).unwrap();
+        println!("{LISTENS}{}", server.addresses()[0]);
+        std::io::stdout().flush().unwrap();
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let _ = std::io::stdin().read_to_end(&mut Vec::new());
+            let _ = ended.send(());
+        });
+        let handler = Deliver::new(Destination::open(&disposition).unwrap());
+        let end = async { end.await.unwrap_or_default() };
+        server.serve_until(handler, end).await.unwrap();
+    });
+}
+
+/// A client of it.
+pub(crate) struct Talk(BufReader<TcpStream>);
+
+impl Talk {
+    /// `None` if nobody is there any more.
+    pub(crate) fn begin(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_nodelay(true).ok()?;
+        let patience = Some(Duration::from_secs(60));
+        stream.set_read_timeout(patience).ok()?;
+        stream.set_write_timeout(patience).ok()?;
+        let mut talk = Self(BufReader::new(stream));
+        talk.reply()?;
+        talk.ask("HELO client.example")?;
+        Some(talk)
+    }
+
+    /// Sends a message, and gives the reply to its end.
+    pub(crate) fn message(&mut self, text: &str) -> Option<String> {
+        self.ask("MAIL FROM:<a@b.example>")?;
+        self.ask("RCPT TO:<c@d.example>")?;
+        self.ask("DATA")?;
+        self.0.get_mut().write_all(text.as_bytes()).ok()?;
+        self.ask(".")
+    }
+
+    fn ask(&mut self, command: &str) -> Option<String> {
+        let line = format!("{command}\r\n");
+        self.0.get_mut().write_all(line.as_bytes()).ok()?;
+        self.reply()
+    }
+
+    fn reply(&mut self) -> Option<String> {
+        let mut line = String::new();
+        match self.0.read_line(&mut line) {
+            Ok(octets) if octets > 0 && line.ends_with('\n') => Some(line),
+            _ => None,
+        }
+    }
+}
+
+/// The text of a message that says who it is, from its first line to its last, with lines of filling between.
+pub(crate) fn text(name: &str, filling: usize) -> String {
+    let line = format!("{name} is whole up to here\r\n");
+    format!(
+        "Subject: {name}\r\n\r\n{}end of {name}\r\n",
+        line.repeat(filling)
+    )
+}
+
+/// The messages of a Maildir that a reader would see, without what delivery has put in front.
+pub(crate) fn delivered(maildir: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(maildir.join("new")).unwrap();
+    files
+        .map(|file| {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let (front, text) = text.split_once('\n').expect("an empty file is in new");
+            assert_eq!(front, "Return-Path: <a@b.example>");
+            text.replace('\n', "\r\n")
+        })
+        .collect()
+}
