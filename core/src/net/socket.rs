@@ -1,7 +1,7 @@
 //! A plain socket, TCP or Unix, on which a write never raises SIGPIPE. The one place in the crate with `unsafe`.
 //!
 //! Rust programs ignore SIGPIPE; the C and Python programs that this library lives in may not, and tokio's own vectored write
-//! (`writev`) would then kill them when a peer has hung up. Every write here is a `sendmsg` with `MSG_NOSIGNAL`, and where a
+//! (`writev`) would then kill them when a peer has hung up. Every write here is a `send` or `sendmsg` with `MSG_NOSIGNAL`, and where a
 //! system has no such flag the socket itself is told (`SO_NOSIGPIPE`).
 
 use std::io::{self, IoSlice};
@@ -74,7 +74,12 @@ impl Socket {
     }
 
     fn try_send(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let send = || SockRef::from(self).send_vectored_with_flags(slices, FLAGS);
+        let socket = SockRef::from(self);
+        let send = || match slices {
+            // The usual case, and cheaper: the kernel has no list of slices to fetch and look at.
+            [slice] => socket.send_with_flags(slice, FLAGS),
+            _ => socket.send_vectored_with_flags(slices, FLAGS),
+        };
         match self {
             Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
             Self::Unix(stream) => stream.try_io(Interest::WRITABLE, send),

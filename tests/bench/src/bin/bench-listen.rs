@@ -1,7 +1,8 @@
 //! mailwire's listener for the benchmarks: takes every message and drops it. `bench_programs.py` has its contract; what else it
 //! knows stands at `mailwire_bench::server_options`.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mailwire::Error;
@@ -9,15 +10,17 @@ use mailwire::proto::Envelope;
 use mailwire::server::{Answers, Body, Handler, Server, Session, SessionInfo};
 use mailwire_bench::{Arguments, cpu_seconds, report, server_options};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::read();
-    let wanted = arguments.number("messages", 0)?;
     let seconds = arguments.number("seconds", 60)?;
+    let counts = Arc::new(Counts {
+        wanted: arguments.number("messages", 0)?,
+        ..Counts::default()
+    });
     let server = Server::bind(server_options(&arguments)?)?;
-    let (counts, mut seen) = watch::channel(Counts::default());
     println!(
         "port {}",
         server
@@ -28,72 +31,78 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = cpu_seconds();
 
     let mut terminated = signal(SignalKind::terminate())?;
-    let mut done = seen.clone();
+    let seen = Arc::clone(&counts);
     let enough = async move {
-        let all =
-            done.wait_for(|counts| wanted > 0 && counts.messages >= wanted && counts.open == 0);
         tokio::select! {
-            _ = all => {}
+            () = seen.ended.notified() => {}
             _ = terminated.recv() => {}
             () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
         }
     };
-    server.serve_until(Sink(Mutex::new(counts)), enough).await?;
-    let counts = *seen.borrow_and_update();
+    server
+        .serve_until(Sink(Arc::clone(&counts)), enough)
+        .await?;
+    let (first, last) = *counts.times();
     let now = Instant::now();
     report(
-        counts.messages,
-        counts.connections,
-        counts.first.unwrap_or(now),
-        counts.last.unwrap_or(now),
+        counts.messages.load(Ordering::Relaxed),
+        counts.connections.load(Ordering::Relaxed),
+        first.unwrap_or(now),
+        last.unwrap_or(now),
         cpu_seconds() - before,
     );
     Ok(())
 }
 
-/// What was seen so far.
-#[derive(Clone, Copy, Default)]
+/// What is to come, and what was seen so far: all on one thread.
+#[derive(Default)]
 struct Counts {
-    messages: u64,
-    connections: u64,
-    open: u64,
-    first: Option<Instant>,
-    last: Option<Instant>,
+    wanted: u64,
+    messages: AtomicU64,
+    connections: AtomicU64,
+    open: AtomicU64,
+    /// Of the first connection and the last message.
+    times: Mutex<(Option<Instant>, Option<Instant>)>,
+    ended: Notify,
 }
 
-struct Sink(Mutex<watch::Sender<Counts>>);
+impl Counts {
+    fn times(&self) -> MutexGuard<'_, (Option<Instant>, Option<Instant>)> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Sink(Arc<Counts>);
 
 impl Handler for Sink {
     type Session = Drain;
 
     fn session(&self, _: &SessionInfo) -> Drain {
-        let counts = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        counts.send_modify(|counts| {
-            counts.connections += 1;
-            counts.open += 1;
-            counts.first.get_or_insert_with(Instant::now);
-        });
-        Drain(counts)
+        self.0.open.fetch_add(1, Ordering::Relaxed);
+        if self.0.connections.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.0.times().0 = Some(Instant::now());
+        }
+        Drain(Arc::clone(&self.0))
     }
 }
 
-struct Drain(watch::Sender<Counts>);
+struct Drain(Arc<Counts>);
 
 impl Session for Drain {
     async fn message(&mut self, _: &SessionInfo, _: Envelope, body: &mut Body<'_>) -> Answers {
         while let Ok(Some(_)) = body.chunk().await {}
-        self.0.send_modify(|counts| {
-            counts.messages += 1;
-            counts.last = Some(Instant::now());
-        });
+        self.0.messages.fetch_add(1, Ordering::Relaxed);
+        self.0.times().1 = Some(Instant::now());
         Answers::accept()
     }
 
     async fn disconnect(&mut self, _: &SessionInfo, _: Option<&Error>) {
-        self.0.send_modify(|counts| counts.open -= 1);
+        let all = self.0.messages.load(Ordering::Relaxed);
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1
+            && self.0.wanted > 0
+            && all >= self.0.wanted
+        {
+            self.0.ended.notify_one();
+        }
     }
 }
