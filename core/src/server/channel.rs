@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
@@ -48,6 +48,8 @@ pub(super) struct Channel {
     stream: Option<Stream>,
     alarm: Option<Pin<Box<Sleep>>>,
     shutdown: Pin<Box<OwnedNotified>>,
+    /// Whom alarm and shutdown wake, if it is the same one.
+    waker: Option<Waker>,
     /// When the session has lasted too long.
     end: Instant,
     /// Since when the next command is waited for. Its octets have this time together, so that none holds the session by dripping.
@@ -121,6 +123,7 @@ impl Channel {
             stream: Some(stream),
             alarm: None,
             shutdown: Box::pin(shared.stop.notified()),
+            waker: None,
             end: Instant::now() + shared.options.session_timeout,
             command_wait: None,
             body_wait: Duration::ZERO,
@@ -197,7 +200,7 @@ impl Channel {
         let Some(stream) = self.stream.as_mut() else {
             return Err(gone(phase));
         };
-        let (machine, alarm) = (&mut self.machine, &mut self.alarm);
+        let (machine, alarm, waker) = (&mut self.machine, &mut self.alarm, &mut self.waker);
         let sent_octets = &mut self.sent;
         // Most writes need not wait, and no clock.
         let mut until = None;
@@ -218,11 +221,17 @@ impl Channel {
                         machine.sent(octets);
                     }
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return or_alarm(alarm, cx, &mut until, idle),
+                    Poll::Pending => {
+                        *waker = None;
+                        return or_alarm(alarm, cx, &mut until, idle);
+                    }
                 }
             }
             match Pin::new(&mut *stream).poll_flush(cx) {
-                Poll::Pending => or_alarm(alarm, cx, &mut until, idle),
+                Poll::Pending => {
+                    *waker = None;
+                    or_alarm(alarm, cx, &mut until, idle)
+                }
                 ready @ Poll::Ready(_) => ready,
             }
         });
@@ -343,6 +352,7 @@ impl Channel {
         let heed_shutdown = !self.shared.stop.begun();
         let (input, alarm) = (&mut self.input, &mut self.alarm);
         let (shutdown, stop) = (&mut self.shutdown, &self.shared.stop);
+        let known = &mut self.waker;
         poll_fn(|cx| {
             make_room(input, 1);
             let read = pin!(stream.read_buf(input));
@@ -350,7 +360,18 @@ impl Channel {
                 return Poll::Ready(Woken::Read(result));
             }
             give_back(input);
-            if heed_shutdown && (shutdown.as_mut().poll(cx).is_ready() || stop.begun()) {
+            if heed_shutdown && stop.begun() {
+                return Poll::Ready(Woken::Shutdown);
+            }
+            // Most often both will wake the same task as before, and at no later time: then there is nothing to do.
+            let is_known = known
+                .as_ref()
+                .is_some_and(|waker| waker.will_wake(cx.waker()));
+            if is_known && alarm.as_ref().is_some_and(|alarm| will_ring(alarm, until)) {
+                return Poll::Pending;
+            }
+            *known = Some(cx.waker().clone());
+            if heed_shutdown && shutdown.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Woken::Shutdown);
             }
             poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
@@ -418,6 +439,11 @@ fn poll_alarm(
         alarm.as_mut().reset(until);
     }
     Poll::Pending
+}
+
+/// Whether the alarm is still to go off, at `until` or before.
+fn will_ring(alarm: &Sleep, until: Instant) -> bool {
+    !alarm.is_elapsed() && alarm.deadline() <= until
 }
 
 #[cfg(test)]
