@@ -15,7 +15,8 @@ struct Known {
     peer: String,
     address: Option<SocketAddr>,
     hello: Option<String>,
-    tls: Option<TlsInfo>,
+    /// Boxed, as most that is known of a session in clear is little.
+    tls: Option<Box<TlsInfo>>,
     user: Option<String>,
 }
 
@@ -53,7 +54,7 @@ impl SessionInfo {
 
     /// The state of TLS; `None` in clear.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.0.tls.as_ref()
+        self.0.tls.as_deref()
     }
 
     /// The user who has authenticated.
@@ -102,7 +103,7 @@ impl SessionInfo {
     /// TLS is up: what was learnt in clear is forgotten (RFC 3207 section 4.2).
     pub(super) fn set_tls(&mut self, tls: TlsInfo) {
         let known = Arc::make_mut(&mut self.0);
-        known.tls = Some(tls);
+        known.tls = Some(Box::new(tls));
         known.hello = None;
         known.user = None;
     }

@@ -23,7 +23,7 @@ use crate::error::{Phase, Status};
 use crate::net::Stream;
 use crate::proto::server::Event;
 use crate::proto::{MailParameters, Need, Progress, Recipient, Reply, ReversePath};
-use crate::sasl::{Credentials, Lookup, Nonce, Proof};
+use crate::sasl::{Lookup, Nonce, Proof};
 
 const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
@@ -40,9 +40,9 @@ pub(super) struct Conversation<S> {
     /// Recipients that the client sent in one go and that are not answered yet.
     batch: Vec<Recipient>,
     /// What was said to a message that is still being drained.
-    verdict: Option<Answers>,
+    verdict: Option<Box<Answers>>,
     /// The login that is being judged, and how many have failed in this session.
-    attempt: Option<Attempt>,
+    attempt: Option<Box<Attempt>>,
     auth_failures: u32,
     quit: bool,
 }
@@ -105,13 +105,20 @@ impl<S: Session> Conversation<S> {
         loop {
             // An event borrows the input, so that is not lent to the rest of the channel meanwhile.
             let mut input = std::mem::take(&mut self.channel.input);
-            let progress = self.channel.machine.receive(&input);
-            let (used, next) = match progress {
-                Ok(Progress::Event { used, event }) => (used, self.hear(event).await),
-                Ok(Progress::Need { used, need }) => (used, Next::Need(need)),
-                Err(violation) => {
+            // Lent to what hears of it, as it is large: what is handed on stands in each function's state.
+            let heard = {
+                let mut progress = self.channel.machine.receive(&input);
+                match &mut progress {
+                    Ok(Progress::Event { used, event }) => Ok((*used, self.hear(event).await)),
+                    Ok(Progress::Need { used, need }) => Ok((*used, Next::Need(*need))),
+                    Err(violation) => Err(Ended::violation(violation, self.channel.phase())),
+                }
+            };
+            let (used, next) = match heard {
+                Ok(heard) => heard,
+                Err(ended) => {
                     self.channel.input = input;
-                    return Err(Ended::violation(&violation, self.channel.phase()));
+                    return Err(ended);
                 }
             };
             if self.channel.machine.heard_secret() {
@@ -137,8 +144,8 @@ impl<S: Session> Conversation<S> {
         }
     }
 
-    /// Puts an event to the application.
-    async fn hear(&mut self, event: Event<'_>) -> Next {
+    /// Puts an event to the application. Of a login, which is seldom, nothing is to stand in a session's state all the time.
+    async fn hear(&mut self, event: &mut Event<'_>) -> Next {
         self.learn();
         let (session, info) = (&mut self.session, &self.channel.info);
         let answer = match event {
@@ -147,27 +154,29 @@ impl<S: Session> Conversation<S> {
                 or_fault(answer, CONNECT_FAULT)
             }
             Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
-            Event::Auth { credentials } => self.judge(credentials).await,
+            Event::Auth { .. } => Box::pin(self.judge(event)).await,
             Event::Nonce => return self.lend_nonce(),
-            Event::Lookup(lookup) => return self.look_up(&lookup).await,
+            Event::Lookup(lookup) => return Box::pin(self.look_up(lookup)).await,
             Event::Mail {
                 reverse_path,
                 parameters,
-            } => self.judge_sender(&reverse_path, &parameters).await,
-            Event::Rcpt { path, parameters } => {
-                self.batch
-                    .push(Recipient::new(path).with_parameters(parameters));
+            } => self.judge_sender(reverse_path, parameters).await,
+            Event::Rcpt { .. } => {
+                if let Event::Rcpt { path, parameters } = taken(event) {
+                    self.batch
+                        .push(Recipient::new(path).with_parameters(parameters));
+                }
                 return Next::Go;
             }
             Event::Data => return Next::Message,
-            Event::EndOfData { size } => return Next::EndOfData(size),
+            Event::EndOfData { size } => return Next::EndOfData(*size),
             Event::Verify(name) => ask(pin!(async { session.verify(info, name).await })).await,
             Event::Expand(name) => ask(pin!(async { session.expand(info, name).await })).await,
             Event::Help(topic) => ask(pin!(async { session.help(info, topic).await })).await,
             Event::Etrn(node) => ask(pin!(async { session.etrn(info, node).await })).await,
             Event::Client(attributes) => {
                 let user = self.channel.machine.user();
-                self.channel.info.set_client(&attributes, user);
+                self.channel.info.set_client(attributes, user);
                 (self.attempt, self.auth_failures) = (None, 0);
                 return Next::Go;
             }
@@ -225,7 +234,7 @@ impl<S: Session> Conversation<S> {
             let _ = Box::pin(timeout(delay, shared.stop.notified())).await;
         }
         let locked = attempts.locked(attempt, Instant::now());
-        self.attempt = locked.is_none().then_some(attempt);
+        self.attempt = locked.is_none().then(|| Box::new(attempt));
         if locked.is_some() {
             shared.counters.locked_logins.add(1);
         }
@@ -238,7 +247,7 @@ impl<S: Session> Conversation<S> {
         let attempts = &self.channel.shared.attempts;
         if machine.auth_failures() > self.auth_failures {
             let address = self.channel.info.address();
-            let attempt = self.attempt.take();
+            let attempt = self.attempt.take().map(|attempt| *attempt);
             let attempt = attempt.unwrap_or_else(|| attempts.attempt(address, None));
             attempts.failed(attempt, Instant::now());
             self.channel.shared.counters.failed_logins.add(1);
@@ -246,13 +255,16 @@ impl<S: Session> Conversation<S> {
         } else if machine.user().is_some()
             && let Some(attempt) = self.attempt.take()
         {
-            attempts.succeeded(attempt);
+            attempts.succeeded(*attempt);
             self.channel.shared.counters.logins.add(1);
         }
     }
 
     /// AUTH: the table of users decides about those in it, the application about all others.
-    async fn judge(&mut self, credentials: Credentials) -> Answer {
+    async fn judge(&mut self, event: &mut Event<'_>) -> Answer {
+        let Event::Auth { credentials } = taken(event) else {
+            return Answer::Reply(AUTH_FAULT);
+        };
         let name = credentials.username();
         let account = (credentials.proof() != Proof::Nothing).then_some(name);
         if let Some(locked) = self.hold_back(account).await {
@@ -422,17 +434,17 @@ impl<S: Session> Conversation<S> {
                     // Taken unread: it is still to come, and its end is what is accepted.
                     self.answer(Answer::Accept);
                     self.channel.begin_body();
-                    self.verdict = Some(answers);
+                    self.verdict = Some(Box::new(answers));
                 }
             }
-            Stage::Open => self.verdict = Some(answers),
+            Stage::Open => self.verdict = Some(Box::new(answers)),
             Stage::Whole(size) => self.end_of_data(size, Some(answers)),
             Stage::Refused(reply) => {
                 let refusal = reply.map(Answers::from);
                 if self.channel.machine.owed() > 0 {
                     self.end_of_data(0, refusal);
                 } else if refusal.is_some() {
-                    self.verdict = refusal;
+                    self.verdict = refusal.map(Box::new);
                 } else {
                     // The machine answers its end by itself.
                     shared.counters.refused_messages.add(1);
@@ -448,7 +460,7 @@ impl<S: Session> Conversation<S> {
     /// The end of a message that came whole: in LMTP it is answered once for each recipient.
     fn end_of_data(&mut self, size: u64, answers: Option<Answers>) {
         let answers = answers
-            .or_else(|| self.verdict.take())
+            .or_else(|| self.verdict.take().map(|answers| *answers))
             .unwrap_or_else(|| LOCAL_ERROR.into());
         let mut taken = false;
         for index in 0..self.channel.machine.owed() {
@@ -472,6 +484,11 @@ enum Next {
     Message,
     EndOfData(u64),
     Need(Need),
+}
+
+/// An event to keep; one that means nothing stays behind.
+fn taken<'a>(event: &mut Event<'a>) -> Event<'a> {
+    std::mem::replace(event, Event::StartTls)
 }
 
 fn is_positive(answer: &Answer) -> bool {

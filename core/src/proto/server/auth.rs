@@ -35,7 +35,7 @@ impl Connection {
     }
 
     fn begin_mechanism<'a>(&mut self, name: &str, initial: Option<&str>) -> Option<Event<'a>> {
-        let tls = self.tls.as_ref();
+        let tls = self.tls.as_deref();
         if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
             if usable {
                 let exchange = own.begin(&self.context());
@@ -69,7 +69,7 @@ impl Connection {
 
     /// What is lent to an exchange besides a nonce.
     fn context(&self) -> ServerContext {
-        let tls = self.tls.as_ref();
+        let tls = self.tls.as_deref();
         // RFC 5802 section 6: of whichever hash it is, a client that has seen it knows that this server binds to TLS.
         let mut bound = Mechanism::PLUS.into_iter();
         let offered = bound.any(|bound| self.config.allows(bound, tls));

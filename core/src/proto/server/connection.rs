@@ -32,7 +32,7 @@ pub struct Connection {
     pub(super) config: Arc<Config>,
     pub(super) state: State,
     pub(super) outbox: Outbox,
-    pub(super) tls: Option<TlsInfo>,
+    pub(super) tls: Option<Box<TlsInfo>>,
     pub(super) hello: Option<String>,
     /// Whether the last hello was EHLO or LHLO, so that extensions are in use.
     pub(super) extended: bool,
@@ -69,7 +69,7 @@ pub struct Connection {
     pub(super) transactions: u32,
     finder: LineFinder,
     /// For the message that is being received, where its line ends are made canonical.
-    pub(super) normaliser: Option<Normaliser>,
+    pub(super) normaliser: Option<Box<Normaliser>>,
     /// The limit of the over-long line that is being skipped.
     skipping: Option<usize>,
 }
@@ -118,7 +118,7 @@ pub(super) enum Owed {
         initial: Option<Secret>,
     },
     Lookup(ServerExchange),
-    Mail(Envelope),
+    Mail(Box<Envelope>),
     /// One for each candidate.
     Rcpt,
     /// To DATA, or to BDAT with the first chunk of a message.
@@ -132,7 +132,7 @@ pub(super) enum Owed {
 
 #[derive(Debug)]
 pub(super) enum Farewell {
-    Say(Reply),
+    Say(Box<Reply>),
     /// It was said already, with a reply of 421.
     Said,
 }
@@ -152,7 +152,7 @@ impl Connection {
             config,
             state: State::Start,
             outbox: Outbox::default(),
-            tls,
+            tls: tls.map(Box::new),
             hello: None,
             extended: false,
             trusted: false,
@@ -259,7 +259,7 @@ impl Connection {
             self.close();
             return Err(Violation::BytesBehindStartTls);
         }
-        self.tls = Some(tls);
+        self.tls = Some(Box::new(tls));
         self.hello = None;
         self.extended = false;
         self.user = None;
@@ -291,7 +291,7 @@ impl Connection {
     /// behind owed answers, and never between STARTTLS and its handshake. An idle transaction is given up.
     pub fn shut_down(&mut self, reply: Reply) {
         if self.farewell.is_none() && !self.is_closing() {
-            self.farewell = Some(Farewell::Say(reply));
+            self.farewell = Some(Farewell::Say(Box::new(reply)));
             self.say_farewell();
         }
     }
@@ -307,7 +307,7 @@ impl Connection {
 
     /// What is known about TLS, once it is up.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.tls.as_ref()
+        self.tls.as_deref()
     }
 
     /// Whether the last hello was EHLO or LHLO, and not HELO.
@@ -337,12 +337,16 @@ impl Connection {
 
     /// The envelope of the transaction: accepted reverse-path and recipients. It lasts until the end of data was answered.
     pub fn envelope(&self) -> Option<&Envelope> {
-        self.transaction.as_ref()?.envelope.as_ref()
+        self.transaction.as_ref()?.envelope.as_deref()
     }
 
     /// Takes the envelope out, which makes sense once the message has begun.
     pub fn take_envelope(&mut self) -> Option<Envelope> {
-        self.transaction.as_mut()?.envelope.take()
+        self.transaction
+            .as_mut()?
+            .envelope
+            .take()
+            .map(|envelope| *envelope)
     }
 
     /// Answers owed.

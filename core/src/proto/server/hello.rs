@@ -38,7 +38,7 @@ impl Connection {
         self.hello = Some(name);
         self.extended = extended;
         let offered = Extension::ALL.map(|extension| (extension, self.offers(extension)));
-        let (config, tls) = (&self.config, self.tls.as_ref());
+        let (config, tls) = (&self.config, self.tls.as_deref());
         let mut lines = self.outbox.lines(250);
         let hostname = config.hostname.as_ascii();
         match greeting
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     fn offers_auth(&self) -> bool {
-        self.config.usable(self.tls.as_ref()).next().is_some()
+        self.config.usable(self.tls.as_deref()).next().is_some()
     }
 
     /// RFC 4954 section 5: a server with AUTH takes AUTH= on MAIL.

@@ -21,12 +21,14 @@ pub(super) struct Normaliser {
 
 impl Config {
     /// For a message that is in lines, if its line ends are to be changed.
-    pub(super) fn normaliser(&self, binary: bool) -> Option<Normaliser> {
-        (self.line_ends == LineEnds::Normalise && !binary).then(|| Normaliser {
-            encoder: Encoder::new(LineEnds::Normalise),
-            pending: 0,
-            len: 0,
-            end: None,
+    pub(super) fn normaliser(&self, binary: bool) -> Option<Box<Normaliser>> {
+        (self.line_ends == LineEnds::Normalise && !binary).then(|| {
+            Box::new(Normaliser {
+                encoder: Encoder::new(LineEnds::Normalise),
+                pending: 0,
+                len: 0,
+                end: None,
+            })
         })
     }
 }

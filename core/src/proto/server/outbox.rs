@@ -6,8 +6,11 @@ use std::fmt::Write as _;
 
 use crate::proto::{Reply, limits};
 
-/// Memory that an empty outbox keeps, and how much it may keep of what was sent.
+/// How much an outbox that never runs empty may keep of what was sent.
 const KEPT: usize = 4096;
+
+/// Memory that an empty outbox keeps: what a batch of usual replies takes. Thousands of them may be empty at a time.
+const KEPT_EMPTY: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -35,7 +38,7 @@ impl Outbox {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes.shrink_to(KEPT);
+        self.bytes.shrink_to(KEPT_EMPTY);
         self.sent = 0;
     }
 
@@ -152,7 +155,7 @@ mod tests {
         outbox.sent(9_999);
         assert_eq!(outbox.pending(), b"x");
         outbox.sent(usize::MAX);
-        assert!(outbox.pending().is_empty() && outbox.bytes.capacity() <= KEPT);
+        assert!(outbox.pending().is_empty() && outbox.bytes.capacity() <= KEPT_EMPTY);
     }
 
     #[test]

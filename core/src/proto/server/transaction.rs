@@ -11,8 +11,8 @@ use crate::proto::{
 /// A mail transaction that MAIL has opened.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    /// `None` once it was taken.
-    pub(super) envelope: Option<Envelope>,
+    /// `None` once it was taken. Boxed, for most connections wait without one.
+    pub(super) envelope: Option<Box<Envelope>>,
     /// Accepted recipients.
     pub(super) accepted: usize,
     /// Whether letters outside ASCII are allowed (RFC 6531 section 3.4).
@@ -69,20 +69,21 @@ impl Connection {
         parameters: MailParameters,
     ) -> Option<Event<'a>> {
         if self.config.hooks.has(Hooks::MAIL) {
-            self.owed =
-                Owed::Mail(Envelope::new(reverse_path.clone()).with_parameters(parameters.clone()));
+            let envelope = Envelope::new(reverse_path.clone()).with_parameters(parameters.clone());
+            self.owed = Owed::Mail(Box::new(envelope));
             return Some(Event::Mail {
                 reverse_path,
                 parameters,
             });
         }
-        self.begin(Envelope::new(reverse_path).with_parameters(parameters));
+        let envelope = Envelope::new(reverse_path).with_parameters(parameters);
+        self.begin(Box::new(envelope));
         self.outbox.text(replies::MAIL_OK);
         None
     }
 
     /// Opens a transaction.
-    pub(super) fn begin(&mut self, envelope: Envelope) {
+    pub(super) fn begin(&mut self, envelope: Box<Envelope>) {
         self.transactions = self.transactions.saturating_add(1);
         self.transaction = Some(Transaction {
             smtputf8: envelope.parameters().smtputf8,
