@@ -10,7 +10,7 @@ use crate::proto::{Reply, limits};
 const KEPT: usize = 4096;
 
 /// Memory that an empty outbox keeps: what a batch of usual replies takes. Thousands of them may be empty at a time.
-const KEPT_EMPTY: usize = 64;
+const KEPT_EMPTY: usize = 128;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
