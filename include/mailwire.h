@@ -1921,7 +1921,7 @@ mailwire_status mailwire_server_options_set_connections_per_address(mailwire_ser
                                                                     mailwire_error **err);
 
 /**
- * The most octets of messages that are held in memory, over all sessions. 256 MiB by default.
+ * The most octets of messages that are held in memory, over all sessions, where each piece counts for 768 more. 256 MiB by default.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

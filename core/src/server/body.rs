@@ -68,7 +68,8 @@ impl Body<'_> {
     /// The next octets of the message, or `None` once all of it was given.
     ///
     /// They are a part of the buffer that they were read into, and count towards
-    /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped. While there is no
+    /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped, with 768 octets more for
+    /// what it takes to keep them. While there is no
     /// memory this waits, and so does the client.
     ///
     /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, or was given up by the client between two
@@ -93,7 +94,7 @@ impl Body<'_> {
         }
         Ok(match self.next_part().await? {
             None => None,
-            Some(Piece::LineEnd) => Some(Bytes::from_static(CRLF)),
+            Some(Piece::LineEnd) => Some(self.charge(Bytes::from_static(CRLF))),
             Some(Piece::Read(part)) => {
                 let octets = if part.end - part.start < COPIED {
                     self.copy(&part, BytesMut::new())

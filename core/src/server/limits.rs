@@ -206,7 +206,11 @@ impl Drop for Admission {
     }
 }
 
-/// Counts the octets of messages that are held, over all sessions or in one.
+/// What a piece of a message costs beside its octets, at the most: its allocations, and the event that tells of it. A client chooses
+/// how small its pieces are.
+pub(crate) const PIECE: u64 = 768;
+
+/// Counts the octets of messages that are held, and what it takes to hold them, over all sessions or in one.
 #[derive(Debug)]
 pub(crate) struct BodyMemory {
     most: u64,
@@ -246,14 +250,18 @@ impl BodyMemory {
         }
     }
 
-    /// Counts `octets` until the result and all its clones and slices are dropped.
+    /// Counts `octets` and a [`PIECE`] until the result and all its clones and slices are dropped.
     pub(crate) fn charge(self: &Arc<Self>, octets: Bytes) -> Bytes {
-        self.used.fetch_add(octets.len() as u64, Ordering::Relaxed);
+        self.used.fetch_add(cost(&octets), Ordering::Relaxed);
         Bytes::from_owner(Charged {
             octets,
             memory: Arc::clone(self),
         })
     }
+}
+
+fn cost(octets: &Bytes) -> u64 {
+    octets.len() as u64 + PIECE
 }
 
 struct Charged {
@@ -270,9 +278,7 @@ impl AsRef<[u8]> for Charged {
 impl Drop for Charged {
     fn drop(&mut self) {
         let memory = &self.memory;
-        let before = memory
-            .used
-            .fetch_sub(self.octets.len() as u64, Ordering::Relaxed);
+        let before = memory.used.fetch_sub(cost(&self.octets), Ordering::Relaxed);
         if before >= memory.most {
             memory.less.notify_waiters();
         }

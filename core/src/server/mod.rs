@@ -35,7 +35,7 @@ pub use body::Body;
 pub use handler::{Handler, Session};
 pub use hooks::Hooks;
 pub use info::SessionInfo;
-pub(crate) use limits::BodyMemory;
+pub(crate) use limits::{BodyMemory, PIECE};
 pub use network::{InvalidNetwork, Network};
 pub use options::Options;
 pub use serve::{Control, Server};

@@ -306,8 +306,8 @@ impl Options {
         Ok(())
     }
 
-    /// The most octets of messages held in memory over all sessions. The default is 256 MiB. Over it, streamed messages are not
-    /// read on until memory was given back, and others are answered 452.
+    /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB.
+    /// Over it, streamed messages are not read on until memory was given back, and others are answered 452.
     pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
         self.body_memory = within("body_memory", octets, 1..=u64::MAX)?;
         Ok(())

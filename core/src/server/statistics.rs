@@ -31,7 +31,7 @@ pub struct Statistics {
     pub denied_relays: u64,
     /// Senders that are not the user's own.
     pub foreign_senders: u64,
-    /// Octets of messages that are held in memory now.
+    /// Octets of messages that are held in memory now, and 768 for each of their pieces.
     pub body_memory: u64,
     /// Octets that were read in sessions that are over, commands and messages, inside of TLS.
     pub octets_received: u64,

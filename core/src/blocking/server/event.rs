@@ -68,7 +68,8 @@ pub enum EventKind {
         /// Sender and accepted recipients.
         envelope: Envelope,
     },
-    /// A piece of that message; informs. Once 256 KiB of a session are held, no more is read until pieces were dropped.
+    /// A piece of that message; informs. Once 256 KiB of a session are held, with 768 octets more for each piece, no more is read until
+    /// pieces were dropped.
     ///
     /// [`reply`](Event::reply) with a 4yz or 5yz refuses the message in the middle: of what the client still sends nothing is kept,
     /// [`Discarded`](Self::Discarded) comes behind the last piece, and the reply is given at the end of data.

@@ -15,11 +15,14 @@ use crate::net::ForkGuard;
 use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{
-    Answer, Answers, Body, BodyMemory, Handler, LOCAL_ERROR, Session, SessionInfo, Shared,
+    Answer, Answers, Body, BodyMemory, Handler, LOCAL_ERROR, PIECE, Session, SessionInfo, Shared,
 };
 
-/// Octets of a streamed message that one session's events may hold.
+/// What one session's pieces of a streamed message may take, in octets.
 const CREDIT: u64 = 256 * 1024;
+
+// An event and the allocations for what is in it, at the most: 128 octets.
+const _: () = assert!(size_of::<Event>() as u64 + 128 <= PIECE);
 
 /// Makes the sessions of one I/O thread.
 #[derive(Debug)]

@@ -1,9 +1,12 @@
 //! Messages in pieces, large ones, and what memory they take.
 
+use std::thread;
 use std::time::Duration;
 
-use super::{Call, Event, EventKind, content, greeted, next, reply, send, start};
+use super::{Call, Event, EventKind, Server, content, greeted, next, reply, send, start};
 use crate::error::Status;
+use crate::proto::data::LineEnds;
+use crate::server::PIECE;
 use crate::server::tests::sum;
 
 fn lines(octets: usize) -> Vec<u8> {
@@ -68,6 +71,81 @@ fn a_streamed_message_waits_for_a_slow_application() {
     assert_eq!((*size, envelope.recipients().len()), (text.len() as u64, 1));
     assert_eq!((whole.len(), sum(&whole)), (text.len(), sum(&text)));
     end.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    assert_eq!(server.statistics().body_memory, 0);
+}
+
+/// Takes events until none comes, and gives nothing back: pieces of one octet or two, whose events are hundreds of times as large.
+fn few_tiny_pieces(server: &Server) -> Vec<Event> {
+    let mut held = Vec::new();
+    while let Some(event) = server
+        .next_event(Some(Duration::from_millis(300)), Call::default())
+        .unwrap()
+    {
+        assert!(content(&event).len() <= 2, "{event:?}");
+        held.push(event);
+    }
+    let most = 256 * 1024 / size_of::<Event>();
+    assert!((2..=most).contains(&held.len()), "{} events", held.len());
+    let memory = server.statistics().body_memory;
+    assert!(memory >= held.len() as u64 * PIECE, "{memory}");
+    held
+}
+
+/// Gives them back and takes what is left of the message; gives its size.
+fn the_rest(server: &Server, held: Vec<Event>) -> usize {
+    let mut octets: usize = held.iter().map(|event| content(event).len()).sum();
+    drop(held);
+    let mut end = loop {
+        let event = next(server);
+        match event.kind() {
+            EventKind::Chunk(chunk) => octets += chunk.len(),
+            EventKind::EndOfData { .. } => break event,
+            other => panic!("{other:?}"),
+        }
+    };
+    end.accept().unwrap();
+    octets
+}
+
+#[test]
+fn a_streamed_message_of_tiny_chunks_takes_no_more_memory_than_others() {
+    const CHUNKS: usize = 2000;
+    let server = start(|options| options.set_stream(true));
+    let mut talk = greeted(&server);
+    let client = thread::spawn(move || {
+        talk.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+        talk.reply();
+        talk.reply();
+        for _ in 0..CHUNKS {
+            // One at a time: what comes together is one piece.
+            talk.send("BDAT 1\r\nx");
+            assert_eq!(talk.reply(), "250 2.0.0 OK");
+        }
+        talk.ask("BDAT 0 LAST")
+    });
+    next(&server).accept().unwrap();
+    let held = few_tiny_pieces(&server);
+    assert_eq!(the_rest(&server, held), CHUNKS);
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    assert_eq!(server.statistics().body_memory, 0);
+}
+
+#[test]
+fn a_streamed_message_of_normalised_line_ends_takes_no_more_memory_than_others() {
+    const LINES: usize = 200_000;
+    let server = start(|options| {
+        options.set_stream(true);
+        options.set_line_ends(LineEnds::Normalise);
+    });
+    let client = send(
+        &server,
+        "a@b.example",
+        &[&b"\n".repeat(LINES), b"\r\n".as_slice()].concat(),
+    );
+    next(&server).accept().unwrap();
+    let held = few_tiny_pieces(&server);
+    assert_eq!(the_rest(&server, held), 2 * LINES + 2);
     assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
     assert_eq!(server.statistics().body_memory, 0);
 }
