@@ -25,6 +25,10 @@ use crate::proto::{Reply, TlsInfo, Violation};
 /// How long a client that is slower than the least rate is given before it counts.
 const SLOW_START: Duration = Duration::from_secs(60);
 
+/// How long such a client is given at the most, whatever it has sent before: as long as RFC 5321 section 4.5.3.2.5 has a client wait for
+/// a server, and some more.
+const MOST_PATIENCE: Duration = Duration::from_secs(300);
+
 /// How long the other side is given to take our last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -54,9 +58,8 @@ pub(super) struct Channel {
     end: Instant,
     /// Since when the next command is waited for. Its octets have this time together, so that none holds the session by dripping.
     command_wait: Option<Instant>,
-    /// How long the message that comes has been waited for, and what was read meanwhile.
-    body_wait: Duration,
-    body_octets: u64,
+    /// How much longer the message that comes is waited for, at the least rate.
+    patience: Duration,
     /// What was read and sent in all.
     received: u64,
     sent: u64,
@@ -126,8 +129,7 @@ impl Channel {
             waker: None,
             end: Instant::now() + shared.options.session_timeout,
             command_wait: None,
-            body_wait: Duration::ZERO,
-            body_octets: 0,
+            patience: SLOW_START,
             received: 0,
             sent: 0,
             shared,
@@ -136,8 +138,7 @@ impl Channel {
 
     /// A message begins.
     pub(super) fn begin_body(&mut self) {
-        self.body_wait = Duration::ZERO;
-        self.body_octets = 0;
+        self.patience = SLOW_START;
     }
 
     /// Sends what there is to send, then reads once.
@@ -176,8 +177,9 @@ impl Channel {
                     self.received += octets as u64;
                     tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
-                        self.body_wait += begun.elapsed();
-                        self.body_octets += octets as u64;
+                        let least_rate = self.shared.options.least_rate;
+                        let left = self.patience.saturating_sub(begun.elapsed());
+                        self.patience = patience(left, octets as u64, least_rate);
                     }
                     return Ok(());
                 }
@@ -329,11 +331,8 @@ impl Channel {
             _ => *self.command_wait.get_or_insert(now),
         };
         let mut limit = (since + options.idle_timeout, &IDLE);
-        if phase == Phase::Body
-            && let Some(left) = patience(self.body_octets, self.body_wait, options.least_rate)
-            && now + left < limit.0
-        {
-            limit = (now + left, &TOO_SLOW);
+        if phase == Phase::Body && options.least_rate > 0 && now + self.patience < limit.0 {
+            limit = (now + self.patience, &TOO_SLOW);
         }
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
@@ -399,12 +398,14 @@ fn tell_time(machine: &mut Connection, shared: &Shared) {
     }
 }
 
-/// How much longer a client is waited for that has sent `octets` while it was waited for in all `waited`. `None`: the rate has no
-/// limit, or the wait would be beyond all clocks.
-fn patience(octets: u64, waited: Duration, least_rate: u64) -> Option<Duration> {
-    let earned = Duration::from_secs(octets.checked_div(least_rate)?);
-    let left = SLOW_START.saturating_add(earned).saturating_sub(waited);
-    (left < Duration::from_secs(1 << 32)).then_some(left)
+/// How much longer a client is waited for that was to be waited for so long and has sent `octets`. There is a most of it, or who
+/// once was quick could hold what it has sent for days.
+fn patience(left: Duration, octets: u64, least_rate: u64) -> Duration {
+    let nanos = octets.saturating_mul(1_000_000_000);
+    let earned = nanos
+        .checked_div(least_rate)
+        .map_or(Duration::ZERO, Duration::from_nanos);
+    left.saturating_add(earned).min(MOST_PATIENCE)
 }
 
 fn gone(phase: Phase) -> Ended {
@@ -453,11 +454,10 @@ mod tests {
     #[test]
     fn a_client_earns_patience_by_what_it_sends() {
         let seconds = Duration::from_secs;
-        assert_eq!(patience(0, Duration::ZERO, 64), Some(seconds(60)));
-        assert_eq!(patience(0, seconds(59), 64), Some(seconds(1)));
-        assert_eq!(patience(0, seconds(61), 64), Some(Duration::ZERO));
-        assert_eq!(patience(6400, seconds(61), 64), Some(seconds(99)));
-        assert_eq!(patience(0, seconds(1000), 0), None);
-        assert_eq!(patience(u64::MAX, Duration::ZERO, 1), None);
+        assert_eq!(patience(seconds(60), 0, 64), seconds(60));
+        assert_eq!(patience(seconds(1), 6400, 64), seconds(101));
+        assert_eq!(patience(seconds(1), 32, 64), Duration::from_millis(1500));
+        assert_eq!(patience(Duration::ZERO, u64::MAX, 1), MOST_PATIENCE);
+        assert_eq!(patience(seconds(1), 6400, 0), seconds(1));
     }
 }

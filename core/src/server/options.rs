@@ -339,8 +339,8 @@ impl Options {
         Ok(())
     }
 
-    /// The least octets a second, on the average of a message, that a client must send while it sends one; a client gets one minute before it counts. 0 turns it
-    /// off. The default is 64.
+    /// The least octets a second that a client must send of a message. It gets one minute before that counts, and what it sends faster
+    /// is put to its credit, up to five minutes. 0 turns it off. The default is 64.
     pub fn set_least_rate(&mut self, octets_per_second: u64) {
         self.least_rate = octets_per_second;
     }

@@ -440,6 +440,13 @@ impl<S: Session> Conversation<S> {
             Stage::Open => self.verdict = Some(Box::new(answers)),
             Stage::Whole(size) => self.end_of_data(size, Some(answers)),
             Stage::Refused(reply) => {
+                let counters = &shared.counters;
+                let reason = if reply.as_ref() == Some(&NO_MEMORY) {
+                    &counters.messages_without_memory
+                } else {
+                    &counters.bad_messages
+                };
+                reason.add(1);
                 let refusal = reply.map(Answers::from);
                 if self.channel.machine.owed() > 0 {
                     self.end_of_data(0, refusal);

@@ -21,7 +21,7 @@ pub struct Statistics {
     pub octets: u64,
     /// Messages whose end of data was answered 4yz or 5yz.
     pub refused_messages: u64,
-    /// Those of them that were too big, or had a bare CR or LF.
+    /// Those of them that were too big, had a bare CR or LF, or went in circles.
     pub bad_messages: u64,
     /// Those of them for which there was no memory.
     pub messages_without_memory: u64,

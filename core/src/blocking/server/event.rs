@@ -72,7 +72,8 @@ pub enum EventKind {
     /// pieces were dropped.
     ///
     /// [`reply`](Event::reply) with a 4yz or 5yz refuses the message in the middle: of what the client still sends nothing is kept,
-    /// [`Discarded`](Self::Discarded) comes behind the last piece, and the reply is given at the end of data.
+    /// [`Discarded`](Self::Discarded) comes behind the last piece, and the reply is given at the end of data. Where the whole message
+    /// has come already, [`EndOfData`](Self::EndOfData) comes all the same, and the refusal counts whatever that is answered.
     Chunk(Bytes),
     /// The end of that message. Owes what [`Message`](Self::Message) does.
     EndOfData {
@@ -110,13 +111,19 @@ pub enum EventKind {
 /// Whether a message that still comes was refused, and how.
 #[derive(Default)]
 pub(super) struct Refusal {
-    reply: OnceLock<Reply>,
+    /// `None` once it is too late to refuse.
+    reply: OnceLock<Option<Reply>>,
     given: Notify,
 }
 
 impl Refusal {
     pub(super) fn reply(&self) -> Option<&Reply> {
-        self.reply.get()
+        self.reply.get()?.as_ref()
+    }
+
+    /// The message is over: from now on nothing refuses it. Gives the reply if something did.
+    pub(super) fn end(&self) -> Option<&Reply> {
+        self.reply.get_or_init(|| None).as_ref()
     }
 
     /// Is done when the message was refused.
@@ -129,7 +136,7 @@ impl Refusal {
             let text = format!("{} cannot refuse a message", reply.code());
             return Err(Error::new(Status::Misuse, text));
         }
-        self.reply.set(reply).map_err(|_| nothing_owed())?;
+        self.reply.set(Some(reply)).map_err(|_| nothing_owed())?;
         self.given.notify_one();
         Ok(())
     }

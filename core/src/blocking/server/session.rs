@@ -162,8 +162,13 @@ impl QueueSession {
             }
         }
         let owed = self.owed_to(&envelope);
-        self.ask_all(info, EventKind::EndOfData { envelope, size }, owed)
-            .await
+        let answers = self
+            .ask_all(info, EventKind::EndOfData { envelope, size }, owed)
+            .await;
+        match refusal.end() {
+            Some(reply) => reply.clone().into(),
+            None => answers,
+        }
     }
 }
 

@@ -55,7 +55,7 @@ impl Connection {
             self.outbox.text(replies::TOO_BIG);
         } else {
             // RFC 4954 section 5: who has not authenticated is not believed who somebody else is.
-            if parameters.auth.is_some() && self.user.is_none() {
+            if parameters.auth.is_some() && !self.has_identity() {
                 parameters.auth = Some(Submitter::Unknown);
             }
             return self.ask_sender(reverse_path, parameters);
@@ -147,7 +147,7 @@ impl Connection {
         let Some(now) = now else {
             return Some(replies::UNKNOWN_PARAMETER);
         };
-        if self.user.is_none() {
+        if !self.has_identity() {
             // Section 8: held mail is stored for whoever asks, so it is asked who that is.
             return Some(replies::AUTH_NEEDED);
         }

@@ -116,6 +116,11 @@ async fn s382_a_message_that_drips_is_below_the_least_rate() {
     let (reply, seconds) = drip(start).await;
     assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
     assert!((60..=70).contains(&seconds), "{seconds}");
+    // Who was quick before is given more, but no more than minutes.
+    let quick = [start, &b"0123456789 0123456789\r\n".repeat(40_000)[..]].concat();
+    let (reply, seconds) = drip(&quick).await;
+    assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
+    assert!((290..=310).contains(&seconds), "{seconds}");
 }
 
 #[test]

@@ -128,7 +128,10 @@ fn a_message_that_is_too_big_is_refused_at_its_end() {
         "250 2.0.0 queued"
     );
     assert_eq!(server.seen.wait_for("lost"), "lost 600");
-    assert_eq!(server.statistics().refused_messages, 1);
+    let statistics = server.statistics();
+    assert_eq!(statistics.refused_messages, 1);
+    assert_eq!(statistics.bad_messages, 1);
+    assert_eq!(statistics.messages_without_memory, 0);
 }
 
 #[test]
@@ -251,6 +254,9 @@ fn a_session_that_holds_what_it_reads_stops_the_client_at_the_limit() {
     );
     // The one that waits gives up after a while, and its message is refused.
     assert_eq!(server.seen.wait_for("lost"), "lost 104");
+    let statistics = server.statistics();
+    assert_eq!(statistics.messages_without_memory, 1);
+    assert_eq!(statistics.bad_messages, 0);
     talk.stream()
         .set_write_timeout(Some(Duration::from_secs(20)))
         .unwrap();

@@ -194,6 +194,28 @@ fn a_streamed_message_can_be_refused_in_the_middle() {
 }
 
 #[test]
+fn a_refusal_counts_where_the_whole_message_has_come_already() {
+    let server = start(|options| options.set_stream(true));
+    let client = send(&server, "a@b.example", b"short\r\n");
+    next(&server).accept().unwrap();
+    let mut piece = next(&server);
+    let mut end = next(&server);
+    assert!(matches!(end.kind(), EventKind::EndOfData { .. }));
+    piece.reply(reply(554, "no such words")).unwrap();
+    end.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "554 5.0.0 no such words");
+    assert_eq!(server.statistics().messages, 0);
+    // Once the client was told it is too late.
+    let client = send(&server, "a@b.example", b"short\r\n");
+    next(&server).accept().unwrap();
+    let mut piece = next(&server);
+    next(&server).accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    let late = piece.reply(reply(554, "no")).unwrap_err();
+    assert_eq!(late.status(), Status::Misuse);
+}
+
+#[test]
 fn a_streamed_message_that_breaks_off_is_told() {
     let server = start(|options| options.set_stream(true));
     let mut talk = greeted(&server);
