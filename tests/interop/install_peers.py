@@ -6,7 +6,8 @@ being started. Exim and
 OpenSMTPD would take Postfix's place, so they are only downloaded and unpacked into a cache folder,
 from which the tests run them: Exim with the libraries that this machine lacks, OpenSMTPD with all
 that it needs, of a release whose OpenSMTPD can do TLS. Node's smtp-server and nodemailer are put
-there by npm, and our program around Go's net/smtp by Go. Nothing is installed over another.
+there by npm, and our program around Go's net/smtp by Go. That around lettre and mail-send is one of
+the benchmarks' programs, built by cargo. Nothing is installed over another.
 
 For the tests in C there are a second compiler and pkg-config, for the benchmarks libcurl's headers,
 nodemailer, smtp-server and Postfix's smtp-sink, for the scan of TLS testssl.sh; with `--only c`,
@@ -35,6 +36,11 @@ OPENSMTPD = CACHE / "opensmtpd"
 NODE = CACHE / "node"
 GO_SEND = CACHE / "net-smtp"
 """Our program around Go's net/smtp, compiled."""
+
+RUST_SOURCE = Path(__file__).parents[1] / "bench" / "peers" / "rust"
+RUST_TARGET = Path(__file__).parents[2] / "build" / "bench" / "target"
+RUST_SEND = RUST_TARGET / "release" / "interop-send"
+"""Our program around lettre and mail-send, where the benchmarks have theirs, since they share most of what is compiled."""
 
 GO_SOURCE = Path(__file__).with_name("senders") / "net_smtp.go"
 
@@ -119,7 +125,12 @@ def main() -> int:
     if arguments.only in ("c", "scan"):
         return 0
     from_node = ("smtp-server and nodemailer", _install_node_packages)
-    others = (("Exim", _unpack_exim), ("OpenSMTPD", _unpack_opensmtpd), ("Go's net/smtp", _compile_go))
+    others = (
+        ("Exim", _unpack_exim),
+        ("OpenSMTPD", _unpack_opensmtpd),
+        ("Go's net/smtp", _compile_go),
+        ("lettre and mail-send", _compile_rust),
+    )
     for name, get in (from_node,) if arguments.only == "bench" else (*others, from_node):
         try:
             get()
@@ -259,6 +270,16 @@ def _compile_go() -> None:
     # The standard library alone, so nothing is fetched.
     settings = {"GO111MODULE": "off", "GOPROXY": "off", "GOFLAGS": "", "GOCACHE": str(CACHE / "go"), "CGO_ENABLED": "0"}
     _run(["go", "build", "-o", str(GO_SEND), str(GO_SOURCE)], **settings)
+
+
+def _compile_rust() -> None:
+    cargo = os.environ.get("CARGO") or "cargo"
+    if shutil.which(cargo) is None:
+        raise Unavailable("There is no cargo.")
+    print(f"peers: compiling lettre and mail-send into {RUST_SEND}, if they are not up to date there", flush=True)
+    # The lock file of that workspace says which releases.
+    options = ["--release", "--locked", "--quiet", "--target-dir", str(RUST_TARGET), "--bin", "interop-send"]
+    _run([cargo, "build", *options], str(RUST_SOURCE))
 
 
 class Unavailable(Exception):

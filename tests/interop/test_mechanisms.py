@@ -18,8 +18,10 @@ SENDERS = {
     "swaks": "CRAM-MD5 LOGIN PLAIN",
     "msmtp": "CRAM-MD5 EXTERNAL LOGIN OAUTHBEARER PLAIN SCRAM-SHA-1 SCRAM-SHA-256 XOAUTH2",
     "s-nail": "CRAM-MD5 EXTERNAL LOGIN PLAIN XOAUTH2",
-    "net-smtp": "CRAM-MD5 PLAIN",
-    "Net-SMTP": "ANONYMOUS CRAM-MD5 EXTERNAL LOGIN PLAIN",
+    "go": "CRAM-MD5 PLAIN",
+    "perl": "ANONYMOUS CRAM-MD5 EXTERNAL LOGIN PLAIN",
+    "lettre": "LOGIN PLAIN XOAUTH2",
+    "mail-send": "CRAM-MD5 LOGIN OAUTHBEARER PLAIN XOAUTH2",
 }
 """What each client can log in by, of what mailwire has."""
 

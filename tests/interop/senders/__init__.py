@@ -5,8 +5,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from ..install_peers import GO_SEND, NODE, PERL_MODULES
-from .around_libraries import by_go, by_nodemailer, by_perl
+from ..install_peers import GO_SEND, NODE, PERL_MODULES, RUST_SEND
+from .around_libraries import by_go, by_lettre, by_mail_send, by_nodemailer, by_perl
 from .commands import by_curl, by_msmtp, by_s_nail, by_swaks
 from .in_python import by_aiosmtplib, by_smtplib
 from .target import Target
@@ -19,10 +19,12 @@ SENDERS: dict[str, Callable[[bytes, Target, Path], None]] = {
     "swaks": by_swaks,
     "msmtp": by_msmtp,
     "s-nail": by_s_nail,
-    "net-smtp": by_go,
-    "Net-SMTP": by_perl,
+    "go": by_go,
+    "perl": by_perl,
+    "lettre": by_lettre,
+    "mail-send": by_mail_send,
 }
-"""By name. `net-smtp` is Go's net/smtp, `Net-SMTP` Perl's Net::SMTP."""
+"""By name. `go` is Go's net/smtp, `perl` Perl's Net::SMTP."""
 
 
 def missing(sender: str) -> str | None:
@@ -33,10 +35,12 @@ def missing(sender: str) -> str | None:
         return "aiosmtplib is not installed"
     if sender == "nodemailer" and (shutil.which("node") is None or not (NODE / "node_modules/nodemailer").exists()):
         return f"nodemailer is not in {NODE}"
-    if sender == "net-smtp" and not GO_SEND.exists():
+    if sender == "go" and not GO_SEND.exists():
         return f"Go's net/smtp: there is no {GO_SEND}"
-    if sender == "Net-SMTP" and not all(Path(path).exists() for path in PERL_MODULES.values()):
+    if sender == "perl" and not all(Path(path).exists() for path in PERL_MODULES.values()):
         return f"Perl's Net::SMTP: not all is installed of {' '.join(PERL_MODULES)}"
+    if sender in ("lettre", "mail-send") and not RUST_SEND.exists():
+        return f"{sender}: there is no {RUST_SEND}"
     return None
 
 

@@ -1,10 +1,11 @@
-"""The senders that are programs of ours around a library of another language: nodemailer, Go's net/smtp, Perl's Net::SMTP."""
+"""The senders that are programs of ours around a library of another language: nodemailer, Go's net/smtp, Perl's Net::SMTP,
+lettre and mail-send of Rust."""
 
 import json
 from pathlib import Path
 
 from ..corpus import SENDER
-from ..install_peers import GO_SEND, NODE
+from ..install_peers import GO_SEND, NODE, RUST_SEND
 from ..peers.base import USER
 from .target import Target, run
 
@@ -47,6 +48,16 @@ def by_perl(message: bytes, target: Target, folder: Path) -> None:
     if target.certificate:
         words += ["--certificate", str(target.certificate)]
     run(["perl", str(HERE / "net_smtp.pl"), *words])
+
+
+def by_lettre(message: bytes, target: Target, folder: Path) -> None:
+    """lettre, with AUTH PLAIN unless another mechanism is named."""
+    run([str(RUST_SEND), "--library", "lettre", *target.words(_file(message, folder), "PLAIN")])
+
+
+def by_mail_send(message: bytes, target: Target, folder: Path) -> None:
+    """mail-send. With a password it logs in by the strongest mechanism that is offered, and cannot be told another."""
+    run([str(RUST_SEND), "--library", "mail-send", *target.words(_file(message, folder), "PLAIN")])
 
 
 def _file(message: bytes, folder: Path) -> Path:
