@@ -223,6 +223,14 @@ typedef struct mailwire_server mailwire_server;
 typedef struct mailwire_server_options mailwire_server_options;
 
 /**
+ * A snapshot of a server's numbers since it began: sessions, messages, refusals by reason, octets, TLS, logins, and what is
+ * going on now. It never changes.
+ *
+ * Since 0.1.
+ */
+typedef struct mailwire_statistics mailwire_statistics;
+
+/**
  * How a call went: MAILWIRE_OK, MAILWIRE_END or one of MAILWIRE_ERR_... Expect values that you do not know; their range tells
  * what they are about.
  *
@@ -261,6 +269,12 @@ typedef uint32_t mailwire_hooks;
  * What an event is about: one of MAILWIRE_EVENT_... Expect values that you do not know, and free such events.
  */
 typedef int32_t mailwire_kind;
+
+/**
+ * What proves that a user who logs in is that user: one of MAILWIRE_PROOF_... Expect values that you do not know, and refuse such
+ * logins.
+ */
+typedef int32_t mailwire_proof;
 
 /**
  * The call did what it was asked to.
@@ -698,6 +712,12 @@ typedef int32_t mailwire_kind;
 #define MAILWIRE_HOOK_DISCONNECT 2048
 
 /**
+ * What is kept of users who are not in the server's own table (MAILWIRE_EVENT_LOOKUP). With it SCRAM is offered, and CRAM-MD5 if the
+ * option "mechanisms" names it.
+ */
+#define MAILWIRE_HOOK_LOOKUP 4096
+
+/**
  * ETRN. With it ETRN is offered.
  */
 #define MAILWIRE_HOOK_ETRN 8192
@@ -797,6 +817,39 @@ typedef int32_t mailwire_kind;
  * ETRN; its argument is the node whose queue is to be started (MAILWIRE_HOOK_ETRN).
  */
 #define MAILWIRE_EVENT_ETRN 18
+
+/**
+ * A login by SCRAM or CRAM-MD5 of a user who is not in the server's own table: mailwire_event_supply_password or
+ * mailwire_event_supply_keys answers with what you keep of mailwire_event_auth_user. Accepting it without says that there is no
+ * such user, which the client is told no sooner than that a password was wrong (MAILWIRE_HOOK_LOOKUP).
+ */
+#define MAILWIRE_EVENT_LOOKUP 19
+
+/**
+ * There is no login.
+ */
+#define MAILWIRE_PROOF_NONE 0
+
+/**
+ * A password, in mailwire_event_auth_secret.
+ */
+#define MAILWIRE_PROOF_PASSWORD 1
+
+/**
+ * A bearer token of OAuth 2.0, in mailwire_event_auth_secret. It may have come without a user name.
+ */
+#define MAILWIRE_PROOF_TOKEN 2
+
+/**
+ * The certificate of the TLS handshake, which was verified against the option "client_ca". The user name is its fingerprint,
+ * "sha256:" and 64 lower-case digits.
+ */
+#define MAILWIRE_PROOF_CERTIFICATE 3
+
+/**
+ * Nothing: an anonymous user, with a word on who it may be as user name.
+ */
+#define MAILWIRE_PROOF_NOTHING 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -2242,6 +2295,66 @@ mailwire_status mailwire_server_shutdown(const mailwire_server *server,
                                          mailwire_error **err);
 
 /**
+ * Takes a snapshot of a server's numbers.
+ *
+ * statistics gets it, to be freed with mailwire_statistics_free, or NULL on failure. It outlives the server.
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+ * Thread: any, also while others pull events.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_server_statistics(const mailwire_server *server,
+                                           mailwire_statistics **statistics,
+                                           mailwire_error **err);
+
+/**
+ * Frees a snapshot. NULL is allowed.
+ *
+ * Thread: any, while nobody else uses this snapshot.
+ * Since 0.1.
+ */
+MAILWIRE_API void mailwire_statistics_free(mailwire_statistics *statistics);
+
+/**
+ * The name of a number in every snapshot, by its index from 0, as "messages"; NULL behind the last one. The names are
+ * "sessions", "open_sessions", "turned_away", "messages", "octets", "refused_messages", "refused_recipients", "failed_logins" and
+ * more; later versions add to them.
+ *
+ * The text is never freed.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_statistics_name(size_t index);
+
+/**
+ * A number of the snapshot by its name, which is one of those that mailwire_statistics_name gives.
+ *
+ * value gets the number, or 0 on failure.
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for a name that no number has; MAILWIRE_ERR_INTERNAL.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_statistics_value(const mailwire_statistics *statistics,
+                                          const char *name,
+                                          uint64_t *value,
+                                          mailwire_error **err);
+
+/**
+ * The whole snapshot in the text format of Prometheus, version 0.0.4, to be served as "text/plain; version=0.0.4". NULL: the
+ * empty text.
+ *
+ * The text is never NULL, and lives as long as the snapshot.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_statistics_prometheus(const mailwire_statistics *statistics);
+
+/**
  * Frees an event. NULL is allowed. Answers that it still owes become 451.
  *
  * Thread: any, while nobody else uses this event.
@@ -2311,6 +2424,34 @@ MAILWIRE_API const char *mailwire_event_tls_version(const mailwire_event *event)
 MAILWIRE_API const char *mailwire_event_tls_cipher(const mailwire_event *event);
 
 /**
+ * The name that the client asked for in the TLS handshake (SNI, RFC 6066 section 3); empty in clear, and if it asked for none.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_tls_server_name(const mailwire_event *event);
+
+/**
+ * The client's certificate in DER, which was verified against the option "client_ca"; without one,
+ * mailwire_event_tls_peer_certificate_length is 0.
+ *
+ * It is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const void *mailwire_event_tls_peer_certificate(const mailwire_event *event);
+
+/**
+ * The number of octets of the client's certificate; 0 if it has shown none.
+ *
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API size_t mailwire_event_tls_peer_certificate_length(const mailwire_event *event);
+
+/**
  * The user who has logged in; empty if nobody has.
  *
  * The text is never NULL, and lives as long as the event.
@@ -2376,7 +2517,7 @@ MAILWIRE_API
 uint64_t mailwire_event_size(const mailwire_event *event);
 
 /**
- * The user name of AUTH.
+ * The user name of AUTH and LOOKUP.
  *
  * The text is never NULL, and lives as long as the event.
  * Thread: any.
@@ -2385,7 +2526,28 @@ uint64_t mailwire_event_size(const mailwire_event *event);
 MAILWIRE_API const char *mailwire_event_auth_user(const mailwire_event *event);
 
 /**
- * The password of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
+ * Whom the user of AUTH or LOOKUP asks to act as (RFC 4422 section 3.4.1); empty if it did not ask. Of AUTH, refuse one that differs
+ * from the user name unless the user may act as it. Of LOOKUP it is always that name.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_auth_identity(const mailwire_event *event);
+
+/**
+ * What is offered as proof of the user in AUTH: MAILWIRE_PROOF_PASSWORD unless mechanisms were named that take something else.
+ * MAILWIRE_PROOF_NONE for other events.
+ *
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+mailwire_proof mailwire_event_auth_proof(const mailwire_event *event);
+
+/**
+ * The password or token of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
  * in a time that does not tell where it differs.
  *
  * It is never NULL; it lives as long as the event, and is overwritten then.
@@ -2396,7 +2558,7 @@ MAILWIRE_API
 const void *mailwire_event_auth_secret(const mailwire_event *event);
 
 /**
- * The number of octets of the password of AUTH.
+ * The number of octets of the password or token of AUTH; 0 where there is neither.
  *
  * Thread: any.
  * Since 0.1.
@@ -2440,8 +2602,8 @@ mailwire_status mailwire_event_accept(mailwire_event *event,
 
 /**
  * Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
- * connection or
- * a message, and else 550 5.7.1. All that the event still owes is answered. At a piece of a message,
+ * connection or a message, and else 550 5.7.1. Only a LOOKUP is refused for now, by 454 4.7.0: accept one of a user who
+ * is not there, or the client learns that. All that the event still owes is answered. At a piece of a message,
  * MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
  * behind the last piece, and the client is told at the end of its data.
  *
@@ -2513,6 +2675,49 @@ mailwire_status mailwire_event_reply_at(mailwire_event *event,
                                         const char *enhanced,
                                         const char *text,
                                         mailwire_error **err);
+
+/**
+ * What a LOOKUP wants of the user that mailwire_event_auth_user names: the SCRAM mechanism whose keys are wanted, as
+ * "SCRAM-SHA-256", for which the password will do too; or the empty text, if nothing but the password will do.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_wanted_keys(const mailwire_event *event);
+
+/**
+ * Answers a LOOKUP with the user's password, which fits whatever is wanted. It is copied, and the copy overwritten after use.
+ *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL, and for a password that no client could send: an empty one, one
+ * with CR, LF or NUL, and one that is too long; MAILWIRE_ERR_MISUSE if the event is no LOOKUP or was answered, or another call
+ * is using it; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+ * Thread: any, one call at a time on an event.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_event_supply_password(mailwire_event *event,
+                                               const void *secret,
+                                               size_t secret_length,
+                                               mailwire_error **err);
+
+/**
+ * Answers a LOOKUP with the keys that are kept of the user's password, as the text that mailwire_scram_keys_text gave. Keys of
+ * another mechanism than the one that is wanted are as good as none: the login fails as with a wrong password.
+ *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no such text; MAILWIRE_ERR_MISUSE if the event is
+ * no LOOKUP or was answered, or another call is using it; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED;
+ * MAILWIRE_ERR_INTERNAL.
+ * Thread: any, one call at a time on an event.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_event_supply_keys(mailwire_event *event,
+                                           const char *keys,
+                                           mailwire_error **err);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -339,6 +339,13 @@ class event {
     std::string_view peer() const noexcept { return mailwire_event_peer(raw_.get()); }
     std::string_view hello_name() const noexcept { return mailwire_event_hello_name(raw_.get()); }
     std::string_view tls_version() const noexcept { return mailwire_event_tls_version(raw_.get()); }
+    std::string_view tls_cipher() const noexcept { return mailwire_event_tls_cipher(raw_.get()); }
+    std::string_view tls_server_name() const noexcept { return mailwire_event_tls_server_name(raw_.get()); }
+    /// The client's certificate in DER; empty if it has shown none.
+    std::string_view tls_peer_certificate() const noexcept {
+        return {static_cast<const char *>(mailwire_event_tls_peer_certificate(raw_.get())),
+                mailwire_event_tls_peer_certificate_length(raw_.get())};
+    }
     std::string_view user() const noexcept { return mailwire_event_user(raw_.get()); }
     std::string_view sender() const noexcept { return mailwire_event_sender(raw_.get()); }
     std::size_t recipient_count() const noexcept { return mailwire_event_recipient_count(raw_.get()); }
@@ -350,6 +357,9 @@ class event {
                 mailwire_event_content_length(raw_.get())};
     }
     std::string_view auth_user() const noexcept { return mailwire_event_auth_user(raw_.get()); }
+    std::string_view auth_identity() const noexcept { return mailwire_event_auth_identity(raw_.get()); }
+    mailwire_proof auth_proof() const noexcept { return mailwire_event_auth_proof(raw_.get()); }
+    std::string_view wanted_keys() const noexcept { return mailwire_event_wanted_keys(raw_.get()); }
     std::string_view auth_secret() const noexcept {
         return {static_cast<const char *>(mailwire_event_auth_secret(raw_.get())),
                 mailwire_event_auth_secret_length(raw_.get())};
@@ -377,6 +387,14 @@ class event {
         mailwire_error *raw = nullptr;
         detail::c_text c(enhanced), t(text);
         return detail::tell(mailwire_event_reply_at(raw_.get(), index, code, c, t, &raw), raw, e);
+    }
+    bool supply_password(std::string_view secret, error *e = nullptr) {
+        mailwire_error *raw = nullptr;
+        return detail::tell(mailwire_event_supply_password(raw_.get(), secret.data(), secret.size(), &raw), raw, e);
+    }
+    bool supply_keys(std::string_view keys, error *e = nullptr) {
+        mailwire_error *raw = nullptr;
+        return detail::tell(mailwire_event_supply_keys(raw_.get(), detail::c_text(keys), &raw), raw, e);
     }
     mailwire_event *get() const noexcept { return raw_.get(); }
 
@@ -432,6 +450,28 @@ class server_options {
     detail::owned<mailwire_server_options, mailwire_server_options_free> raw_;
 };
 
+/// A snapshot of a server's numbers.
+class statistics {
+  public:
+    statistics() noexcept = default;
+    explicit statistics(mailwire_statistics *raw) noexcept : raw_(raw) {}
+
+    /// The number with this name, as "messages"; 0 if there is none, which is told.
+    std::uint64_t value(std::string_view name, error *e = nullptr) const {
+        std::uint64_t number = 0;
+        mailwire_error *raw = nullptr;
+        detail::tell(mailwire_statistics_value(raw_.get(), detail::c_text(name), &number, &raw), raw, e);
+        return number;
+    }
+    /// All of it in the text format of Prometheus.
+    std::string_view prometheus() const noexcept { return mailwire_statistics_prometheus(raw_.get()); }
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    const mailwire_statistics *get() const noexcept { return raw_.get(); }
+
+  private:
+    detail::owned<mailwire_statistics, mailwire_statistics_free> raw_;
+};
+
 /// A server that runs from its construction to its shutdown.
 class server {
   public:
@@ -461,6 +501,12 @@ class server {
         error ignored;
         detail::tell(status, raw, e || !expected ? e : &ignored);
         return event(got);
+    }
+    mailwire::statistics statistics(error *e = nullptr) const {
+        mailwire_statistics *taken = nullptr;
+        mailwire_error *raw = nullptr;
+        detail::tell(mailwire_server_statistics(raw_.get(), &taken, &raw), raw, e);
+        return mailwire::statistics(taken);
     }
     bool shutdown(milliseconds grace, error *e = nullptr) const {
         mailwire_error *raw = nullptr;

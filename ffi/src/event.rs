@@ -4,8 +4,10 @@ use std::ffi::{c_char, c_void};
 
 use mailwire::blocking::{Event, EventKind};
 use mailwire::proto::{Recipient, ReversePath, TlsInfo};
+use mailwire::sasl::Proof;
 
 use crate::call::look;
+use crate::event_lookup::wanted_keys;
 use crate::failure::Failure;
 use crate::handle::{self, Handle, object};
 use crate::text::{EMPTY, Text, Texts};
@@ -61,6 +63,26 @@ pub const MAILWIRE_EVENT_DISCONNECT: mailwire_kind = 16;
 pub const MAILWIRE_EVENT_DISCARDED: mailwire_kind = 17;
 /// ETRN; its argument is the node whose queue is to be started (MAILWIRE_HOOK_ETRN).
 pub const MAILWIRE_EVENT_ETRN: mailwire_kind = 18;
+/// A login by SCRAM or CRAM-MD5 of a user who is not in the server's own table: mailwire_event_supply_password or
+/// mailwire_event_supply_keys answers with what you keep of mailwire_event_auth_user. Accepting it without says that there is no
+/// such user, which the client is told no sooner than that a password was wrong (MAILWIRE_HOOK_LOOKUP).
+pub const MAILWIRE_EVENT_LOOKUP: mailwire_kind = 19;
+
+/// What proves that a user who logs in is that user: one of MAILWIRE_PROOF_... Expect values that you do not know, and refuse such
+/// logins.
+pub type mailwire_proof = i32;
+
+/// There is no login.
+pub const MAILWIRE_PROOF_NONE: mailwire_proof = 0;
+/// A password, in mailwire_event_auth_secret.
+pub const MAILWIRE_PROOF_PASSWORD: mailwire_proof = 1;
+/// A bearer token of OAuth 2.0, in mailwire_event_auth_secret. It may have come without a user name.
+pub const MAILWIRE_PROOF_TOKEN: mailwire_proof = 2;
+/// The certificate of the TLS handshake, which was verified against the option "client_ca". The user name is its fingerprint,
+/// "sha256:" and 64 lower-case digits.
+pub const MAILWIRE_PROOF_CERTIFICATE: mailwire_proof = 3;
+/// Nothing: an anonymous user, with a word on who it may be as user name.
+pub const MAILWIRE_PROOF_NOTHING: mailwire_proof = 4;
 
 /// Frees an event. NULL is allowed. Answers that it still owes become 451.
 ///
@@ -147,6 +169,49 @@ pub unsafe extern "C" fn mailwire_event_tls_version(event: *const mailwire_event
 pub unsafe extern "C" fn mailwire_event_tls_cipher(event: *const mailwire_event) -> *const c_char {
     // SAFETY: the pointer is NULL or an event, as the header asks.
     unsafe { text(event, |held| held.tls_cipher) }
+}
+
+/// The name that the client asked for in the TLS handshake (SNI, RFC 6066 section 3); empty in clear, and if it asked for none.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_tls_server_name(
+    event: *const mailwire_event,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.tls_server_name) }
+}
+
+/// The client's certificate in DER, which was verified against the option "client_ca"; without one,
+/// mailwire_event_tls_peer_certificate_length is 0.
+///
+/// It is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_tls_peer_certificate(
+    event: *const mailwire_event,
+) -> *const c_void {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(EMPTY.cast(), || {
+        Ok(pointer(peer_certificate(event?.lend())))
+    })
+}
+
+/// The number of octets of the client's certificate; 0 if it has shown none.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_tls_peer_certificate_length(
+    event: *const mailwire_event,
+) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(peer_certificate(event?.lend()).len()))
 }
 
 /// The user who has logged in; empty if nobody has.
@@ -243,7 +308,7 @@ pub unsafe extern "C" fn mailwire_event_size(event: *const mailwire_event) -> u6
     })
 }
 
-/// The user name of AUTH.
+/// The user name of AUTH and LOOKUP.
 ///
 /// The text is never NULL, and lives as long as the event.
 /// Thread: any.
@@ -254,7 +319,33 @@ pub unsafe extern "C" fn mailwire_event_auth_user(event: *const mailwire_event) 
     unsafe { text(event, |held| held.auth_user) }
 }
 
-/// The password of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
+/// Whom the user of AUTH or LOOKUP asks to act as (RFC 4422 section 3.4.1); empty if it did not ask. Of AUTH, refuse one that differs
+/// from the user name unless the user may act as it. Of LOOKUP it is always that name.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_auth_identity(
+    event: *const mailwire_event,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.auth_identity) }
+}
+
+/// What is offered as proof of the user in AUTH: MAILWIRE_PROOF_PASSWORD unless mechanisms were named that take something else.
+/// MAILWIRE_PROOF_NONE for other events.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_auth_proof(event: *const mailwire_event) -> mailwire_proof {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    let event = unsafe { handle::shared(event) };
+    look(MAILWIRE_PROOF_NONE, || Ok(proof(event?.event.kind())))
+}
+
+/// The password or token of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
 /// in a time that does not tell where it differs.
 ///
 /// It is never NULL; it lives as long as the event, and is overwritten then.
@@ -267,7 +358,7 @@ pub unsafe extern "C" fn mailwire_event_auth_secret(event: *const mailwire_event
     look(EMPTY.cast(), || Ok(pointer(secret(event?.lend()))))
 }
 
-/// The number of octets of the password of AUTH.
+/// The number of octets of the password or token of AUTH; 0 where there is neither.
 ///
 /// Thread: any.
 /// Since 0.1.
@@ -309,9 +400,12 @@ pub(crate) struct Held {
     hello_name: Text,
     tls_version: Text,
     tls_cipher: Text,
+    tls_server_name: Text,
     user: Text,
     sender: Text,
     auth_user: Text,
+    auth_identity: Text,
+    pub(crate) wanted_keys: Text,
     verb: Text,
     argument: Text,
 }
@@ -325,11 +419,14 @@ pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
         hello_name: texts.add_some(session.hello_name())?,
         tls_version: texts.add_some(session.tls().map(TlsInfo::version))?,
         tls_cipher: texts.add_some(session.tls().map(TlsInfo::cipher))?,
+        tls_server_name: texts.add_some(session.tls().and_then(TlsInfo::server_name))?,
         user: texts.add_some(session.user())?,
         texts,
         recipients: Vec::new(),
         sender: Text::ABSENT,
         auth_user: Text::ABSENT,
+        auth_identity: Text::ABSENT,
+        wanted_keys: Text::ABSENT,
         verb: Text::ABSENT,
         argument: Text::ABSENT,
         event,
@@ -344,7 +441,15 @@ impl Held {
         let texts = &mut self.texts;
         match self.event.kind() {
             EventKind::Hello { name } => self.hello_name = texts.add(name)?,
-            EventKind::Auth(credentials) => self.auth_user = texts.add(credentials.username())?,
+            EventKind::Auth(credentials) => {
+                self.auth_user = texts.add(credentials.username())?;
+                self.auth_identity = texts.add_some(credentials.authorization_identity())?;
+            }
+            EventKind::Lookup(lookup) => {
+                self.auth_user = texts.add(lookup.username())?;
+                self.auth_identity = texts.add_some(lookup.authorization_identity())?;
+                self.wanted_keys = texts.add_some(wanted_keys(lookup.wanted()))?;
+            }
             EventKind::Mail { reverse_path, .. } => self.sender = sender(texts, reverse_path)?,
             EventKind::Recipients(recipients) => {
                 self.recipients = all_recipients(texts, recipients)?;
@@ -391,8 +496,27 @@ fn number(kind: &EventKind) -> mailwire_kind {
         EventKind::Disconnect => MAILWIRE_EVENT_DISCONNECT,
         EventKind::Discarded => MAILWIRE_EVENT_DISCARDED,
         EventKind::Etrn(_) => MAILWIRE_EVENT_ETRN,
+        EventKind::Lookup(_) => MAILWIRE_EVENT_LOOKUP,
         _ => MAILWIRE_EVENT_NONE,
     }
+}
+
+fn proof(kind: &EventKind) -> mailwire_proof {
+    let EventKind::Auth(credentials) = kind else {
+        return MAILWIRE_PROOF_NONE;
+    };
+    match credentials.proof() {
+        Proof::Password => MAILWIRE_PROOF_PASSWORD,
+        Proof::Token => MAILWIRE_PROOF_TOKEN,
+        Proof::Certificate => MAILWIRE_PROOF_CERTIFICATE,
+        Proof::Nothing => MAILWIRE_PROOF_NOTHING,
+        _ => MAILWIRE_PROOF_NONE,
+    }
+}
+
+fn peer_certificate(held: &Held) -> &[u8] {
+    let tls = held.event.session().tls();
+    tls.and_then(TlsInfo::peer_certificate).unwrap_or(&[])
 }
 
 fn content(held: &Held) -> &[u8] {
@@ -435,7 +559,10 @@ fn all_recipients(texts: &mut Texts, recipients: &[Recipient]) -> Result<Vec<Tex
 
 /// # Safety
 /// `event` is NULL or an event.
-unsafe fn text(event: *const mailwire_event, which: impl FnOnce(&Held) -> Text) -> *const c_char {
+pub(crate) unsafe fn text(
+    event: *const mailwire_event,
+    which: impl FnOnce(&Held) -> Text,
+) -> *const c_char {
     // SAFETY: as the caller promises.
     let event = unsafe { handle::shared(event) };
     look(EMPTY, || {

@@ -41,8 +41,8 @@ pub unsafe extern "C" fn mailwire_event_accept(
 }
 
 /// Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
-/// connection or
-/// a message, and else 550 5.7.1. All that the event still owes is answered. At a piece of a message,
+/// connection or a message, and else 550 5.7.1. Only a LOOKUP is refused for now, by 454 4.7.0: accept one of a user who
+/// is not there, or the client learns that. All that the event still owes is answered. At a piece of a message,
 /// MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
 /// behind the last piece, and the client is told at the end of its data.
 ///
@@ -189,6 +189,7 @@ fn reply(code: i32, enhanced: &TextIn<'_>, text: &TextIn<'_>) -> Result<Reply, F
 fn refusal(kind: &EventKind) -> Result<Reply, Failure> {
     let (code, enhanced, text) = match kind {
         EventKind::Auth(_) => (535, (5, 7, 8), "Authentication credentials invalid"),
+        EventKind::Lookup(_) => (454, (4, 7, 0), "Temporary authentication failure"),
         EventKind::Recipients(_) => (550, (5, 1, 1), "No such recipient here"),
         EventKind::Connect
         | EventKind::Message { .. }

@@ -27,9 +27,11 @@ pub mod server_limits;
 pub mod server_options;
 
 pub mod server;
+pub mod statistics;
 
 pub mod event;
 pub mod event_answer;
+pub mod event_lookup;
 
 mod argument;
 mod call;

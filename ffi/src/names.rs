@@ -1,4 +1,4 @@
-//! Names of options as C reads them: NUL-terminated, for as long as the program runs.
+//! Names of options and of statistics as C reads them: NUL-terminated, for as long as the program runs.
 
 use std::ffi::{CString, c_char};
 use std::sync::OnceLock;
@@ -8,6 +8,7 @@ pub(crate) type Names = OnceLock<Vec<CString>>;
 
 pub(crate) static CLIENT: Names = OnceLock::new();
 pub(crate) static SERVER: Names = OnceLock::new();
+pub(crate) static STATISTICS: Names = OnceLock::new();
 
 /// The name at `index`, or NULL behind the last one. `names` is always the same for the same `made`.
 pub(crate) fn at(made: &'static Names, names: &[&str], index: usize) -> *const c_char {

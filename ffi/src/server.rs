@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mailwire::blocking::{Call, Server};
+use mailwire::server::Statistics;
 
 use crate::argument::{Out, milliseconds};
 use crate::call::{ErrorOut, call, look};
@@ -30,6 +31,12 @@ pub(crate) struct Running {
     server: Server,
     texts: Texts,
     addresses: Vec<Text>,
+}
+
+impl Running {
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.server.statistics()
+    }
 }
 
 /// Starts a server: it listens when the call returns, on threads of its own. The options are checked as a whole and copied.

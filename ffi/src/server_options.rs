@@ -53,6 +53,9 @@ pub const MAILWIRE_HOOK_UNKNOWN: mailwire_hooks = 512;
 pub const MAILWIRE_HOOK_QUIT: mailwire_hooks = 1024;
 /// The connection is gone; informs.
 pub const MAILWIRE_HOOK_DISCONNECT: mailwire_hooks = 2048;
+/// What is kept of users who are not in the server's own table (MAILWIRE_EVENT_LOOKUP). With it SCRAM is offered, and CRAM-MD5 if the
+/// option "mechanisms" names it.
+pub const MAILWIRE_HOOK_LOOKUP: mailwire_hooks = 4096;
 /// ETRN. With it ETRN is offered.
 pub const MAILWIRE_HOOK_ETRN: mailwire_hooks = 8192;
 

@@ -9,6 +9,7 @@ GOOD = {
     "const char *const *": "texts",
     "const void *": '"x"',
     "int32_t *": "&number",
+    "uint64_t *": "&big",
     "mailwire_error **": "&err",
     "bool": "false",
     "size_t": "1",
@@ -112,6 +113,7 @@ def program(header):
         "    mailwire_error *err = NULL;",
         "    mailwire_status status = 0;",
         "    int32_t number = 0;",
+        "    uint64_t big = 0;",
         '    const char *texts[] = {"x"};',
         *(f"    {kind} *made_{kind} = NULL;" for kind in kinds),
     ]
@@ -119,7 +121,7 @@ def program(header):
         pointers = [i for i, (kind, _) in enumerate(parameters) if kind.endswith("*")]
         for null in [pointers, *([i] for i in pointers)] if pointers else [[]]:
             lines.append(call(result, name, parameters, null))
-    lines += ["    (void)status; (void)number;", "    (void)texts;", "    return check_result();", "}"]
+    lines += ["    (void)status; (void)number; (void)big;", "    (void)texts;", "    return check_result();", "}"]
     return "\n".join(lines) + "\n", len(found)
 
 

@@ -11,6 +11,8 @@ static mailwire_server_options *server;
 static mailwire_message *message;
 static mailwire_event *event;
 static mailwire_scram_keys *keys;
+static mailwire_statistics *statistics;
+static uint64_t value;
 
 static const char content[] = "Subject: x\r\n\r\nHello\r\n";
 
@@ -78,6 +80,12 @@ static const char content[] = "Subject: x\r\n\r\nHello\r\n";
         mailwire_scram_keys_new(text, "secret", 6, 1, &keys, err))                                                     \
     ROW(mailwire_scram_keys_new, secret, "sec%ret", "secret|password",                                                 \
         mailwire_scram_keys_new(NULL, text, length, 1, &keys, err))                                                    \
+    ROW(mailwire_statistics_value, name, "mess%ages", "name",                                                          \
+        mailwire_statistics_value(statistics, text, &value, err))                                                      \
+    ROW(mailwire_event_supply_password, secret, "sec%ret", "secret|password",                                          \
+        mailwire_event_supply_password(event, text, length, err))                                                      \
+    ROW(mailwire_event_supply_keys, keys, "SCRAM-SHA-1$40%96:c2FsdA==$" KEY ":" KEY, "keys",                           \
+        mailwire_event_supply_keys(event, text, err))                                                                  \
     ROW(mailwire_event_reply, enhanced, "5.1%.1", "enhanced", mailwire_event_reply(event, 550, text, "x", err))        \
     ROW(mailwire_event_reply, text, "a%b", "text", mailwire_event_reply(event, 550, NULL, text, err))                  \
     ROW(mailwire_event_reply_at, enhanced, "5.1%.1", "enhanced",                                                       \
@@ -202,6 +210,7 @@ int main(void) {
     CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL, &err));
     CHECK_OK(mailwire_server_start(options, &running, &err));
     mailwire_server_options_free(options);
+    CHECK_OK(mailwire_server_statistics(running, &statistics, &err));
     int fd = client_of(running);
     CHECK_OK(mailwire_server_next_event(running, NULL, 10000, &event, &err));
 
@@ -222,6 +231,7 @@ int main(void) {
     CHECK_INT(no_one.connections, 0);
     peer_stop(&no_one);
     mailwire_server_free(running);
+    mailwire_statistics_free(statistics);
     mailwire_client_options_free(client);
     mailwire_server_options_free(server);
     mailwire_message_free(message);

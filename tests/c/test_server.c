@@ -1,94 +1,12 @@
 // The server as a queue of events: what arrives is what was sent, answers reach the client by recipient, TLS and AUTH hold, and
 // the end of it is told. TLS certificates come from tests/c/pki, by the environment variable PKI.
 #include "check.h"
-#include "peer.h"
+#include "listener.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
-
-static char certificate[4096], key[4096], ca[4096];
-
-static mailwire_server *start(mailwire_server_options *options) {
-    mailwire_error *err = NULL;
-    mailwire_server *server = NULL;
-    CHECK_OK(mailwire_server_options_add_listener(options, "127.0.0.1:0", &err));
-    CHECK_OK(mailwire_server_start(options, &server, &err));
-    mailwire_server_options_free(options);
-    CHECK(mailwire_server_port(server, 0) != 0);
-    CHECK_HAS(mailwire_server_address_at(server, 0), "127.0.0.1:");
-    CHECK_INT(mailwire_server_address_count(server), 1);
-    CHECK_TEXT(mailwire_server_address_at(server, 1), "");
-    CHECK_INT(mailwire_server_port(server, 1), 0);
-    return server;
-}
-
-// Ends a server: what is left is told, then the end.
-static void end(mailwire_server *server) {
-    mailwire_error *err = NULL;
-    mailwire_event *event = NULL;
-    CHECK_OK(mailwire_server_shutdown(server, 1000, &err));
-    for (int i = 0; i < 100; i++) {
-        mailwire_status status = mailwire_server_next_event(server, NULL, 5000, &event, &err);
-        mailwire_error_free(err);
-        err = NULL;
-        mailwire_event_free(event);
-        if (status == MAILWIRE_END)
-            break;
-        CHECK_INT(status, MAILWIRE_OK);
-    }
-    CHECK_FAILS(mailwire_server_next_event(server, NULL, 5000, &event, &err), MAILWIRE_END);
-    CHECK(event == NULL);
-    mailwire_server_free(server);
-}
-
-static mailwire_event *next(const mailwire_server *server, mailwire_kind kind) {
-    mailwire_error *err = NULL;
-    mailwire_event *event = NULL;
-    CHECK_OK(mailwire_server_next_event(server, NULL, 10000, &event, &err));
-    CHECK_INT(mailwire_event_kind(event), kind);
-    return event;
-}
-
-// A client on a thread of its own: sends one message and remembers how it went.
-struct sender {
-    pthread_t thread;
-    char url[512];
-    const char *recipients[3];
-    size_t count;
-    const char *content;
-    size_t length;
-    mailwire_status status;
-    mailwire_report *report;
-    mailwire_error *err;
-};
-
-static void *send_one(void *argument) {
-    struct sender *s = argument;
-    s->status =
-        mailwire_send(s->url, "a@example.org", s->recipients, s->count, s->content, s->length, &s->report, &s->err);
-    return NULL;
-}
-
-static void begin(struct sender *s, const mailwire_server *server, const char *user, const char *more) {
-    snprintf(s->url, sizeof s->url, "smtp://%slocalhost:%d?%s", user, mailwire_server_port(server, 0), more);
-    CHECK_INT(pthread_create(&s->thread, NULL, send_one, s), 0);
-}
-
-static void finish(struct sender *s) {
-    mailwire_report_free(s->report);
-    mailwire_error_free(s->err);
-}
-
-// A client of its own that says what a test wants.
-static int dial(const mailwire_server *server) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    address.sin_port = htons(mailwire_server_port(server, 0));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-    return fd;
-}
 
 static void a_message_with_everything(void) {
     static const char content[] = "Subject: x\r\n\r\n.dots\r\n..\r\nnul:\0:\r\n";
@@ -176,41 +94,6 @@ static void a_message_with_everything(void) {
     CHECK_HAS(mailwire_report_tls_cipher(s.report), "TLS_");
     finish(&s);
     end(server);
-}
-
-static void users_by_event(void) {
-    mailwire_error *err = NULL;
-    for (int right = 0; right < 2; right++) {
-        mailwire_server_options *options = mailwire_server_options_new();
-        struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
-        CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_AUTH, &err));
-        CHECK_OK(mailwire_server_options_set_allow_plaintext_auth(options, true, &err));
-        mailwire_server *server = start(options);
-        begin(&s, server, "me:word@", "tls=none&allow_plaintext_auth=true");
-        mailwire_event *event = next(server, MAILWIRE_EVENT_AUTH);
-        CHECK_TEXT(mailwire_event_auth_user(event), "me");
-        CHECK_INT(mailwire_event_auth_secret_length(event), 4);
-        CHECK(memcmp(mailwire_event_auth_secret(event), "word", 4) == 0);
-        CHECK_TEXT(mailwire_event_user(event), "");
-        CHECK_TEXT(mailwire_event_tls_version(event), "");
-        if (right)
-            CHECK_OK(mailwire_event_accept(event, &err));
-        else
-            CHECK_OK(mailwire_event_reject(event, &err));
-        mailwire_event_free(event);
-        if (right) {
-            event = next(server, MAILWIRE_EVENT_MESSAGE);
-            CHECK_TEXT(mailwire_event_user(event), "me");
-            CHECK_OK(mailwire_event_reject(event, &err));
-            mailwire_event_free(event);
-        }
-        pthread_join(s.thread, NULL);
-        CHECK_INT(s.status, right ? MAILWIRE_ERR_PERMANENT : MAILWIRE_ERR_AUTH_REJECTED);
-        CHECK_INT(mailwire_error_smtp_code(s.err), right ? 554 : 535);
-        CHECK_INT(mailwire_error_phase(s.err), right ? MAILWIRE_PHASE_END_OF_DATA : MAILWIRE_PHASE_AUTH);
-        finish(&s);
-        end(server);
-    }
 }
 
 static void unanswered_is_451(void) {
@@ -488,15 +371,10 @@ static void waiting(void) {
 }
 
 int main(void) {
-    const char *pki = getenv("PKI");
-    if (!pki)
+    if (!find_pki())
         return 2;
-    snprintf(certificate, sizeof certificate, "%s/server.pem", pki);
-    snprintf(key, sizeof key, "%s/key.pem", pki);
-    snprintf(ca, sizeof ca, "%s/ca.pem", pki);
     options_are_checked();
     a_message_with_everything();
-    users_by_event();
     unanswered_is_451();
     in_pieces();
     a_node_asks_for_its_queue();

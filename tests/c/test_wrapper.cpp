@@ -3,6 +3,7 @@
 #include "peer.h"
 #include <mailwire.hpp>
 
+#include <thread>
 #include <type_traits>
 
 bool twice(); // In the other translation unit.
@@ -105,6 +106,45 @@ static void views() {
     CHECK(twice());
 }
 
+// A server, what an event tells, and its numbers.
+static void serving() {
+    mailwire::error e;
+    mailwire::server_options options;
+    CHECK(options.add_listener("127.0.0.1:0", &e));
+    CHECK(options.set_hooks(MAILWIRE_HOOK_MAIL, &e));
+    mailwire::server server(options, &e);
+    CHECK(server && !e);
+    std::string url = "smtp://127.0.0.1:" + std::to_string(server.port()) + "?tls=none";
+    {
+        peer_count done{0};
+        std::thread sender([&] {
+            mailwire::error refused;
+            mailwire::send(url, "a@example.org", {"b@example.net"}, "Subject: x\r\n\r\n", &refused);
+            done = refused.status() == MAILWIRE_ERR_PERMANENT;
+        });
+        mailwire::event event = server.next_event(nullptr, std::chrono::seconds(10), &e);
+        CHECK_INT(event.kind(), MAILWIRE_EVENT_MAIL);
+        CHECK(event.tls_server_name().empty() && event.tls_peer_certificate().empty());
+        CHECK(event.auth_identity().empty() && event.wanted_keys().empty());
+        CHECK_INT(event.auth_proof(), MAILWIRE_PROOF_NONE);
+        CHECK(!event.supply_password("word", &e));
+        CHECK_INT(e.status(), MAILWIRE_ERR_MISUSE);
+        CHECK(!event.supply_keys("word", &e));
+        CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+        CHECK(event.reject(&e));
+        sender.join();
+        CHECK(done == 1);
+    }
+    mailwire::statistics numbers = server.statistics(&e);
+    CHECK(numbers && !e);
+    CHECK_INT(numbers.value("sessions", &e), 1);
+    CHECK(!e && numbers.prometheus().find("\nmailwire_sessions_total 1\n") != std::string_view::npos);
+    CHECK_INT(numbers.value("colours", &e), 0);
+    CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(mailwire::statistics().prometheus().empty());
+    CHECK(server.shutdown(std::chrono::seconds(1), &e));
+}
+
 #if defined(__cpp_exceptions)
 static void throwing() {
     bool caught = false;
@@ -140,6 +180,7 @@ static void throwing() {
 int main() {
     sending();
     views();
+    serving();
 #if defined(__cpp_exceptions)
     throwing();
 #endif

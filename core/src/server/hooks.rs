@@ -70,7 +70,7 @@ impl Hooks {
 
     /// The set of a number; `None` if it has a bit that means nothing.
     pub const fn from_bits(bits: u32) -> Option<Self> {
-        if bits & !Self::ALL.0 == 0 {
+        if bits & !Self::ALL.with(Self::LOOKUP).0 == 0 {
             Some(Self(bits))
         } else {
             None
@@ -124,7 +124,10 @@ mod tests {
 
     #[test]
     fn numbers_that_mean_nothing_are_no_sets() {
-        assert_eq!(Hooks::from_bits(Hooks::ALL.bits()), Some(Hooks::ALL));
+        let every = Hooks::ALL.with(Hooks::LOOKUP);
+        for set in [Hooks::NONE, Hooks::LOOKUP, Hooks::ALL, every] {
+            assert_eq!(Hooks::from_bits(set.bits()), Some(set));
+        }
         assert_eq!(Hooks::from_bits(1 << 14), None);
     }
 }

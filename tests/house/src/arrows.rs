@@ -183,12 +183,15 @@ pub const ON_TOP: &[Room] = &[
             "net::cancel",
             "outcome",
             "sasl::credentials",
+            // What is wanted and found of a user who is looked up.
+            "sasl::exchange",
             // What a server keeps of a password, which is made without I/O.
             "sasl::scram",
             "sasl::secret",
             "server::auth",
             "server::hooks",
             "server::options",
+            "server::statistics",
             "tls::server",
             PLAIN,
         ],
