@@ -4,11 +4,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailwire::blocking::{self, EventKind};
 use mailwire::proto::{MailParameters, Parameter, Recipient};
+use mailwire::sasl::{Found, Proof, ScramKeys, Secret};
 use mailwire::server;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::body::Body;
+use crate::error::invalid;
 use crate::{error, reply};
 
 /// Something that happened in a session, and the answers that it owes. Dropped unanswered it is answered 451.
@@ -19,6 +21,9 @@ pub(crate) struct Event {
 
 /// Sender, recipients, options and content.
 type Message<'py> = (String, Vec<String>, Bound<'py, PyDict>, Body);
+
+/// User name, password, what stands behind the name, and whom to act as.
+type Credentials<'py> = (String, Bound<'py, PyBytes>, &'static str, Option<String>);
 
 impl Event {
     pub(crate) fn new(event: blocking::Event) -> Self {
@@ -41,6 +46,7 @@ impl Event {
             EventKind::Connect => "connect",
             EventKind::Hello { .. } => "hello",
             EventKind::Auth(_) => "auth",
+            EventKind::Lookup(_) => "lookup",
             EventKind::Mail { .. } => "mail",
             EventKind::Recipients(_) => "recipients",
             EventKind::Message { .. } => "message",
@@ -90,14 +96,29 @@ impl Event {
         }
     }
 
-    /// User name and password of AUTH.
+    /// What AUTH brought.
     #[getter]
-    fn credentials<'py>(&self, py: Python<'py>) -> Option<(String, Bound<'py, PyBytes>)> {
+    fn credentials<'py>(&self, py: Python<'py>) -> Option<Credentials<'py>> {
         match self.lock().kind() {
             EventKind::Auth(credentials) => {
                 let password = PyBytes::new(py, credentials.password().expose());
-                Some((credentials.username().to_owned(), password))
+                let identity = credentials.authorization_identity();
+                Some((
+                    credentials.username().to_owned(),
+                    password,
+                    proof_name(credentials.proof()),
+                    identity.map(ToOwned::to_owned),
+                ))
             }
+            _ => None,
+        }
+    }
+
+    /// The user who is looked up.
+    #[getter]
+    fn username(&self) -> Option<String> {
+        match self.lock().kind() {
+            EventKind::Lookup(lookup) => Some(lookup.username().to_owned()),
             _ => None,
         }
     }
@@ -155,6 +176,24 @@ impl Event {
     fn accept(&self, py: Python<'_>) -> PyResult<()> {
         self.lock()
             .accept()
+            .map_err(|error| error::to_python(py, &error, None))
+    }
+
+    /// Answers the question for what is kept of a user: the text of SCRAM keys, or a password. What begins as keys do is never
+    /// taken for a password.
+    fn supply(&self, py: Python<'_>, kept: String) -> PyResult<()> {
+        let kept = Secret::new(kept);
+        let found = if kept.expose().starts_with(b"SCRAM-SHA-") {
+            let text = String::from_utf8_lossy(kept.expose());
+            Found::Keys(
+                ScramKeys::from_text(&text)
+                    .map_err(|error| invalid(py, format!("lookup: {error}")))?,
+            )
+        } else {
+            Found::Password(kept)
+        };
+        self.lock()
+            .supply(found)
             .map_err(|error| error::to_python(py, &error, None))
     }
 
@@ -227,6 +266,16 @@ impl SessionInfo {
     #[getter]
     fn user(&self) -> Option<&str> {
         self.0.user()
+    }
+}
+
+/// The word that a proof has in Python.
+fn proof_name(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Password => "password",
+        Proof::Token => "token",
+        Proof::Certificate => "certificate",
+        _ => "nothing",
     }
 }
 

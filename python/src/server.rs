@@ -56,12 +56,13 @@ impl Server {
         )
     }
 
-    /// The host and port that it listens on, if it is no Unix socket.
-    fn address(&self) -> Option<(String, u16)> {
+    /// The hosts and ports that it listens on, but for Unix sockets.
+    fn addresses(&self) -> Vec<(String, u16)> {
         self.server
             .addresses()
-            .first()
+            .iter()
             .map(|address| (address.ip().to_string(), address.port()))
+            .collect()
     }
 
     /// Ends it: transactions under way have `grace` seconds.

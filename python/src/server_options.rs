@@ -72,7 +72,7 @@ impl ServerOptions {
     }
 }
 
-/// A server's certificate and key. Python's `mailwire.TLS` holds one.
+/// A server's certificates and keys. Python's `mailwire.TLS` holds one.
 #[pyclass(frozen, module = "mailwire._native")]
 pub(crate) struct ServerTls {
     pub(crate) tls: Tls,
@@ -81,21 +81,29 @@ pub(crate) struct ServerTls {
 #[pymethods]
 impl ServerTls {
     #[new]
-    #[pyo3(signature = (certificate, key, client_roots))]
+    #[pyo3(signature = (certificate, key, client_roots, named))]
     fn new(
         py: Python<'_>,
         certificate: Text,
         key: Text,
         client_roots: Option<Text>,
+        named: Vec<(String, Text, Text)>,
     ) -> PyResult<Self> {
         let (certificate, key) = (certificate.pem(), key.pem());
         let tls = match client_roots {
             Some(roots) => Tls::with_client_roots(&certificate, &key, &[roots.pem()]),
             None => Tls::new(&certificate, &key),
         };
-        Ok(Self {
-            tls: tls.map_err(|error| error::to_python(py, &error, None))?,
-        })
+        let tls = tls.map_err(|error| error::to_python(py, &error, None))?;
+        for (name, certificate, key) in named {
+            tls.add_certificate(&name, &certificate.pem(), &key.pem())
+                .map_err(|error| {
+                    let text = format!("sni: {}", error.message());
+                    let error = mailwire::Error::new(error.status(), text).with_source(error);
+                    error::to_python(py, &error, None)
+                })?;
+        }
+        Ok(Self { tls })
     }
 }
 
@@ -130,6 +138,7 @@ fn hooks_of(py: Python<'_>, names: &[String]) -> PyResult<Hooks> {
             "connect" => Hooks::CONNECT,
             "helo" => Hooks::HELLO,
             "auth" => Hooks::AUTH,
+            "lookup" => Hooks::LOOKUP,
             "mail" => Hooks::MAIL,
             "rcpt" => Hooks::RCPT,
             "reset" => Hooks::RESET,
