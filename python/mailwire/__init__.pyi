@@ -4,6 +4,7 @@ import smtplib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage, Message
+from socket import socket
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypedDict
 
@@ -44,6 +45,7 @@ __all__ = [
     "Timeout",
     "TooLarge",
     "__version__",
+    "scram_keys",
     "send",
     "send_mail",
 ]
@@ -141,7 +143,9 @@ class _Item(_RequiredItem, total=False):
 
 # Sending
 
-def scram_keys(password: str, *, mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-1"] = "SCRAM-SHA-256", iterations: int = 4096) -> str: ...
+def scram_keys(
+    password: str, *, mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-1"] = "SCRAM-SHA-256", iterations: int = 4096
+) -> str: ...
 def send(
     message: _Source,
     /,
@@ -249,6 +253,7 @@ class Limits:
     auth_lockout: float | None
     auth_delay: float | None
     connections_per_minute: int | None
+    max_hops: int | None
     def __init__(
         self,
         *,
@@ -270,13 +275,28 @@ class Limits:
         auth_lockout: float | None = None,
         auth_delay: float | None = None,
         connections_per_minute: int | None = None,
+        max_hops: int | None = None,
     ) -> None: ...
 
 class TLS:
     @classmethod
-    def from_files(cls, cert: _Path, key: _Path, client_ca: _Path | None = None) -> Self: ...
+    def from_files(
+        cls,
+        cert: _Path,
+        key: _Path,
+        client_ca: _Path | None = None,
+        *,
+        sni: Mapping[str, tuple[_Path, _Path]] | None = None,
+    ) -> Self: ...
     @classmethod
-    def from_pem(cls, cert: bytes, key: bytes, client_ca: bytes | None = None) -> Self: ...
+    def from_pem(
+        cls,
+        cert: bytes,
+        key: bytes,
+        client_ca: bytes | None = None,
+        *,
+        sni: Mapping[str, tuple[bytes, bytes]] | None = None,
+    ) -> Self: ...
 
 class Session:
     state: dict[Any, Any]
@@ -317,7 +337,15 @@ class Envelope:
 class Credentials:
     username: str
     password: str
-    def __init__(self, username: str, password: str) -> None: ...
+    proof: Literal["password", "token", "certificate", "nothing"]
+    authorization_identity: str | None
+    def __init__(
+        self,
+        username: str,
+        password: str,
+        proof: Literal["password", "token", "certificate", "nothing"] = "password",
+        authorization_identity: str | None = None,
+    ) -> None: ...
 
 class Reject(Exception):
     reply: Reply
@@ -327,10 +355,12 @@ class Server:
     def __init__(
         self,
         handler: object | None = None,
-        host: str = "127.0.0.1",
+        host: str | Iterable[str] = "127.0.0.1",
         port: int = 0,
         *,
         unix: _Path | None = None,
+        sockets: Iterable[socket] | None = None,
+        reuse_port: bool = False,
         protocol: Literal["smtp", "lmtp"] = "smtp",
         domains: Iterable[str] | None = None,
         trusted_networks: Iterable[str] | None = None,
@@ -342,10 +372,12 @@ class Server:
         require_tls: bool = False,
         auth: Mapping[str, str] | Callable[[Session, Credentials], object] | None = None,
         user_keys: Mapping[str, str] | None = None,
+        mechanisms: str | Iterable[str] | None = None,
         auth_required: bool = False,
         allow_plaintext_auth: bool = False,
         limits: Limits | None = None,
         hostname: str | None = None,
+        received: bool = False,
         line_ends: Literal["normalise", "refuse"] = "refuse",
         lenient_line_ends: bool = False,
         strict_spaces: bool = False,
@@ -359,6 +391,8 @@ class Server:
     def reload_tls(self, tls: TLS) -> None: ...
     @property
     def address(self) -> Any: ...
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]: ...
     @property
     def port(self) -> int: ...
     @property

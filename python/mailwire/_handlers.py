@@ -1,5 +1,6 @@
 """From the engine's events to a handler's hooks, and from what they return to answers."""
 
+from ._message import text
 from ._results import Reply
 from ._session import Credentials, Envelope, Reject, Session, reply_of
 
@@ -7,6 +8,7 @@ HOOKS = (
     "connect",
     "helo",
     "auth",
+    "lookup",
     "mail",
     "rcpt",
     "data",
@@ -33,7 +35,10 @@ _NO_HELP = Reply(502, "Command not implemented", "5.5.1")
 _NO_SUCH_NODE = Reply(459, "Node not allowed", "4.7.1")
 _UNKNOWN = Reply(500, "Unknown command", "5.5.1")
 
-# What an exception stands for.
+# What an exception stands for where a user is looked up.
+_NOT_JUDGED = Reply(454, "Temporary authentication failure", "4.7.0")
+
+# What an exception stands for elsewhere.
 _LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
 
 _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
@@ -121,9 +126,9 @@ class Dispatcher:
         _answer(event, self._asked(session, "helo", _NOT_WELCOME, event.argument))
 
     def _on_auth(self, session, event):
-        username, password = event.credentials
+        username, password, proof, identity = event.credentials
         # Octets that are no UTF-8 equal no text that anybody could have meant.
-        credentials = Credentials(username, password.decode("utf-8", "surrogateescape"))
+        credentials = Credentials(username, password.decode("utf-8", "surrogateescape"), proof, identity)
         hook = self._auth or session.handler.auth
 
         # Only a clear yes lets somebody in: a hook that forgets to return something must not.
@@ -132,6 +137,19 @@ class Dispatcher:
             return False if answer is None else answer
 
         _answer(event, self._called(session, asked, _BAD_CREDENTIALS, session, credentials))
+
+    def _on_lookup(self, session, event):
+        reply = None
+        try:
+            kept = session.handler.lookup(session, event.username)
+            if kept is not None:
+                return event.supply(_kept(kept))
+        except Reject as reject:
+            reply = reject.reply
+        except BaseException as error:
+            self._failed(session, error)
+            reply = _NOT_JUDGED
+        _answer(event, reply)
 
     def _on_mail(self, session, event):
         sender, options = event.mail
@@ -208,6 +226,13 @@ def envelope_of(event, session):
     """The envelope of an event that brings a message."""
     sender, recipients, options, content = event.message
     return Envelope(sender, recipients, content, options=options, session=session)
+
+
+def _kept(value):
+    """What a hook says is kept of a user. Nothing but a clear text is: a field that is empty would let everybody in."""
+    if not text(value, "lookup"):
+        raise ValueError("lookup: an empty password is nobody's; return None where there is no such user")
+    return value
 
 
 def _answer(event, reply):

@@ -9,7 +9,8 @@ import weakref
 from . import _native
 from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, envelope_of
-from ._message import path, seconds, switch, text, texts, whole, wrong
+from ._message import addresses, path, seconds, several, switch, text, texts, whole, wrong
+from ._message import mechanisms as joined
 from ._session import Session
 from ._settings import TLS, Limits
 
@@ -26,23 +27,35 @@ class Server:
     once for each connection. Hooks of one session never run at the same time; those of different sessions may, in
     `threads` threads. Without a handler, `messages` gives what arrives.
 
-        connect(session)  helo(session, name)  auth(session, credentials)  mail(session, sender, options)
-        rcpt(session, recipient, options)  data(session, envelope)  reset(session)  quit(session)
+        connect(session)  helo(session, name)  auth(session, credentials)  lookup(session, username)
+        mail(session, sender, options)  rcpt(session, recipient, options)  data(session, envelope)  reset(session)  quit(session)
         verify(session, name)  expand(session, name)  help(session, topic)  etrn(session, node)
         unknown(session, verb, argument)  disconnect(session)  error(session, exception)
 
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
     answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
-    `auth`, 421 at `connect`), and goes to `error` and to the log.
+    `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
+
+    `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys` has made of
+    it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of one hash serve that
+    hash alone: name the `mechanisms` then.
+
+    It listens at `host`, an IP address or a list of them, and `port`; or on the Unix socket `unix`; or on `sockets`, a list of
+    `socket.socket` that listen already. These stay open and the caller's to close, become non-blocking, and take no harm from
+    `stop`. With `reuse_port` several servers, also of several processes, may listen on the same port.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of
-    names and what `scram_keys` has made of their passwords. AUTH needs TLS unless `allow_plaintext_auth` is set. `domains` are those whose recipients are taken from everybody; those of
+    names and what `scram_keys` has made of their passwords. AUTH needs TLS unless `allow_plaintext_auth` is set. `mechanisms` are the
+    names of those to offer, the preferred one first; by default SCRAM, PLAIN and LOGIN, where all users can use them. "EXTERNAL",
+    by the certificate of the client, "OAUTHBEARER", "XOAUTH2" and "ANONYMOUS" have to be named, and are judged by `auth` alone.
+    `domains` are those whose recipients are taken from everybody; those of
     others from a client of `trusted_networks` ("192.0.2.0/24", "::1") and from a user who has logged in. Where neither is
     given any recipient is taken. With `bind_sender` a user sends in no other name: "tim" as tim at one of `domains`, or at
     `hostname`; "tim@example.org" as that.
 
     `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and `xclient`
-    those that may say for whom they speak by XCLIENT.
+    those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4) is put in front
+    of each message.
 
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
@@ -55,6 +68,8 @@ class Server:
         port=0,
         *,
         unix=None,
+        sockets=None,
+        reuse_port=False,
         protocol="smtp",
         domains=None,
         trusted_networks=None,
@@ -66,10 +81,12 @@ class Server:
         require_tls=False,
         auth=None,
         user_keys=None,
+        mechanisms=None,
         auth_required=False,
         allow_plaintext_auth=False,
         limits=None,
         hostname=None,
+        received=False,
         line_ends="refuse",
         lenient_line_ends=False,
         strict_spaces=False,
@@ -91,7 +108,8 @@ class Server:
             raise ValueError("threads: at least one is needed")
         users = [] if auth is None or check else auth.items()
         settings = {
-            "listen": _address(text(host, "host"), port) if unix is None else f"unix:{path(unix, 'unix')}",
+            "reuse_port": switch(reuse_port, "reuse_port"),
+            "received": switch(received, "received"),
             "protocol": text(protocol, "protocol"),
             "implicit_tls": switch(implicit_tls, "implicit_tls"),
             "require_tls": switch(require_tls, "require_tls"),
@@ -110,17 +128,19 @@ class Server:
         ):
             if networks is not None:
                 settings[name] = ",".join(texts(networks, name))
+        if mechanisms is not None:
+            settings["mechanisms"] = joined(mechanisms, "mechanisms")
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
+        listen, self._unix = _listening(host, port, unix, sockets)
         self._options = _native.ServerOptions(
-            [*settings.items(), *(limits or Limits())._settings()],
+            [*(("listen", one) for one in listen), *settings.items(), *(limits or Limits())._settings()],
             None if domains is None else texts(domains, "domains"),
             [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
             [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
             None if tls is None else _certificate(tls),
             sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
         )
-        self._unix = None if unix is None else path(unix, "unix")
         self._thread_count = threads
         self._threads = []
         self._native = None
@@ -203,13 +223,18 @@ class Server:
         return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):
-        """Takes another certificate for all handshakes from now on."""
+        """Takes other certificates, all of them, for all handshakes from now on."""
         self._live().reload_tls(_certificate(tls))
 
     @property
     def address(self):
-        """Where it listens: (host, port), or the path of its Unix socket."""
-        return self._live().address() or self._unix
+        """Where it listens: (host, port), or the path of its Unix socket. Of several addresses it is the first."""
+        return next(iter(self.addresses), self._unix)
+
+    @property
+    def addresses(self):
+        """Where it listens, each as (host, port), but for Unix sockets."""
+        return tuple(self._live().addresses())
 
     @property
     def port(self):
@@ -276,6 +301,35 @@ def _certificate(tls):
     if not isinstance(tls, TLS):
         raise wrong("tls", "a mailwire.TLS", tls)
     return tls._native
+
+
+def _listening(host, port, unix, sockets):
+    """Where to listen in the engine's words, and the path if it is a Unix socket alone."""
+    if sockets is not None:
+        if unix is not None:
+            raise TypeError("sockets: they are listened on instead of `unix`; give one of the two")
+        return _descriptors(several(sockets, "sockets", "a list of listening sockets"))
+    if unix is not None:
+        name = path(unix, "unix")
+        return [f"unix:{name}"], name
+    hosts = addresses(host, "host")
+    if not hosts:
+        raise InvalidArgument("host: at least one address is needed")
+    return [_address(one, port) for one in hosts], None
+
+
+def _descriptors(sockets):
+    from socket import AF_UNIX, socket
+
+    for one in sockets:
+        if not isinstance(one, socket):
+            raise wrong("sockets", "a list of listening sockets", one)
+        if one.fileno() < 0:
+            raise InvalidArgument("sockets: one of them is closed")
+    if not sockets:
+        raise InvalidArgument("sockets: at least one is needed")
+    only_unix = all(one.family == AF_UNIX for one in sockets)
+    return [f"fd:{one.fileno()}" for one in sockets], sockets[0].getsockname() if only_unix else None
 
 
 def _address(host, port):

@@ -91,14 +91,22 @@ class Envelope:
 
 
 class Credentials:
-    """What a client said in AUTH: `username` and `password`. The password is not in the repr."""
+    """What a client said in AUTH. The password is not in the repr.
 
-    __slots__ = ("password", "username")
+    `proof` is what stands behind `username`: a "password"; a "token" of OAuth 2.0, which is in `password`; the "certificate"
+    that the client has shown (EXTERNAL), whose fingerprint, `sha256:` and 64 digits, is the name; or "nothing" (ANONYMOUS).
+    `password` is empty with the last two. `authorization_identity` is whom the client wants to act as, if it said so. Only with a
+    certificate can it be somebody else than `username`, and is then the session's user if this is accepted.
+    """
 
-    def __init__(self, username, password):
-        """A name and a password."""
+    __slots__ = ("authorization_identity", "password", "proof", "username")
+
+    def __init__(self, username, password, proof="password", authorization_identity=None):
+        """Credentials, for example to test a handler with."""
         self.username = username
         self.password = password
+        self.proof = proof
+        self.authorization_identity = authorization_identity
 
     def __repr__(self):
         """The name alone."""

@@ -1,8 +1,8 @@
-"""What a `Server` is set up with: its limits and its certificate."""
+"""What a `Server` is set up with: its limits and its certificates."""
 
 from . import _native
 from ._errors import InvalidArgument
-from ._message import octets, path, text, whole
+from ._message import octets, path, text, whole, wrong
 
 # What the engine calls them, where Python is shorter.
 _NAMES = {
@@ -31,7 +31,8 @@ class Limits:
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
     there, and at most `auth_delay` seconds (4) of waiting before the next; 0 turns each off. `connections_per_minute` from
-    one address: 0 (the default) is no limit.
+    one address: 0 (the default) is no limit. `max_hops`: Received fields in a message, beyond which it goes in circles and is
+    refused (100).
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class Limits:
         "handshake",
         "idle",
         "least_rate",
+        "max_hops",
         "per_ip",
         "recipients",
         "session",
@@ -76,6 +78,7 @@ class Limits:
         auth_lockout=None,
         auth_delay=None,
         connections_per_minute=None,
+        max_hops=None,
     ):
         """Limits; they are checked when a server is made with them."""
         self.size = size
@@ -96,6 +99,7 @@ class Limits:
         self.auth_lockout = auth_lockout
         self.auth_delay = auth_delay
         self.connections_per_minute = connections_per_minute
+        self.max_hops = max_hops
 
     def _given(self):
         values = ((name, getattr(self, name)) for name in self.__slots__)
@@ -124,7 +128,7 @@ def scram_keys(password, *, mechanism="SCRAM-SHA-256", iterations=4096):
 
 
 class TLS:
-    """The certificate of a server, and its private key. PEM, as certificate authorities give it."""
+    """The certificates of a server, and their private keys. PEM, as certificate authorities give it."""
 
     __slots__ = ("_native",)
 
@@ -133,21 +137,30 @@ class TLS:
         raise TypeError("use TLS.from_files(cert, key) or TLS.from_pem(cert, key)")
 
     @classmethod
-    def from_files(cls, cert, key, client_ca=None):
+    def from_files(cls, cert, key, client_ca=None, *, sni=None):
         """From files: the chain with the server's own certificate first, and its key; one file may hold both.
 
-        With `client_ca`, clients are asked for a certificate; one that they show must lead to these roots.
+        With `client_ca`, clients are asked for a certificate; one that they show must lead to these roots. `sni` is a dict of
+        host names, or such as "*.example.org", and (cert, key) that are shown to clients which ask for that name; all others
+        see the first.
         """
-        return cls._of(path, cert, key, client_ca)
+        return cls._of(path, cert, key, client_ca, sni)
 
     @classmethod
-    def from_pem(cls, cert, key, client_ca=None):
+    def from_pem(cls, cert, key, client_ca=None, *, sni=None):
         """The same from the text itself, as bytes."""
-        return cls._of(octets, cert, key, client_ca)
+        return cls._of(octets, cert, key, client_ca, sni)
 
     @classmethod
-    def _of(cls, convert, cert, key, client_ca):
+    def _of(cls, convert, cert, key, client_ca, sni):
         self = object.__new__(cls)
         roots = None if client_ca is None else convert(client_ca, "client_ca")
-        self._native = _native.ServerTls(convert(cert, "cert"), convert(key, "key"), roots)
+        if sni is not None and not hasattr(sni, "items"):
+            raise wrong("sni", "a dict of names and pairs of certificate and key", sni)
+        named = []
+        for name, pair in (sni or {}).items():
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+                raise wrong("sni", "a pair of certificate and key for each name", pair)
+            named.append((text(name, "sni"), convert(pair[0], "sni: a certificate"), convert(pair[1], "sni: a key")))
+        self._native = _native.ServerTls(convert(cert, "cert"), convert(key, "key"), roots, named)
         return self

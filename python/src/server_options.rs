@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mailwire::Status;
 use mailwire::proto::Domain;
 use mailwire::sasl::{ScramHash, ScramKeys, Secret};
 use mailwire::server::{Hooks, Options};
@@ -97,10 +98,9 @@ impl ServerTls {
         let tls = tls.map_err(|error| error::to_python(py, &error, None))?;
         for (name, certificate, key) in named {
             tls.add_certificate(&name, &certificate.pem(), &key.pem())
-                .map_err(|error| {
-                    let text = format!("sni: {}", error.message());
-                    let error = mailwire::Error::new(error.status(), text).with_source(error);
-                    error::to_python(py, &error, None)
+                .map_err(|error| match error.status() {
+                    Status::InvalidArgument => invalid(py, format!("sni: {}", error.message())),
+                    _ => error::to_python(py, &error, None),
                 })?;
         }
         Ok(Self { tls })

@@ -261,6 +261,65 @@ def test_auth_by_a_function(message):
     assert seen[0][0] == "<Credentials of 'user'>" and seen[1].session.user == "user"
 
 
+@pytest.mark.parametrize(
+    "kept", ["secret", mailwire.scram_keys("secret"), mailwire.scram_keys("secret", mechanism="SCRAM-SHA-1")]
+)
+def test_what_is_kept_of_a_user_is_looked_up(kept, message):
+    asked = []
+
+    class Handler:
+        def lookup(self, session, username):
+            asked.append((username, session.user))
+            return kept if username == "tim" else None
+
+        def data(self, session, envelope):
+            asked.append(session.user)
+
+    mechanism = "SCRAM-SHA-1" if kept.startswith("SCRAM-SHA-1$") else "SCRAM-SHA-256"
+    options = {"mechanisms": [mechanism], "allow_plaintext_auth": True, "auth_required": True}
+    with mailwire.Server(Handler(), **options) as server:
+        url = f"smtp://{{}}@127.0.0.1:{server.port}?tls=none&allow_plaintext_auth=true"
+        mailwire.send(message, url.format("tim:secret"))
+        for wrong in ("tim:other", "kurt:secret"):
+            with pytest.raises(mailwire.AuthenticationError, match="535"):
+                mailwire.send(message, url.format(wrong))
+    assert asked == [("tim", None), "tim", ("tim", None), ("kurt", None)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (None, 535),
+        ("", 454),
+        (b"secret", 454),
+        (True, 454),
+        (False, 454),
+        (235, 454),
+        (Reply(235, "come in"), 454),
+        ("SCRAM-SHA-256$4096:no keys", 454),
+        (Reject(235, "come in"), 535),
+        (Reject(454, "4.7.0 no database"), 454),
+        (RuntimeError("broken"), 454),
+        (SystemExit(), 454),
+    ],
+    ids=repr,
+)
+def test_only_a_clear_value_lets_somebody_in(answer, code, message):
+    class Handler:
+        def lookup(self, session, username):
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    limits = mailwire.Limits(auth_delay=0)
+    with mailwire.Server(Handler(), allow_plaintext_auth=True, limits=limits) as server:
+        for password in ("secret", "SCRAM-SHA-256$4096:no keys", "True"):
+            options = {"username": "tim", "password": password, "tls": "none", "allow_plaintext_auth": True}
+            with pytest.raises(mailwire.AuthenticationError) as caught:
+                mailwire.send(message, f"smtp://127.0.0.1:{server.port}", **options)
+            assert caught.value.smtp_code == code
+
+
 def test_a_password_that_is_no_text_is_no_other_text():
     seen = []
 

@@ -11,6 +11,7 @@ import socket
 
 import mailwire
 import pytest
+import trustme
 
 BAD = ["\r", "\n", "\r\n", "\0", "\r\nMAIL FROM:<evil@a.example>\r\n", "\udcff"]
 IDS = ["CR", "LF", "CRLF", "NUL", "command", "surrogate"]
@@ -88,6 +89,7 @@ SERVER = {
     "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},
     "auth password": {"user": "sec{}ret"},
+    "mechanisms": ["PLA{}IN"],
     "user_keys": {"us{}er": KEYS},
     "user_keys keys": {"user": KEYS.replace(":", ":{}", 1)},
 }
@@ -106,6 +108,7 @@ ROWS = {
     },
     "Server.__init__": SERVER,
     "scram_keys": {"password": "sec{}ret", "mechanism": "SCRAM{}-SHA-1"},
+    "TLS.from_pem": {"sni": {"a{}b.example": (b"", b"")}},
 }
 
 # What takes a text that never leaves: why.
@@ -120,11 +123,14 @@ HARMLESS = {
     "TLS.from_files cert": "the name of a file",
     "TLS.from_files key": "the name of a file",
     "TLS.from_files client_ca": "the name of a file",
+    "TLS.from_files sni": "names of files, and what TLS.from_pem has a row for",
     "Envelope.__init__ sender": "made by the library from what was parsed, or by a test for itself",
     "Envelope.__init__ recipients": "the same",
     "Envelope.__init__ options": "the same",
     "Credentials.__init__ username": "the same",
     "Credentials.__init__ password": "the same",
+    "Credentials.__init__ proof": "the same",
+    "Credentials.__init__ authorization_identity": "the same",
     "SendResult.__init__ recipients": "what came of a call",
     "SendResult.__init__ queue_id": "the same",
     "SendResult.__init__ message_id": "the same",
@@ -231,6 +237,9 @@ def call(function, name, value, url):
             raise result
     if function == "Server.__init__":
         return mailwire.Server(**{"allow_plaintext_auth": True, **item})
+    if function == "TLS.from_pem":
+        made = trustme.CA().issue_cert("first.example")
+        return mailwire.TLS.from_pem(made.cert_chain_pems[0].bytes(), made.private_key_pem.bytes(), **item)
     if function == "scram_keys":
         return mailwire.scram_keys(**{"password": "secret", **item})
     options = {"tls": "none", "allow_plaintext_auth": True, "server": url}

@@ -1,6 +1,8 @@
 """Hosting a listener: what arrives, TLS and AUTH, limits, and how it ends. The clients are Python's own smtplib."""
 
+import base64
 import errno
+import hashlib
 import os
 import smtplib
 import socket
@@ -413,16 +415,166 @@ def test_a_proxy_tells_who_the_client_is():
             peers.append(session.peer)
 
     networks = ["127.0.0.0/8"]
-    with mailwire.Server(Handler(), proxy_protocol=networks, xclient=["192.0.2.0/24"]) as server:
-        with socket.create_connection(server.address, timeout=20) as peer:
-            peer.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 25\r\n")
-            replies = peer.makefile("rb")
-            assert replies.readline().startswith(b"220 ")
-            peer.sendall(b"EHLO proxy.example\r\n")
-            while not (line := replies.readline()).startswith(b"250 "):
-                assert line
-                if line.startswith(b"250-XCLIENT"):
-                    break
-            else:
-                assert line.startswith(b"250 XCLIENT")
+    with (
+        mailwire.Server(Handler(), proxy_protocol=networks, xclient=["192.0.2.0/24"]) as server,
+        socket.create_connection(server.address, timeout=20) as peer,
+    ):
+        peer.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 25\r\n")
+        replies = peer.makefile("rb")
+        assert replies.readline().startswith(b"220 ")
+        peer.sendall(b"EHLO proxy.example\r\n")
+        while not (line := replies.readline()).startswith(b"250 "):
+            assert line
+            if line.startswith(b"250-XCLIENT"):
+                break
+        else:
+            assert line.startswith(b"250 XCLIENT")
     assert peers == ["192.0.2.7:1234"]
+
+
+def greeting(address):
+    """The first line that a server says."""
+    with socket.create_connection(address, timeout=20) as peer, peer.makefile("rb") as lines:
+        return lines.readline()
+
+
+def test_several_addresses():
+    with mailwire.Server(take, ["127.0.0.1", "127.0.0.2"]) as server:
+        assert [host for host, _ in server.addresses] == ["127.0.0.1", "127.0.0.2"]
+        assert server.address == server.addresses[0] and server.port == server.address[1]
+        assert all(greeting(address).startswith(b"220 ") for address in server.addresses)
+    with pytest.raises(mailwire.InvalidArgument, match="host"):
+        mailwire.Server(take, [])
+
+
+def test_sockets_of_the_program(message, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        server = mailwire.Server(take, sockets=[one, other])
+        for _ in range(2):
+            with server:
+                assert server.addresses == (one.getsockname(), other.getsockname())
+                assert all(greeting(address).startswith(b"220 ") for address in server.addresses)
+                mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+        # It is still the program's own, and listens.
+        with socket.create_connection(other.getsockname(), timeout=20), other.accept()[0]:
+            pass
+        with pytest.raises(mailwire.InvalidArgument, match="already"):
+            mailwire.Server(take, sockets=[one, one])
+        with pytest.raises(TypeError, match="sockets"):
+            mailwire.Server(take, sockets=[one], unix=tmp_path / "socket")
+    path = str(tmp_path / "own.sock")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        with pytest.raises(mailwire.InvalidArgument, match="listen"):
+            mailwire.Server(take, sockets=[unix])
+        unix.listen()
+        with mailwire.Server(take, sockets=[unix], protocol="lmtp") as server:
+            assert (server.address, server.addresses) == (path, ())
+            mailwire.send(message, f"lmtp+unix://{path}")
+    for sockets in ([unix], []):
+        with pytest.raises(mailwire.InvalidArgument, match="sockets"):
+            mailwire.Server(take, sockets=sockets)
+
+
+def test_a_port_is_shared_where_all_want_it():
+    with mailwire.Server(take, reuse_port=True) as first:
+        with mailwire.Server(take, port=first.port, reuse_port=True) as second:
+            assert second.port == first.port and greeting(second.address).startswith(b"220 ")
+        with pytest.raises(mailwire.Error, match="another program listens there"):
+            mailwire.Server(take, port=first.port).start()
+
+
+def test_a_received_field_and_a_message_in_circles(message):
+    server = mailwire.Server(hostname="mx.example.org", received=True, limits=mailwire.Limits(max_hops=1))
+    with receiving(server) as envelopes:
+        deliver(server, message)
+        with pytest.raises(smtplib.SMTPDataError) as caught:
+            deliver(
+                server, envelopes[0].body + b"Received: from a.example by b.example; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
+            )
+        assert caught.value.smtp_code == 554
+    (envelope,) = envelopes
+    assert envelope.body.startswith(b"Received: from ") and b"by mx.example.org" in envelope.body
+    assert envelope.body.endswith(message)
+
+
+def test_mechanisms_are_those_that_are_named(message):
+    server = mailwire.Server(take, auth=USERS, mechanisms=["CRAM-MD5", "PLAIN"], allow_plaintext_auth=True)
+    with server, smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.ehlo()
+        assert client.esmtp_features["auth"].split() == ["CRAM-MD5", "PLAIN"]
+        client.login("user", "secret")
+    for mechanisms in ([], ["KERBEROS"]):
+        with pytest.raises(mailwire.InvalidArgument, match="mechanisms"):
+            mailwire.Server(take, auth=USERS, mechanisms=mechanisms)
+
+
+def shown(server, ca_file, name):
+    """The certificate that a client sees who asks for this name."""
+    context = trusting(ca_file)
+    context.check_hostname = False
+    with socket.create_connection(server.address, 20) as peer, context.wrap_socket(peer, server_hostname=name) as tls:
+        return tls.getpeercert(binary_form=True)
+
+
+def test_each_name_has_its_certificate(localhost, certificate, ca_file, message):
+    made = {name: certificate(name) for name in ("one.example.org", "*.example.net")}
+    der = {name: ssl.PEM_cert_to_DER_cert(Path(pair[0]).read_text()) for name, pair in made.items()}
+    first = ssl.PEM_cert_to_DER_cert(Path(localhost[0]).read_text())
+    server = mailwire.Server(tls=mailwire.TLS.from_files(*localhost, sni=made), implicit_tls=True)
+    with receiving(server) as envelopes:
+        assert shown(server, ca_file, "one.example.org") == der["one.example.org"]
+        assert shown(server, ca_file, "any.example.net") == der["*.example.net"]
+        assert shown(server, ca_file, "other.example.org") == first == shown(server, ca_file, None)
+        url = f"smtps://127.0.0.1:{server.port}?ca={ca_file}&tls_name=one.example.org"
+        result = mailwire.send(message, url)
+        assert result.tls.peer_certificate == der["one.example.org"]
+        server.reload_tls(mailwire.TLS.from_files(*made["one.example.org"]))
+        assert shown(server, ca_file, "any.example.net") == der["one.example.org"]
+    tls = envelopes[0].session.tls
+    assert (tls.version, tls.cipher, tls.server_name) == ("TLSv1.3", result.tls.cipher, "one.example.org")
+    with pytest.raises(mailwire.TLSError):
+        mailwire.TLS.from_files(*localhost, sni={"two.example.org": made["one.example.org"]})
+    with pytest.raises(mailwire.InvalidArgument, match="sni"):
+        mailwire.TLS.from_files(*localhost, sni={"192.0.2.1": localhost})
+
+
+def test_a_login_by_certificate(localhost, certificate, ca_file, message):
+    mine, others = certificate("client.example.org"), certificate("other.example.org")
+    der = ssl.PEM_cert_to_DER_cert(Path(mine[0]).read_text())
+    seen = []
+
+    class Handler:
+        def auth(self, session, credentials):
+            seen.append((credentials.proof, credentials.password, credentials.authorization_identity))
+            # The session has the certificate too.
+            fingerprint = "sha256:" + hashlib.sha256(session.tls.peer_certificate).hexdigest()
+            assert credentials.username == fingerprint
+            return session.tls.peer_certificate == der and credentials.authorization_identity in (None, "tim")
+
+        def data(self, session, envelope):
+            seen.append(session.user)
+
+    tls = mailwire.TLS.from_files(*localhost, client_ca=ca_file)
+    with mailwire.Server(Handler(), tls=tls, mechanisms=["EXTERNAL"], auth_required=True) as server:
+        context = trusting(ca_file)
+        context.load_cert_chain(*mine)
+        with smtplib.SMTP("localhost", server.port, timeout=20) as client:
+            client.starttls(context=context)
+            client.ehlo()
+            assert client.esmtp_features["auth"].split() == ["EXTERNAL"]
+            assert client.docmd("AUTH", "EXTERNAL " + base64.b64encode(b"kurt").decode())[0] == 535
+            assert client.docmd("AUTH", "EXTERNAL " + base64.b64encode(b"tim").decode())[0] == 235
+            client.sendmail("a@example.org", "b@example.org", message)
+        url = f"smtp://localhost:{server.port}?tls=required&ca={ca_file}&login=external"
+        mailwire.send(message, url, client_cert=mine)
+        with pytest.raises(mailwire.AuthenticationError):
+            mailwire.send(message, url, client_cert=others)
+        # Without a certificate nothing is offered.
+        with smtplib.SMTP("localhost", server.port, timeout=20) as client:
+            client.starttls(context=trusting(ca_file))
+            client.ehlo()
+            assert "auth" not in client.esmtp_features
+    who = "sha256:" + hashlib.sha256(der).hexdigest()
+    by = ("certificate", "")
+    assert seen == [(*by, "kurt"), (*by, "tim"), "tim", (*by, None), who, (*by, None)]

@@ -10,6 +10,7 @@ import pytest
 
 GOOD = """
     import mailwire
+    import socket
     from email.message import EmailMessage
     from pathlib import Path
 
@@ -36,7 +37,12 @@ GOOD = """
         def data(self, session: mailwire.Session, envelope: mailwire.Envelope) -> None:
             message: EmailMessage = envelope.as_message()
 
-    tls = mailwire.TLS.from_files("a", Path("b"))
+        def lookup(self, session: mailwire.Session, username: str) -> str | None:
+            return mailwire.scram_keys("secret")
+
+    tls = mailwire.TLS.from_files("a", Path("b"), sni={"mx.example.org": ("c", Path("d"))})
+    mailwire.Server(print, ["127.0.0.1", "::1"], mechanisms=["EXTERNAL"], limits=mailwire.Limits(max_hops=30), received=True)
+    mailwire.Server(print, sockets=[socket.create_server(("127.0.0.1", 0))], reuse_port=True)
     with mailwire.Server(Handler(), port=25, tls=tls, auth={"u": "p"}, limits=mailwire.Limits(size=1)) as server:
         for envelope in server.messages(timeout=1):
             size: int = envelope.size

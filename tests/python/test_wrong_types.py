@@ -103,6 +103,13 @@ def test_of_an_item_of_send_many(item):
         ("port", None),
         ("port", 2.5),
         ("unix", 5),
+        ("host", [5]),
+        ("sockets", 5),
+        ("sockets", [5]),
+        ("reuse_port", "no"),
+        ("received", 1),
+        ("mechanisms", 5),
+        ("mechanisms", [5]),
         ("protocol", None),
         ("domains", "example.org"),
         ("domains", [5]),
@@ -148,3 +155,11 @@ def test_of_a_servers_methods(message):
 def test_of_a_certificate():
     named(lambda: mailwire.TLS.from_files(1, 2), "cert")
     named(lambda: mailwire.TLS.from_pem("text", b""), "cert")
+    for sni in (
+        "a.example",
+        {"a.example": "cert.pem"},
+        {"a.example": ("cert.pem",)},
+        {5: ("a", "b")},
+        {"a.example": (5, "b")},
+    ):
+        named(lambda sni=sni: mailwire.TLS.from_files("cert.pem", "key.pem", sni=sni), "sni")
