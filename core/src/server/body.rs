@@ -94,16 +94,35 @@ impl Body<'_> {
         }
         Ok(match self.next_part().await? {
             None => None,
-            Some(Piece::LineEnd) => Some(self.charge(Bytes::from_static(CRLF))),
-            Some(Piece::Read(part)) => {
-                let octets = if part.end - part.start < COPIED {
-                    self.copy(&part, BytesMut::new())
-                } else {
-                    self.split(&part)
-                };
+            Some(Piece::Read(part)) if part.end - part.start >= COPIED => {
+                let octets = self.split(&part);
+                Some(self.charge(octets.freeze()))
+            }
+            Some(piece) => {
+                let octets = self.gather(piece);
                 Some(self.charge(octets.freeze()))
             }
         })
+    }
+
+    /// A small piece and what the buffer holds behind it: line ends that are normalised stand between pieces of a line.
+    fn gather(&mut self, first: Piece) -> BytesMut {
+        let mut octets = BytesMut::new();
+        let mut next = Some(first);
+        while let Some(piece) = next {
+            octets = match piece {
+                Piece::Read(part) => self.copy(&part, octets),
+                Piece::LineEnd => {
+                    octets.extend_from_slice(CRLF);
+                    octets
+                }
+            };
+            if octets.len() >= COPIED || self.channel.input.is_empty() && !self.line_end {
+                break;
+            }
+            next = self.buffered_part();
+        }
+        octets
     }
 
     /// All that is left of the message, in pieces. Fails as [`chunk`](Self::chunk) does, and at once where there is no memory: two
@@ -170,12 +189,8 @@ impl Body<'_> {
     async fn next_part(&mut self) -> Result<Option<Piece>, Error> {
         self.begin();
         loop {
-            if std::mem::take(&mut self.line_end) {
-                if self.trace.is_loop(CRLF) {
-                    self.stage = Stage::Refused(Some(MAIL_LOOP));
-                    continue;
-                }
-                return Ok(Some(Piece::LineEnd));
+            if let Some(piece) = self.buffered_part() {
+                return Ok(Some(piece));
             }
             match &self.stage {
                 Stage::Whole(_) => return Ok(None),
@@ -183,25 +198,38 @@ impl Body<'_> {
                 Stage::Refused(_) | Stage::Abandoned => return Err(self.refused()),
                 Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
             }
+            if let Err(ended) = self.channel.fill().await {
+                self.stage = Stage::Lost(ended);
+            }
+        }
+    }
+
+    /// What comes next of what was read already.
+    fn buffered_part(&mut self) -> Option<Piece> {
+        loop {
+            if std::mem::take(&mut self.line_end) {
+                if !self.trace.is_loop(CRLF) {
+                    return Some(Piece::LineEnd);
+                }
+                self.stage = Stage::Refused(Some(MAIL_LOOP));
+            }
+            if !matches!(self.stage, Stage::Offered | Stage::Open) {
+                return None;
+            }
             match self.parse() {
                 Ok(Some(part)) => {
                     if !self
                         .trace
                         .is_loop(&self.channel.input[part.start..part.end])
                     {
-                        return Ok(Some(Piece::Read(part)));
+                        return Some(Piece::Read(part));
                     }
                     self.channel.input.advance(part.used);
                     self.line_end = false;
                     self.stage = Stage::Refused(Some(MAIL_LOOP));
                 }
                 Ok(None) if self.line_end => {}
-                Ok(None) if matches!(self.stage, Stage::Open) => {
-                    if let Err(ended) = self.channel.fill().await {
-                        self.stage = Stage::Lost(ended);
-                    }
-                }
-                Ok(None) => {}
+                Ok(None) => return None,
                 Err(ended) => self.stage = Stage::Lost(ended),
             }
         }
