@@ -774,7 +774,7 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_END_OF_DATA 9
 
 /**
- * A transaction was given up; informs (MAILWIRE_HOOK_RESET).
+ * A transaction was given up; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_RESET).
  */
 #define MAILWIRE_EVENT_RESET 10
 
@@ -799,7 +799,7 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_UNKNOWN 14
 
 /**
- * QUIT; informs (MAILWIRE_HOOK_QUIT).
+ * QUIT; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_QUIT).
  */
 #define MAILWIRE_EVENT_QUIT 15
 

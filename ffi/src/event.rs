@@ -45,7 +45,7 @@ pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;
 /// The end of a message that came in pieces. Accepting it makes you responsible for it. With LMTP each recipient is owed an
 /// answer.
 pub const MAILWIRE_EVENT_END_OF_DATA: mailwire_kind = 9;
-/// A transaction was given up; informs (MAILWIRE_HOOK_RESET).
+/// A transaction was given up; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_RESET).
 pub const MAILWIRE_EVENT_RESET: mailwire_kind = 10;
 /// VRFY (MAILWIRE_HOOK_VERIFY).
 pub const MAILWIRE_EVENT_VERIFY: mailwire_kind = 11;
@@ -55,7 +55,7 @@ pub const MAILWIRE_EVENT_EXPAND: mailwire_kind = 12;
 pub const MAILWIRE_EVENT_HELP: mailwire_kind = 13;
 /// A command that is not known (MAILWIRE_HOOK_UNKNOWN).
 pub const MAILWIRE_EVENT_UNKNOWN: mailwire_kind = 14;
-/// QUIT; informs (MAILWIRE_HOOK_QUIT).
+/// QUIT; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_QUIT).
 pub const MAILWIRE_EVENT_QUIT: mailwire_kind = 15;
 /// The connection is gone; informs (MAILWIRE_HOOK_DISCONNECT).
 pub const MAILWIRE_EVENT_DISCONNECT: mailwire_kind = 16;

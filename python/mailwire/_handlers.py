@@ -188,9 +188,12 @@ class Dispatcher:
 
     def _on_reset(self, session, event):
         self._told(session, event, "reset")
+        # Until then the session tells of nothing more, so that no other thread runs its next hook.
+        event.accept()
 
     def _on_quit(self, session, event):
         self._told(session, event, "quit")
+        event.accept()
 
     def _on_disconnect(self, session, event):
         del self._sessions[session.id]

@@ -85,7 +85,7 @@ pub enum EventKind {
     /// That message will not come whole: it was refused at one of its pieces, the connection is gone, it is too big or has a bare CR
     /// or LF, or the client gave it up between two chunks of BDAT. What came of it is to be dropped; informs.
     Discarded,
-    /// The transaction was given up, by RSET or another EHLO; informs.
+    /// The transaction was given up, by RSET or another EHLO; informs. The session goes on once this was dropped.
     Reset,
     /// VRFY. Accepting is 252.
     Verify(String),
@@ -102,7 +102,7 @@ pub enum EventKind {
         /// What follows it.
         argument: String,
     },
-    /// QUIT; informs.
+    /// QUIT; informs. The session goes on once this was dropped.
     Quit,
     /// The connection is gone; informs.
     Disconnect,
@@ -224,7 +224,8 @@ impl Event {
         self.ticket.as_ref().map_or(0, |ticket| ticket.open)
     }
 
-    /// Accepts all that is still owed, by the usual positive reply.
+    /// Accepts all that is still owed, by the usual positive reply. After a [`Reset`](EventKind::Reset) or
+    /// [`Quit`](EventKind::Quit), which owe nothing, the session goes on, as it does where they are dropped.
     ///
     /// This and the other answers fail with [`Status::Misuse`] if nothing is owed any more or the reply cannot stand here,
     /// [`Status::Closed`] if the answer comes too late, as the client is gone or was told 451 already, and [`Status::Forked`] in

@@ -76,6 +76,11 @@ impl QueueSession {
         self.tell(info, kind);
     }
 
+    /// The same, and the session goes on once the event is gone: what it tells of next is not to be heard before, by whichever thread.
+    async fn tell_and_wait(&self, info: &SessionInfo, kind: EventKind) {
+        self.ask_all(info, kind, 0).await;
+    }
+
     fn ask(&self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
         let answers = self.ask_all(info, kind, 1);
         async move { answers.await.at(0) }
@@ -257,7 +262,7 @@ impl Session for QueueSession {
     }
 
     async fn reset(&mut self, info: &SessionInfo) {
-        self.tell_in_time(info, EventKind::Reset).await;
+        self.tell_and_wait(info, EventKind::Reset).await;
     }
 
     fn verify(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
@@ -290,7 +295,7 @@ impl Session for QueueSession {
     }
 
     async fn quit(&mut self, info: &SessionInfo) {
-        self.tell_in_time(info, EventKind::Quit).await;
+        self.tell_and_wait(info, EventKind::Quit).await;
     }
 
     async fn disconnect(&mut self, info: &SessionInfo, _: Option<&Error>) {
