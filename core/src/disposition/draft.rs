@@ -5,22 +5,27 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use memchr::memchr_iter;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::fault::refusal;
-use super::{folders, names};
+use super::names;
 use crate::proto::{BodyType, Envelope};
 use crate::server::{Answers, Body, LOCAL_ERROR};
 
-/// So much of a message, in octets or in pieces, is gathered before it is written. A message that is smaller goes to the other
-/// thread once, and not before it is whole.
+/// So much of a message, in octets or in pieces, is gathered before it is written. A message that is smaller, and does not keep us
+/// waiting, goes to the other thread once, when it is whole.
 const BATCH: usize = 64 * 1024;
 const PIECES: usize = 64;
+
+/// After so long without more of the message, what waits is written: a client that stalls holds no memory.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// So often a name is looked for that nobody has. That even the first is taken is next to impossible.
 const NAMES: usize = 8;
@@ -63,15 +68,26 @@ pub(super) async fn deliver(
     body: &mut Body<'_>,
 ) -> Answers {
     let mut draft = Draft::new(Arc::clone(place), envelope);
+    let mut stalled = false;
     loop {
+        let waits = !draft.pieces.is_empty();
         // Who holds memory while waiting for memory would wait for others who do the same.
-        if draft.is_full() || !(draft.pieces.is_empty() || body.has_memory()) {
+        if draft.is_full() || (waits && (stalled || !body.has_memory())) {
             draft = match aside(move || draft.write()).await {
                 Ok(draft) => draft,
                 Err(error) => return refusal(&error).into(),
             };
         }
-        match body.chunk().await {
+        let chunk = if draft.pieces.is_empty() {
+            body.chunk().await
+        } else if let Ok(chunk) = timeout(STALLED, body.chunk()).await {
+            chunk
+        } else {
+            stalled = true;
+            continue;
+        };
+        stalled = false;
+        match chunk {
             Ok(Some(octets)) => draft.push(octets),
             Ok(None) => break,
             Err(_) => {
@@ -150,6 +166,8 @@ impl Draft {
     /// Writes the rest and makes a message of it, which is on the disk when this returns.
     fn finish(mut self) -> io::Result<()> {
         self.write_out()?;
+        // Before anybody sees the message: where no descriptor is left, it is not to be seen and taken back.
+        let messages = File::open(&self.place.messages)?;
         let Some(draft) = self.file.take() else {
             return Err(io::ErrorKind::NotFound.into());
         };
@@ -157,7 +175,7 @@ impl Draft {
         draft.file.sync_all()?;
         let message = self.place.name_message(&draft)?;
         std::mem::forget(undo);
-        folders::sync(&self.place.messages).inspect_err(|_| remove(&message))
+        messages.sync_all().inspect_err(|_| remove(&message))
     }
 }
 
@@ -178,7 +196,7 @@ impl Drop for Removal<'_> {
     }
 }
 
-/// Where it cannot be removed there is nothing more to be done: the client is told that the message was not taken.
+/// Where it cannot be removed there is nothing more to be done: what the client is told does not hang on it.
 fn remove(path: &Path) {
     let _ = fs::remove_file(path);
 }
@@ -237,7 +255,9 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
 
 fn link_to_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::hard_link(from, to)?;
-    fs::remove_file(from)
+    // Everybody sees it now. A draft that stays is no message; an error would have the client send the message again.
+    remove(from);
+    Ok(())
 }
 
 /// Appends `octets` without their CRs. In a message that is not binary, each belongs to a CRLF.

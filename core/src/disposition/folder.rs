@@ -13,7 +13,8 @@ use crate::server::{Answers, Body, SessionInfo};
 ///
 /// While a message arrives it is a hidden file, `.name.part`; it is synced to the disk and gets its name once it is whole, and then
 /// the folder is synced. So a file that ends with `.eml` is a whole message; what a crash leaves is a `.part`. Line ends are
-/// CRLF. All else is as [`Maildir`](super::Maildir) has it: the names, `Return-Path:`, the mode 0600, the replies to faults.
+/// CRLF. All else is as [`Maildir`](super::Maildir) has it: the names, `Return-Path:`, the mode 0600, the replies to faults, and that
+/// the recipients of the envelope stand nowhere.
 #[derive(Debug, Clone)]
 pub struct Folder(Arc<Place>);
 

@@ -20,6 +20,9 @@ use crate::server::{Answers, Body, SessionInfo};
 /// In front stands `Return-Path:` with the reverse-path, as final delivery has it (RFC 5321 section 4.4). Lines end with LF, as
 /// software for Maildirs expects, but for a message of BODY=BINARYMIME, which stays as it is.
 ///
+/// The file does not tell the recipients of the envelope, which may be others than those of the header, as with a blind copy. Where
+/// they matter, a [`Session`](crate::server::Session) of one's own knows them, and picks a Maildir by them.
+///
 /// A disk that is full or a quota that is used up is 452 4.3.1, any other fault of the file system 451 4.3.0, and nothing is left
 /// of the message. Files are written on tokio's threads for blocking work. Where the server gives up waiting at the end of its
 /// grace, a message whose last step has begun may still be delivered, although nobody was told so.

@@ -131,6 +131,26 @@ fn a_message_that_drips_in_is_whole() {
 }
 
 #[test]
+fn what_a_client_that_stalls_has_sent_is_written_and_holds_no_memory() {
+    for case in Case::all() {
+        let running = case.start(|_| {});
+        let mut talk = running.client();
+        talk.begin(&["c@d.example"]);
+        talk.send("first\r\n");
+        wait_until("it is written", || {
+            texts(&case.drafts) == [case.kept("first\r\n")]
+        });
+        wait_until("no memory is held", || {
+            running.control.statistics().body_memory == 0
+        });
+        talk.send("second\r\n");
+        assert!(talk.ask(".").starts_with("250 "));
+        let kept = texts(&case.messages);
+        assert_eq!(kept, [case.kept("first\r\nsecond\r\n")]);
+    }
+}
+
+#[test]
 fn what_does_not_come_whole_leaves_nothing() {
     for case in Case::all() {
         let running = case.start(|options| {

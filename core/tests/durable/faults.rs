@@ -6,6 +6,7 @@ use crate::tracer::Watched;
 const NO_SPACE: i32 = 28;
 const QUOTA: i32 = 122;
 const IO: i32 = 5;
+const INVALID: i32 = 22;
 
 #[test]
 fn a_fault_is_told_and_leaves_nothing() {
@@ -18,6 +19,7 @@ fn a_fault_is_told_and_leaves_nothing() {
             ("create", "/tmp/"),
             ("write", "/tmp/"),
             ("fsync", "/tmp/"),
+            ("open", "/new"),
             ("rename", "/tmp/"),
             ("fsync", "/new"),
         ] {
@@ -45,4 +47,22 @@ fn a_fault_is_told_and_leaves_nothing() {
             }
         }
     }
+}
+
+/// Where a file system cannot rename without replacing, the message gets its name by a link, and counts from then on.
+#[test]
+fn a_draft_that_stays_behind_its_message_is_no_fault() {
+    let fault = format!("rename:/tmp/:{INVALID},unlink:/tmp/:{IO}");
+    let watched = Watched::start("maildir", &fault);
+    let folder = watched.folder();
+    let mut talk = Talk::begin(watched.listener.address).unwrap();
+    let text = text("message", 1);
+    assert!(talk.message(&text).unwrap().starts_with("250 "));
+    assert_eq!(delivered(&folder), [text]);
+    assert_eq!(std::fs::read_dir(folder.join("tmp")).unwrap().count(), 1);
+    drop(talk);
+    let calls = watched.calls();
+    let failed = calls.iter().filter(|call| call.returned < 0);
+    let failed: Vec<_> = failed.map(|call| call.name.as_str()).collect();
+    assert_eq!(failed, ["rename", "unlink"]);
 }

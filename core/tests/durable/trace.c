@@ -5,7 +5,7 @@
  * LOG gets a line for each call: its name, what it returned, and the path or the octets that it was about. A call on a file is
  * written down when it has ended, one that sends before it begins: so their order in the log is the order that is promised.
  * FAULT is `none`, or `call:part:errno`: the first call of that name on a path below FOLDER with that part in it is not made, and
- * fails with that number. */
+ * fails with that number. There may be several, with commas between them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@ enum {
     OPTIONS = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
               PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL,
     THREADS = 1024,
+    FAULTS = 4,
     SHOWN = 64
 };
 
@@ -34,14 +35,18 @@ struct thread {
     pid_t id;
     const char *call; /* NULL: nothing that matters. */
     char path[2 * PATH_MAX];
-    bool fails;
+    struct fault *fault; /* NULL: the call is made. */
+};
+
+struct fault {
+    char call[32], part[64];
+    int number; /* 0 once it has been. */
 };
 
 static struct thread threads[THREADS];
 static FILE *log_file;
 static const char *folder;
-static char fault_call[32], fault_part[64];
-static int fault_errno;
+static struct fault faults[FAULTS];
 
 static void die(const char *what) {
     perror(what);
@@ -105,12 +110,23 @@ static void sent_by(pid_t id, const struct __ptrace_syscall_info *info, char *to
     }
 }
 
+/* The fault that the call of a thread is to have, or NULL. */
+static struct fault *fault_of(const struct thread *thread) {
+    for (struct fault *fault = faults; thread->call != NULL && fault < faults + FAULTS; fault++) {
+        if (fault->number != 0 && strcmp(thread->call, fault->call) == 0 &&
+            strstr(thread->path + strlen(folder), fault->part) != NULL) {
+            return fault;
+        }
+    }
+    return NULL;
+}
+
 /* A call begins: is it one that matters? */
 static void begins(struct thread *thread, const struct __ptrace_syscall_info *info) {
     const __uint64_t *args = info->entry.args;
     char *path = thread->path;
     thread->call = NULL;
-    thread->fails = false;
+    thread->fault = NULL;
     switch (info->entry.nr) {
     case SYS_write:
     case SYS_writev:
@@ -132,7 +148,7 @@ static void begins(struct thread *thread, const struct __ptrace_syscall_info *in
         break;
     case SYS_openat:
         text_at(thread->id, args[1], path, PATH_MAX);
-        thread->call = (args[2] & O_CREAT) != 0 ? "create" : NULL;
+        thread->call = (args[2] & O_CREAT) != 0 ? "create" : "open";
         break;
     case SYS_unlink:
         text_at(thread->id, args[0], path, PATH_MAX);
@@ -152,8 +168,8 @@ static void begins(struct thread *thread, const struct __ptrace_syscall_info *in
     if (strncmp(path, folder, strlen(folder)) != 0) {
         thread->call = NULL;
     }
-    if (thread->call != NULL && fault_errno != 0 && strcmp(thread->call, fault_call) == 0 &&
-        strstr(path + strlen(folder), fault_part) != NULL) {
+    thread->fault = fault_of(thread);
+    if (thread->fault != NULL) {
         struct user_regs_struct registers;
         if (ptrace(PTRACE_GETREGS, thread->id, NULL, &registers) != 0) {
             die("PTRACE_GETREGS");
@@ -163,7 +179,6 @@ static void begins(struct thread *thread, const struct __ptrace_syscall_info *in
         if (ptrace(PTRACE_SETREGS, thread->id, NULL, &registers) != 0) {
             die("PTRACE_SETREGS");
         }
-        thread->fails = true;
     }
 }
 
@@ -172,9 +187,9 @@ static void ends(struct thread *thread, const struct __ptrace_syscall_info *info
     if (thread->call == NULL) {
         return;
     }
-    if (thread->fails) {
+    if (thread->fault != NULL) {
         struct user_regs_struct registers;
-        returned = -fault_errno;
+        returned = -thread->fault->number;
         if (ptrace(PTRACE_GETREGS, thread->id, NULL, &registers) != 0) {
             die("PTRACE_GETREGS");
         }
@@ -182,7 +197,7 @@ static void ends(struct thread *thread, const struct __ptrace_syscall_info *info
         if (ptrace(PTRACE_SETREGS, thread->id, NULL, &registers) != 0) {
             die("PTRACE_SETREGS");
         }
-        fault_errno = 0;
+        thread->fault->number = 0;
     }
     fprintf(log_file, "%s %lld %s\n", thread->call, returned, thread->path);
     thread->call = NULL;
@@ -208,8 +223,13 @@ int main(int argc, char **argv) {
         return 2;
     }
     folder = argv[2];
-    if (sscanf(argv[3], "%31[^:]:%63[^:]:%d", fault_call, fault_part, &fault_errno) != 3) {
-        fault_errno = 0;
+    const char *told = argv[3];
+    for (int i = 0; i < FAULTS && told != NULL; i++) {
+        if (sscanf(told, "%31[^:]:%63[^:]:%d", faults[i].call, faults[i].part, &faults[i].number) != 3) {
+            faults[i].number = 0;
+        }
+        told = strchr(told, ',');
+        told = told == NULL ? NULL : told + 1;
     }
     log_file = fopen(argv[1], "w");
     if (log_file == NULL) {
