@@ -162,12 +162,16 @@ pub(crate) fn close_raw(descriptor: RawFd) {
     unsafe { rustix::io::close(descriptor) }
 }
 
-/// A descriptor of our own for what is open under this number, if anything is. It is closed where this process runs another program.
+/// The first number that is none of standard input, output and error.
+const BEHIND_STANDARD: i32 = 3;
+
+/// A descriptor of our own for what is open under this number, if anything is. It is closed where this process runs another program,
+/// and never takes the place of a standard stream that is closed.
 #[allow(unsafe_code)]
 pub(super) fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl takes any number, and fails for one under which nothing is open. What it gives is new, and nobody else's.
     unsafe {
-        match libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) {
+        match libc::fcntl(number, libc::F_DUPFD_CLOEXEC, BEHIND_STANDARD) {
             -1 => Err(io::Error::last_os_error()),
             own => Ok(OwnedFd::from_raw_fd(own)),
         }

@@ -5,6 +5,7 @@ mod handshake;
 mod listening;
 mod names;
 mod sigpipe;
+mod standard;
 mod trust;
 mod writing;
 
