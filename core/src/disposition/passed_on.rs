@@ -24,6 +24,12 @@ const NOT_SUPPORTED: Reply = Reply::fixed(
     Some((5, 3, 3)),
     "The next server lacks an extension that the message needs",
 );
+/// RFC 5321 section 4.5.3.1.10, RFC 9422 section 4.2.
+const TOO_MANY: Reply = Reply::fixed(
+    452,
+    Some((4, 5, 3)),
+    "More recipients than the next server takes at once",
+);
 /// RFC 6531 section 3.5.
 const NO_UTF8: Reply = Reply::fixed(
     550,
@@ -78,6 +84,7 @@ fn refusal(error: &Error) -> Reply {
     match error.status() {
         Status::TooLarge => TOO_LARGE,
         Status::NotSupported if error.message().contains("SMTPUTF8") => NO_UTF8,
+        Status::NotSupported if error.message().contains("RCPTMAX") => TOO_MANY,
         Status::NotSupported => NOT_SUPPORTED,
         // A refusal of the connection or of our login is not one of the message: who runs this server can mend it.
         _ => NOT_REACHED,
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_replies_of_ours_are_well_formed() {
-        for reply in [NOT_REACHED, TOO_LARGE, NOT_SUPPORTED, NO_UTF8] {
+        for reply in [NOT_REACHED, TOO_LARGE, NOT_SUPPORTED, TOO_MANY, NO_UTF8] {
             let again = Reply::new(reply.code(), reply.text().to_owned()).unwrap();
             let again = again.with_enhanced(reply.enhanced().unwrap()).unwrap();
             assert_eq!(again, reply);

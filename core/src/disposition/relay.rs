@@ -30,12 +30,23 @@ const PATIENCE: Duration = Duration::from_secs(300);
 ///
 /// Kept of the envelope are paths and parameters: BODY, SMTPUTF8 and what else the next server offers. What it does not offer and
 /// the message needs is refused (550 5.3.3, for SMTPUTF8 5.6.7); DSN is left out where it is not offered (RFC 3461 section 5.2).
-/// SIZE is the size that the message has.
+/// SIZE is the size that the message has. More recipients than the next server says that it takes (LIMITS RCPTMAX) are 452 4.5.3 at
+/// the end of the message, which comes again with as many; so
+/// [`set_max_recipients`](crate::server::Options::set_max_recipients) should be what the next server takes, and clients split
+/// their messages at RCPT.
+///
+/// In front stands a `Received` field, as whoever passes mail on has to write it (RFC 5321 section 4.4), whatever
+/// [`set_received`](crate::server::Options::set_received) says; the server writes it where its handler
+/// [relays](crate::server::Handler::relays).
 ///
 /// A message is gathered in memory, within [`set_body_memory`](crate::server::Options::set_body_memory), before a connection is
 /// borrowed: a client that drips would otherwise hold a connection of the next server. Connections are kept and used again, as by a
-/// [`Client`], and are for one tokio runtime. A server that strangers could relay through does not start with this:
-/// [`relays`](crate::server::Handler::relays).
+/// [`Client`], and are for one tokio runtime.
+///
+/// A server that strangers could relay through does not start with this. That is known from
+/// [`Handler::relays`](crate::server::Handler::relays), which [`Deliver`](super::Deliver) answers by itself. A `Handler` of one's
+/// own whose sessions call [`take`](Disposition::take) has to override `relays` and answer `true`: without that nothing keeps
+/// strangers from relaying, and no `Received` field is written.
 #[derive(Debug)]
 pub struct Relay {
     options: Options,

@@ -18,7 +18,11 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether its sessions hand messages on to other servers. If so, a server that anybody may send through to anywhere does not
     /// start: it needs [`Options::set_domains`](super::Options::set_domains),
     /// [`Options::set_trusted_networks`](super::Options::set_trusted_networks), or
-    /// [`Options::set_auth_required`](super::Options::set_auth_required) without ANONYMOUS.
+    /// [`Options::set_auth_required`](super::Options::set_auth_required) without ANONYMOUS. And a `Received` field is put in front of
+    /// each message, as [`Options::set_received`](super::Options::set_received) has it.
+    ///
+    /// Nobody but the handler knows. One whose sessions pass messages on, by a [`Relay`](crate::disposition::Relay) or by a client,
+    /// has to override this: without that an open relay is not refused.
     fn relays(&self) -> bool {
         false
     }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -166,6 +166,8 @@ pub(crate) struct Shared {
     pub(crate) stop: Stop,
     tls: RwLock<Option<ServerTls>>,
     ids: AtomicU64,
+    /// Whether the handler passes messages on.
+    relays: AtomicBool,
 }
 
 impl Shared {
@@ -216,8 +218,14 @@ impl Shared {
             stop: Stop::default(),
             tls: RwLock::new(options.tls.clone()),
             ids: AtomicU64::new(1),
+            relays: AtomicBool::new(false),
             options,
         })
+    }
+
+    /// Whether a `Received` field comes in front of each message: whoever passes mail on has to write one (RFC 5321 section 4.4).
+    pub(super) fn writes_received(&self) -> bool {
+        self.options.received || self.relays.load(Ordering::Relaxed)
     }
 
     pub(super) fn tls(&self) -> Option<ServerTls> {
@@ -285,6 +293,8 @@ pub(crate) async fn serve<H: Handler>(
     listeners: Vec<Listener>,
     handler: Arc<H>,
 ) -> Result<(), Error> {
+    // No session is there yet.
+    shared.relays.store(handler.relays(), Ordering::Relaxed);
     let mut accepting = JoinSet::new();
     for listener in listeners {
         accepting.spawn(serve_one(

@@ -18,7 +18,8 @@ pub(super) const MAIL_LOOP: Reply = Reply::fixed(
 
 impl Options {
     /// Whether a `Received` field is put in front of each message (RFC 5321 section 4.4), which whoever passes mail on or delivers it
-    /// has to do. By default it is not: an application gets the octets that were sent.
+    /// has to do. By default it is not: an application gets the octets that were sent. A server whose handler
+    /// [relays](super::Handler::relays) writes it whatever this says.
     ///
     /// It has the client's name and address, this server's name, the protocol, version and cipher of TLS, the time in UTC, an id that
     /// no other message has ([`Body::id`]), and the recipient, if there is only one. It counts in all sizes that the application is
@@ -48,7 +49,7 @@ pub(super) struct Trace {
 impl Trace {
     pub(super) fn new(channel: &Channel, envelope: &Envelope) -> Self {
         let options = &channel.shared.options;
-        let id = options.received.then(unique);
+        let id = channel.shared.writes_received().then(unique);
         let field = id.as_deref().map(|id| field(channel, envelope, id));
         Self {
             id,
@@ -74,7 +75,7 @@ impl Trace {
 }
 
 impl Body<'_> {
-    /// The id of this message in its `Received` field, 32 hexadecimal digits; `None` without
+    /// The id of this message in its `Received` field, 32 hexadecimal digits; `None` where none is written: see
     /// [`Options::set_received`](super::Options::set_received).
     pub fn id(&self) -> Option<&str> {
         self.trace.id.as_deref()

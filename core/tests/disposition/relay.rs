@@ -7,7 +7,7 @@ use std::thread;
 
 use mailwire::Status;
 use mailwire::client::Options;
-use mailwire::disposition::{Collect, Deliver, Relay};
+use mailwire::disposition::{Collect, Collected, Deliver, Destination, Relay};
 use mailwire::proto::Protocol;
 use mailwire::server::{Extensions, Options as ServerOptions, Server};
 
@@ -72,6 +72,21 @@ fn running(address: SocketAddr) -> Running {
 
 fn restricted(options: &mut ServerOptions) {
     options.set("domains", "d.example,f.example").unwrap();
+}
+
+/// How many `Received` fields a message begins with.
+fn hops(message: &Collected) -> usize {
+    let text = String::from_utf8(message.octets()).unwrap();
+    let lines = text.lines();
+    let header = lines.take_while(|line| line.starts_with(['\t', ' ']) || line.contains(": "));
+    header.filter(|line| line.starts_with("Received: ")).count()
+}
+
+/// The octets of the message among the lines that a server has heard.
+fn size_of_message(heard: &[String]) -> usize {
+    let mut lines = heard.iter().skip_while(|line| *line != "DATA").skip(1);
+    let message = lines.by_ref().take_while(|line| *line != ".");
+    message.map(|line| line.len() + 2).sum()
 }
 
 /// What comes of one message to two recipients.
@@ -173,7 +188,7 @@ fn parameters_go_along_where_they_are_offered_and_notices_are_left_out_elsewhere
     for (replies, mail, rcpt) in [
         (
             with_dsn,
-            "MAIL FROM:<a@b.example> SIZE=4 BODY=8BITMIME RET=HDRS ENVID=7",
+            "MAIL FROM:<a@b.example> SIZE=? BODY=8BITMIME RET=HDRS ENVID=7",
             "RCPT TO:<c@d.example> NOTIFY=NEVER",
         ),
         (&[], "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>"),
@@ -197,7 +212,10 @@ fn parameters_go_along_where_they_are_offered_and_notices_are_left_out_elsewhere
         talk.send(text);
         assert!(talk.ask(".").starts_with("250 "));
         let heard: Vec<String> = lines.try_iter().collect();
-        assert!(heard.iter().any(|line| line == mail), "{heard:?}");
+        // With the field that this server writes, the size is another one than the client's.
+        let size = size_of_message(&heard);
+        let mail = mail.replace('?', &size.to_string());
+        assert!(heard.contains(&mail), "{heard:?}");
         assert!(heard.iter().any(|line| line == rcpt), "{heard:?}");
     }
 }
@@ -209,7 +227,9 @@ fn two_hundred_at_once_go_through_and_large_ones_are_whole() {
     let running = Running::with(relay_to(next.address, Protocol::Smtp), restricted);
     let large = "0123456789 lines of some length\r\n".repeat(100_000);
     assert!(running.client().message(&large).starts_with("250 "));
-    assert!(collection.next_now().unwrap().octets() == large.as_bytes());
+    let arrived = collection.next_now().unwrap();
+    assert!(arrived.octets().ends_with(large.as_bytes()));
+    assert!(hops(&arrived) == 1);
     thread::scope(|scope| {
         for number in 0..200 {
             let running = &running;
@@ -241,4 +261,55 @@ fn it_does_not_serve_strangers_who_name_anybody() {
     let error = result.unwrap_err();
     assert_eq!(error.status(), Status::InvalidArgument);
     assert!(error.message().starts_with("domains: "), "{error}");
+}
+
+#[test]
+fn each_relay_of_a_chain_adds_a_field_and_a_loop_ends() {
+    let (collect, mut collection) = Collect::new();
+    let last = Running::start(collect);
+    let second = running(last.address);
+    let first = Running::with(relay_to(second.address, Protocol::Smtp), |options| {
+        restricted(options);
+        options.set_max_hops(3);
+    });
+    let mut talk = first.client();
+    let text = "Subject: one\r\n\r\nHello.\r\n";
+    assert!(talk.message(text).starts_with("250 "));
+    let arrived = collection.next_now().unwrap();
+    assert_eq!(hops(&arrived), 2);
+    assert!(arrived.octets().ends_with(text.as_bytes()));
+    for (before, reply) in [(3, "250 "), (4, "554 5.4.6 ")] {
+        let trace = "Received: by mx.d.example; Thu, 1 Jan 1970 00:00:00 +0000\r\n";
+        let said = talk.message(&format!("{}{text}", trace.repeat(before)));
+        assert!(said.starts_with(reply), "{before}: {said}");
+    }
+    assert_eq!(hops(&collection.next_now().unwrap()), 5);
+    assert!(collection.is_empty());
+}
+
+#[test]
+fn behind_the_event_queue_it_adds_a_field_too() {
+    let (collect, mut collection) = Collect::new();
+    let next = Running::start(collect);
+    let relay = Destination::open(&format!("relay:smtp://{}?tls=none", next.address)).unwrap();
+    let mut options = ServerOptions::new();
+    restricted(&mut options);
+    let server = mailwire::blocking::Server::start_with(options, &relay).unwrap();
+    let mut talk = Talk::connect(server.addresses()[0]);
+    assert!(talk.reply().starts_with("220 "));
+    assert!(talk.ask("EHLO client.example").starts_with("250-"));
+    assert!(talk.message("Subject: one\r\n\r\n").starts_with("250 "));
+    assert_eq!(hops(&collection.next_now().unwrap()), 1);
+}
+
+#[test]
+fn more_recipients_than_the_next_server_takes_are_no_final_refusal() {
+    let (address, lines) = next_server(&[("EHLO", "250-next.example\r\n250 LIMITS RCPTMAX=1")]);
+    let running = running(address);
+    let mut talk = running.client();
+    talk.begin(&["c@d.example", "e@f.example"]);
+    let reply = talk.ask("x\r\n.");
+    assert!(reply.starts_with("452 4.5.3 "), "{reply}");
+    assert!(lines.try_iter().all(|line| !line.starts_with("MAIL")));
+    assert!(talk.message("x\r\n").starts_with("250 "));
 }

@@ -62,6 +62,10 @@ impl Handler for QueueHandler {
             destination: self.destination.clone(),
         }
     }
+
+    fn relays(&self) -> bool {
+        self.destination.as_ref().is_some_and(Disposition::relays)
+    }
 }
 
 impl QueueSession {
