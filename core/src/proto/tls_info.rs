@@ -105,6 +105,11 @@ impl TlsInfo {
         self.server_name.as_deref()
     }
 
+    /// The same without what belongs to the peer alone: its certificate, and what binds to its connection.
+    pub(crate) fn without_peer(self) -> Self {
+        self.with_peer_certificate(None).with_exporter(None)
+    }
+
     /// The peer's certificate in DER: the server's as a client sees it, or a client certificate.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
         self.peer_certificate.as_deref()

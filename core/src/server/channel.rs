@@ -275,7 +275,7 @@ impl Channel {
             .map_err(|error| Ended::new(error.status(), Phase::Tls, error.message()))?;
         self.admission.set_socket(Some(stream.raw_fd()));
         self.stream = Some(stream);
-        self.info.set_tls(tls.clone());
+        self.info.set_tls(self.machine.shown_to_client(tls.clone()));
         if implicit {
             self.machine = machine(&self.shared, &self.info, Some(tls));
             return Ok(());

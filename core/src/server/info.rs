@@ -52,7 +52,7 @@ impl SessionInfo {
         self.0.hello.as_deref()
     }
 
-    /// The state of TLS; `None` in clear.
+    /// The state of TLS; `None` in clear. Behind XCLIENT it is that of the proxy's connection, without certificate and exporter.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_deref()
     }
@@ -92,6 +92,7 @@ impl SessionInfo {
             known.hello = Some(hello.to_string());
         }
         known.user = user.map(str::to_owned);
+        known.tls = known.tls.take().map(|tls| Box::new(tls.without_peer()));
     }
 
     pub(super) fn set_user(&mut self, name: &str) {

@@ -278,6 +278,11 @@ impl Options {
 
     /// The addresses, as `192.0.2.1` or `2001:db8::/32`, of proxies that are trusted to say for whom they speak, by XCLIENT. By
     /// default there are none, and XCLIENT is neither offered nor taken.
+    ///
+    /// A proxy stays trusted behind XCLIENT, for it may speak for one client after another on a connection. So it must take its
+    /// clients' commands itself and never pass on an XCLIENT of theirs: who can make it do so is whoever it claims to be. Behind
+    /// XCLIENT neither EXTERNAL nor a mechanism with -PLUS is offered, and
+    /// [`SessionInfo::tls`](super::SessionInfo::tls) has no certificate: that of the connection is the proxy's.
     pub fn set_xclient(&mut self, proxies: &[Network]) {
         self.xclient = proxies.to_vec();
     }

@@ -90,7 +90,7 @@ pub(crate) fn show(event: &Event<'_>) -> String {
 pub(crate) struct Talk {
     pub(crate) connection: Connection,
     input: Vec<u8>,
-    events: VecDeque<String>,
+    pub(crate) events: VecDeque<String>,
     pub(crate) output: Vec<u8>,
     pub(crate) need: Option<Need>,
     pub(crate) violation: Option<Violation>,

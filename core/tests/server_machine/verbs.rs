@@ -1,6 +1,7 @@
 //! The rarer verbs: ETRN, XCLIENT, and those that are known and never carried out.
 
 use mailwire::proto::server::{Config, Hooks};
+use mailwire::proto::{TlsInfo, TlsVersion};
 use mailwire::sasl::Mechanism;
 
 use crate::talk::{Talk, after_hello, asking, config, greeted, talk};
@@ -167,6 +168,38 @@ fn s377_the_login_of_a_proxy_is_not_its_clients() {
         "S: 220 mx.example.org ESMTP",
     ]);
     assert_eq!(talk.connection.user(), Some("tim"));
+}
+
+#[test]
+fn s377_behind_xclient_the_certificate_and_the_channel_of_the_proxy_are_not_offered() {
+    let shown = TlsInfo::new(TlsVersion::Tls13, "TLS_AES_256_GCM_SHA384")
+        .with_exporter(Some([6; 32]))
+        .with_peer_certificate(Some(b"abc".to_vec()));
+    let everything = || config().with_mechanisms(Mechanism::ALL);
+    let starttls = everything().with_starttls(true);
+    let mut over = Talk::over(everything(), shown.clone());
+    let mut anew = Talk::new(starttls);
+    for talk in [&mut over, &mut anew] {
+        talk.connection.set_trusted(true);
+        talk.lend(b"XCLIENT ADDR=192.0.2.1\r\n");
+    }
+    anew.lend(b"STARTTLS\r\n");
+    anew.connection.secured(b"", shown).unwrap();
+    for mut talk in [over, anew] {
+        talk.events.clear();
+        talk.lend(b"EHLO a.example\r\n");
+        let text = String::from_utf8(std::mem::take(&mut talk.output)).unwrap();
+        assert!(text.contains("250-AUTH SCRAM-SHA-256 SCRAM"), "{text}");
+        assert!(
+            !text.contains("PLUS") && !text.contains("EXTERNAL"),
+            "{text}"
+        );
+        let unknown = "S: 504 5.5.4 Authentication mechanism not supported";
+        talk.follow(&["C: AUTH EXTERNAL =", unknown]);
+        talk.follow(&["C: AUTH SCRAM-SHA-256-PLUS", unknown]);
+        let tls = talk.connection.tls().unwrap();
+        assert_eq!((tls.peer_certificate(), tls.exporter()), (None, None));
+    }
 }
 
 #[test]

@@ -286,6 +286,11 @@ impl Connection {
         }
         self.hello = None;
         self.extended = false;
+        // RFC 4422 appendix A and RFC 5802 section 6: the certificate and the channel are the proxy's, and not its client's to use.
+        self.speaks_for_another = true;
+        if let Some(tls) = self.tls.take() {
+            self.tls = Some(Box::new(self.shown_to_client(*tls)));
+        }
         if let Some(login) = &attributes.login {
             self.told_user = login.known().map(ClientText::to_string);
         }

@@ -45,6 +45,8 @@ pub struct Connection {
     pub(super) user: Option<String>,
     /// Whether the user came by ANONYMOUS, and is nobody.
     pub(super) anonymous: bool,
+    /// Whether the peer has spoken for another by XCLIENT: what its TLS shows is not that client's.
+    pub(super) speaks_for_another: bool,
     /// The user that XCLIENT has told.
     pub(super) told_user: Option<String>,
     pub(super) transaction: Option<Transaction>,
@@ -160,6 +162,7 @@ impl Connection {
             now: None,
             user: None,
             anonymous: false,
+            speaks_for_another: false,
             told_user: None,
             transaction: None,
             owed: Owed::Nothing,
@@ -259,7 +262,7 @@ impl Connection {
             self.close();
             return Err(Violation::BytesBehindStartTls);
         }
-        self.tls = Some(Box::new(tls));
+        self.tls = Some(Box::new(self.shown_to_client(tls)));
         self.hello = None;
         self.extended = false;
         self.user = None;
@@ -276,9 +279,20 @@ impl Connection {
     }
 
     /// Whether the peer is trusted to speak for others, by XCLIENT, which is offered and taken only then. By default it is not. Only
-    /// for a peer whose address is that of a proxy of one's own: what it says is believed.
+    /// for a peer whose address is that of a proxy of one's own: what it says is believed. It stays trusted behind XCLIENT, so that it
+    /// can speak for the next client: it must not pass on XCLIENT commands of its clients.
     pub fn set_trusted(&mut self, trusted: bool) {
         self.trusted = trusted;
+    }
+
+    /// What of the peer's TLS holds for whom it speaks for: all of it, or behind XCLIENT neither its certificate nor what SASL would
+    /// be bound to, for the client behind it has neither.
+    pub(crate) fn shown_to_client(&self, tls: TlsInfo) -> TlsInfo {
+        if self.speaks_for_another {
+            tls.without_peer()
+        } else {
+            tls
+        }
     }
 
     /// Tells the time of day, in seconds since the start of 1970 in UTC. Without it FUTURERELEASE is not offered, for which it
@@ -305,7 +319,7 @@ impl Connection {
         self.close();
     }
 
-    /// What is known about TLS, once it is up.
+    /// What is known about TLS, once it is up; behind XCLIENT without the peer's certificate and exporter.
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.tls.as_deref()
     }
