@@ -1,11 +1,14 @@
 //! Failed logins: they slow down, and then lock out, an address and an account.
 
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::Options;
 use super::limits::network;
@@ -26,7 +29,16 @@ const ACCOUNT_LOCKED: Reply = Reply::fixed(
     "Too many failed logins to this account, try again later",
 );
 
-/// How long the attempt behind the first failure of an address is held back; behind each further one it is twice as long.
+const TOO_MANY_AT_ONCE: Reply = Reply::fixed(
+    454,
+    Some((4, 7, 0)),
+    "Too many logins at once, try again later",
+);
+
+/// How long a login waits for others that are being judged, and of which so many might fail that it would be locked out.
+const LONGEST_TURN: Duration = Duration::from_secs(10);
+
+/// How long the attempt behind the first failure of an address or account is held back; behind each further one it is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
 /// Addresses and accounts of which failures are remembered, each twice at most.
@@ -53,8 +65,9 @@ impl Options {
         Ok(())
     }
 
-    /// How long at most a login is held back before it is judged: a quarter of a second behind the first failure of its address,
-    /// and twice as long behind each further one. Nobody else waits. Zero turns it off. The default is 4 seconds.
+    /// How long at most a login is held back before it is judged: a quarter of a second behind the first failure of its address or
+    /// account, whichever has more, and twice as long behind each further one. Once something has failed, logins that are being
+    /// judged count as well, so that many at once gain nothing. Nobody else waits. Zero turns it off. The default is 4 seconds.
     pub fn set_auth_delay(&mut self, most: Duration) {
         self.auth_delay = most;
     }
@@ -63,37 +76,68 @@ impl Options {
 /// The failed logins of a server.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    per_address: u32,
-    per_account: u32,
     delay: Duration,
     failures: Mutex<Failures>,
+    /// Told when a login was judged, or given up.
+    settled: Notify,
     hashing: RandomState,
 }
 
 #[derive(Debug)]
 struct Failures {
-    addresses: Tally<IpAddr>,
+    addresses: Kind<IpAddr>,
     /// By a hash of the name that nobody can foretell, so that names of any length cost the same.
-    accounts: Tally<u64>,
+    accounts: Kind<u64>,
 }
 
-/// One login.
+/// What has failed, and what is being judged and may fail. Of the latter there are as many as sessions at most.
+#[derive(Debug)]
+struct Kind<K> {
+    most: u32,
+    failed: Tally<K>,
+    pending: HashMap<K, u32>,
+}
+
+/// How one key stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Standing {
+    failed: u32,
+    pending: u32,
+}
+
+/// One login: whose it is, as far as that is known.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Attempt {
     address: Option<IpAddr>,
     account: Option<u64>,
 }
 
+/// A login that is being judged. It counts like a failure until it was; dropped, nobody has judged it.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    all: Arc<Attempts>,
+    attempt: Attempt,
+}
+
+/// Whether a login may be judged.
+#[derive(Debug)]
+enum Gate {
+    /// It may, after this time.
+    Open(Admitted, Duration),
+    /// Once others were judged.
+    Full,
+    Locked(Reply),
+}
+
 impl Attempts {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            per_address: options.auth_failures_per_address,
-            per_account: options.auth_failures_per_account,
             delay: options.auth_delay,
             failures: Mutex::new(Failures {
-                addresses: Tally::new(options.auth_lockout, REMEMBERED),
-                accounts: Tally::new(options.auth_lockout, REMEMBERED),
+                addresses: Kind::new(options.auth_failures_per_address, options.auth_lockout),
+                accounts: Kind::new(options.auth_failures_per_account, options.auth_lockout),
             }),
+            settled: Notify::new(),
             hashing: RandomState::new(),
         }
     }
@@ -107,12 +151,51 @@ impl Attempts {
         }
     }
 
-    /// How long it is to be held back.
-    pub(super) fn delay(&self, attempt: Attempt, now: Instant) -> Duration {
-        let failures = self.failures();
-        let times = attempt
-            .address
-            .map_or(0, |ip| failures.addresses.times(ip, now));
+    /// Admits a login to be judged after the time that is given with it, or says what it is answered instead. Where those that are
+    /// being judged could lock it out, it waits for them: never are more judged than may fail.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        attempt: Attempt,
+    ) -> Result<(Admitted, Duration), Reply> {
+        let until = Instant::now() + LONGEST_TURN;
+        loop {
+            // Made before it is looked, so that nothing that is settled in between is missed.
+            let settled = self.settled.notified();
+            match self.enter(attempt, Instant::now()) {
+                Gate::Open(admitted, delay) => return Ok((admitted, delay)),
+                Gate::Locked(reply) => return Err(reply),
+                Gate::Full => timeout_at(until, settled)
+                    .await
+                    .map_err(|_| TOO_MANY_AT_ONCE)?,
+            }
+        }
+    }
+
+    /// Looks at the locks and counts the login, at once.
+    fn enter(self: &Arc<Self>, attempt: Attempt, now: Instant) -> Gate {
+        let mut failures = self.failures();
+        let address = failures.addresses.standing(attempt.address, now);
+        let account = failures.accounts.standing(attempt.account, now);
+        if failures.addresses.is_reached(address.failed) {
+            return Gate::Locked(ADDRESS_LOCKED);
+        }
+        if failures.accounts.is_reached(account.failed) {
+            return Gate::Locked(ACCOUNT_LOCKED);
+        }
+        if failures.addresses.is_reached(address.all())
+            || failures.accounts.is_reached(account.all())
+        {
+            return Gate::Full;
+        }
+        failures.addresses.begin(attempt.address);
+        failures.accounts.begin(attempt.account);
+        drop(failures);
+        let all = Arc::clone(self);
+        let times = address.times().max(account.times());
+        Gate::Open(Admitted { all, attempt }, self.delay_behind(times))
+    }
+
+    fn delay_behind(&self, times: u32) -> Duration {
         match times.checked_sub(1) {
             None => Duration::ZERO,
             Some(doubled) => FIRST_DELAY
@@ -121,42 +204,11 @@ impl Attempts {
         }
     }
 
-    /// What it is answered instead of being judged, if it is locked out.
-    pub(super) fn locked(&self, attempt: Attempt, now: Instant) -> Option<Reply> {
-        let failures = self.failures();
-        let reached = |times: u32, most: u32| most > 0 && times >= most;
-        let times = attempt
-            .address
-            .map_or(0, |ip| failures.addresses.times(ip, now));
-        if reached(times, self.per_address) {
-            return Some(ADDRESS_LOCKED);
-        }
-        let times = attempt
-            .account
-            .map_or(0, |name| failures.accounts.times(name, now));
-        reached(times, self.per_account).then_some(ACCOUNT_LOCKED)
-    }
-
     /// It was judged, and failed.
     pub(super) fn failed(&self, attempt: Attempt, now: Instant) {
         let mut failures = self.failures();
-        if let Some(ip) = attempt.address
-            && failures.addresses.count(ip, now) == self.per_address
-        {
-            failures.addresses.begin_anew(ip, now);
-        }
-        if let Some(name) = attempt.account
-            && failures.accounts.count(name, now) == self.per_account
-        {
-            failures.accounts.begin_anew(name, now);
-        }
-    }
-
-    /// It was judged, and is who it says.
-    pub(super) fn succeeded(&self, attempt: Attempt) {
-        if let Some(name) = attempt.account {
-            self.failures().accounts.forget(name);
-        }
+        failures.addresses.fail(attempt.address, now);
+        failures.accounts.fail(attempt.account, now);
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
@@ -164,16 +216,97 @@ impl Attempts {
     }
 }
 
+impl Admitted {
+    /// It was judged, and failed.
+    pub(super) fn failed(self, now: Instant) {
+        // It is let go only then: in between it counts twice rather than not at all.
+        self.all.failed(self.attempt, now);
+    }
+
+    /// It was judged, and is who it says.
+    pub(super) fn succeeded(self) {
+        if let Some(name) = self.attempt.account {
+            self.all.failures().accounts.failed.forget(name);
+        }
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut failures = self.all.failures();
+        failures.addresses.end(self.attempt.address);
+        failures.accounts.end(self.attempt.account);
+        drop(failures);
+        self.all.settled.notify_waiters();
+    }
+}
+
+impl Standing {
+    fn all(self) -> u32 {
+        self.failed.saturating_add(self.pending)
+    }
+
+    /// How many failures the next login is held back for. Where nothing has failed, a client that opens many connections at once
+    /// is not slowed down.
+    fn times(self) -> u32 {
+        if self.failed == 0 { 0 } else { self.all() }
+    }
+}
+
+impl<K: Eq + Hash + Copy> Kind<K> {
+    fn new(most: u32, lockout: Duration) -> Self {
+        Self {
+            most,
+            failed: Tally::new(lockout, REMEMBERED),
+            pending: HashMap::new(),
+        }
+    }
+
+    fn is_reached(&self, times: u32) -> bool {
+        self.most > 0 && times >= self.most
+    }
+
+    fn standing(&self, key: Option<K>, now: Instant) -> Standing {
+        key.map_or_else(Standing::default, |key| Standing {
+            failed: self.failed.times(key, now),
+            pending: self.pending.get(&key).copied().unwrap_or(0),
+        })
+    }
+
+    fn begin(&mut self, key: Option<K>) {
+        if let Some(key) = key {
+            *self.pending.entry(key).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, key: Option<K>) {
+        if let Some(Entry::Occupied(mut pending)) = key.map(|key| self.pending.entry(key)) {
+            *pending.get_mut() -= 1;
+            if *pending.get() == 0 {
+                pending.remove();
+            }
+        }
+    }
+
+    fn fail(&mut self, key: Option<K>, now: Instant) {
+        if let Some(key) = key
+            && self.failed.count(key, now) == self.most
+        {
+            self.failed.begin_anew(key, now);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn attempts(change: impl FnOnce(&mut Options)) -> Attempts {
+    fn attempts(change: impl FnOnce(&mut Options)) -> Arc<Attempts> {
         let mut options = Options::new();
         options.set_auth_failures_per_address(5);
         options.set_auth_failures_per_account(3);
         change(&mut options);
-        Attempts::new(&options)
+        Arc::new(Attempts::new(&options))
     }
 
     fn from(attempts: &Attempts, address: &str, account: &str) -> Attempt {
@@ -183,21 +316,37 @@ mod tests {
         )
     }
 
+    /// Looks whether a login could be judged.
+    fn locked(all: &Arc<Attempts>, attempt: Attempt, now: Instant) -> Option<Reply> {
+        match all.enter(attempt, now) {
+            Gate::Open(..) => None,
+            Gate::Full => Some(TOO_MANY_AT_ONCE),
+            Gate::Locked(reply) => Some(reply),
+        }
+    }
+
+    fn admitted(all: &Arc<Attempts>, attempt: Attempt, now: Instant) -> (Admitted, Duration) {
+        match all.enter(attempt, now) {
+            Gate::Open(admitted, delay) => (admitted, delay),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn an_account_is_locked_from_its_edge_on_wherever_one_comes_from() {
         let all = attempts(|_| {});
         let start = Instant::now();
         for number in 0..3 {
             let one = from(&all, &format!("192.0.2.{number}"), "tim");
-            assert_eq!(all.locked(one, start), None, "{number}");
-            all.failed(one, start);
+            admitted(&all, one, start).0.failed(start);
         }
         let far = from(&all, "2001:db8::1", "TIM");
-        assert_eq!(all.locked(far, start), Some(ACCOUNT_LOCKED));
-        assert_eq!(all.locked(from(&all, "2001:db8::1", "kurt"), start), None);
+        assert_eq!(locked(&all, far, start), Some(ACCOUNT_LOCKED));
+        let other = from(&all, "2001:db8::1", "kurt");
+        assert_eq!(locked(&all, other, start), None);
         let (before, after) = (Duration::from_secs(299), Duration::from_secs(300));
-        assert_eq!(all.locked(far, start + before), Some(ACCOUNT_LOCKED));
-        assert_eq!(all.locked(far, start + after), None);
+        assert_eq!(locked(&all, far, start + before), Some(ACCOUNT_LOCKED));
+        assert_eq!(locked(&all, far, start + after), None);
     }
 
     #[test]
@@ -206,16 +355,17 @@ mod tests {
         let now = Instant::now();
         for number in 0..5 {
             let one = from(&all, "2001:db8::7", &format!("user{number}"));
-            assert_eq!(all.locked(one, now), None);
-            all.failed(one, now);
-            all.succeeded(from(&all, "2001:db8::7", "own"));
+            admitted(&all, one, now).0.failed(now);
+            if number < 4 {
+                let own = from(&all, "2001:db8::7", "own");
+                admitted(&all, own, now).0.succeeded();
+            }
         }
         // Of IPv6 the network counts.
-        assert_eq!(
-            all.locked(from(&all, "2001:db8::8", "own"), now),
-            Some(ADDRESS_LOCKED)
-        );
-        assert_eq!(all.locked(from(&all, "2001:db8:0:1::7", "own"), now), None);
+        let neighbour = from(&all, "2001:db8::8", "own");
+        assert_eq!(locked(&all, neighbour, now), Some(ADDRESS_LOCKED));
+        let elsewhere = from(&all, "2001:db8:0:1::7", "own");
+        assert_eq!(locked(&all, elsewhere, now), None);
     }
 
     #[test]
@@ -226,31 +376,60 @@ mod tests {
         for _ in 0..2 {
             all.failed(one, now);
             all.failed(one, now);
-            all.succeeded(one);
+            admitted(&all, one, now).0.succeeded();
         }
-        assert_eq!(all.locked(one, now), None);
+        assert_eq!(locked(&all, one, now), None);
     }
 
     #[test]
-    fn each_failure_of_an_address_holds_the_next_login_back_for_longer() {
+    fn those_that_are_being_judged_count_until_they_were() {
         let all = attempts(|_| {});
+        let now = Instant::now();
+        let one = from(&all, "192.0.2.1", "tim");
+        let mut pending: Vec<_> = (0..3).map(|_| admitted(&all, one, now)).collect();
+        // Nothing has failed, so that nobody is held back for long.
+        assert!(pending.iter().all(|(_, delay)| delay.is_zero()));
+        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
+        // Given up, one more has its turn.
+        drop(pending.pop());
+        pending.push(admitted(&all, one, now));
+        pending.pop().unwrap().0.failed(now);
+        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
+        pending.pop().unwrap().0.failed(now);
+        pending.pop().unwrap().0.failed(now);
+        assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
+        assert!(all.failures().accounts.pending.is_empty());
+        assert!(all.failures().addresses.pending.is_empty());
+    }
+
+    #[test]
+    fn each_failure_of_address_or_account_holds_the_next_login_back_for_longer() {
+        let all = attempts(|options| {
+            options.set_auth_failures_per_address(0);
+            options.set_auth_failures_per_account(0);
+        });
         let now = Instant::now();
         let one = from(&all, "192.0.2.1", "tim");
         let mut seen = Vec::new();
         for _ in 0..7 {
-            seen.push(all.delay(one, now).as_millis());
-            all.failed(one, now);
+            let (admitted, delay) = admitted(&all, one, now);
+            seen.push(delay.as_millis());
+            admitted.failed(now);
         }
         assert_eq!(seen, [0, 250, 500, 1000, 2000, 4000, 4000]);
-        assert_eq!(
-            all.delay(from(&all, "192.0.2.2", "tim"), now),
-            Duration::ZERO
-        );
-        // A client of a Unix socket has no address.
-        assert_eq!(
-            all.delay(all.attempt(None, Some("tim")), now),
-            Duration::ZERO
-        );
+        let delay = |attempt| admitted(&all, attempt, now).1;
+        let most = Duration::from_secs(4);
+        // The greater of both counts; a client of a Unix socket has no address.
+        assert_eq!(delay(from(&all, "192.0.2.2", "tim")), most);
+        assert_eq!(delay(from(&all, "192.0.2.1", "kurt")), most);
+        assert_eq!(delay(all.attempt(None, Some("tim"))), most);
+        assert_eq!(delay(from(&all, "192.0.2.2", "kurt")), Duration::ZERO);
+        // Those that are being judged count too, once something has failed.
+        all.failed(from(&all, "192.0.2.3", "kurt"), now);
+        let third = from(&all, "192.0.2.3", "third");
+        let (_pending, first) = admitted(&all, third, now);
+        let (_also, second) = admitted(&all, third, now);
+        assert_eq!((first.as_millis(), second.as_millis()), (250, 500));
     }
 
     #[test]
@@ -263,9 +442,6 @@ mod tests {
         let now = Instant::now();
         let one = from(&all, "192.0.2.1", "tim");
         (0..1000).for_each(|_| all.failed(one, now));
-        assert_eq!(
-            (all.locked(one, now), all.delay(one, now)),
-            (None, Duration::ZERO)
-        );
+        assert_eq!(admitted(&all, one, now).1, Duration::ZERO);
     }
 }

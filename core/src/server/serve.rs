@@ -158,7 +158,7 @@ pub(crate) struct Shared {
     /// Stands in for users who are not there.
     pub(super) decoy: Decoy,
     pub(super) turns: Turns,
-    pub(super) attempts: Attempts,
+    pub(super) attempts: Arc<Attempts>,
     pub(crate) hooks: Hooks,
     pub(crate) connections: Arc<Connections>,
     pub(super) memory: Arc<BodyMemory>,
@@ -212,7 +212,7 @@ impl Shared {
                 Connections::new(options.max_connections, options.connections_per_address)
                     .with_rate(options.connections_per_minute),
             ),
-            attempts: Attempts::new(&options),
+            attempts: Arc::new(Attempts::new(&options)),
             memory: Arc::new(BodyMemory::new(options.body_memory)),
             counters: Counters::default(),
             stop: Stop::default(),

@@ -10,7 +10,7 @@ use bytes::Buf;
 use tokio::time::{Instant, timeout};
 
 use super::aside::aside;
-use super::attempts::Attempt;
+use super::attempts::Admitted;
 use super::body::{Body, NO_MEMORY, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
@@ -42,7 +42,7 @@ pub(super) struct Conversation<S> {
     /// What was said to a message that is still being drained.
     verdict: Option<Box<Answers>>,
     /// The login that is being judged, and how many have failed in this session.
-    attempt: Option<Box<Attempt>>,
+    attempt: Option<Box<Admitted>>,
     auth_failures: u32,
     quit: bool,
 }
@@ -146,6 +146,8 @@ impl<S: Session> Conversation<S> {
 
     /// Puts an event to the application. Of a login, which is seldom, nothing is to stand in a session's state all the time.
     async fn hear(&mut self, event: &mut Event<'_>) -> Next {
+        // What came in front of it in the same packet.
+        self.note_attempt();
         self.learn();
         let (session, info) = (&mut self.session, &self.channel.info);
         let answer = match event {
@@ -223,40 +225,55 @@ impl<S: Session> Conversation<S> {
         let _ = self.channel.machine.answer(answer);
     }
 
-    /// Holds a login back if others of its address have failed. Gives what it is answered if it is locked out.
+    /// Holds a login back if others of its address or account have failed. Gives what it is answered if it is not to be judged.
     async fn hold_back(&mut self, account: Option<&str>) -> Option<Reply> {
+        // One login at a time.
+        self.attempt = None;
         let shared = &self.channel.shared;
-        let attempts = &shared.attempts;
-        let attempt = attempts.attempt(self.channel.info.address(), account);
-        let delay = attempts.delay(attempt, Instant::now());
-        if !delay.is_zero() && !shared.stop.begun() {
-            // A shutdown has nobody wait. Boxed, for it is seldom.
-            let _ = Box::pin(timeout(delay, shared.stop.notified())).await;
+        let attempt = shared
+            .attempts
+            .attempt(self.channel.info.address(), account);
+        match shared.attempts.admit(attempt).await {
+            Ok((admitted, delay)) => {
+                self.attempt = Some(Box::new(admitted));
+                if !delay.is_zero() && !shared.stop.begun() {
+                    // A shutdown has nobody wait.
+                    let _ = timeout(delay, shared.stop.notified()).await;
+                }
+                None
+            }
+            Err(reply) => {
+                shared.counters.locked_logins.add(1);
+                Some(reply)
+            }
         }
-        let locked = attempts.locked(attempt, Instant::now());
-        self.attempt = locked.is_none().then(|| Box::new(attempt));
-        if locked.is_some() {
-            shared.counters.locked_logins.add(1);
-        }
-        locked
     }
 
-    /// Counts what came of a login, before its client is told.
+    /// Counts what came of a login, before its client is told. Nothing is left of one that is over.
     fn note_attempt(&mut self) {
+        let shared = &self.channel.shared;
         let machine = &self.channel.machine;
-        let attempts = &self.channel.shared.attempts;
-        if machine.auth_failures() > self.auth_failures {
-            let address = self.channel.info.address();
-            let attempt = self.attempt.take().map(|attempt| *attempt);
-            let attempt = attempt.unwrap_or_else(|| attempts.attempt(address, None));
-            attempts.failed(attempt, Instant::now());
-            self.channel.shared.counters.failed_logins.add(1);
-            self.auth_failures = machine.auth_failures();
-        } else if machine.user().is_some()
-            && let Some(attempt) = self.attempt.take()
+        // Of several that have failed in one go, the last were over before there was anything to judge.
+        while self.auth_failures < machine.auth_failures() {
+            self.auth_failures += 1;
+            shared.counters.failed_logins.add(1);
+            match self.attempt.take() {
+                Some(admitted) => admitted.failed(Instant::now()),
+                None => {
+                    let address = self.channel.info.address();
+                    let attempt = shared.attempts.attempt(address, None);
+                    shared.attempts.failed(attempt, Instant::now());
+                }
+            }
+        }
+        if machine.is_authenticating() {
+            return;
+        }
+        if let Some(admitted) = self.attempt.take()
+            && machine.user().is_some()
         {
-            attempts.succeeded(*attempt);
-            self.channel.shared.counters.logins.add(1);
+            admitted.succeeded();
+            shared.counters.logins.add(1);
         }
     }
 

@@ -339,6 +339,17 @@ impl Connection {
         self.user.as_deref()
     }
 
+    /// Whether an exchange of AUTH is going on.
+    pub(crate) fn is_authenticating(&self) -> bool {
+        matches!(
+            self.state,
+            State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_)
+        ) || matches!(
+            self.owed,
+            Owed::Auth { .. } | Owed::Nonce { .. } | Owed::Lookup(_)
+        )
+    }
+
     /// How many logins have failed in this session.
     pub fn auth_failures(&self) -> u32 {
         self.auth_failures

@@ -1,5 +1,7 @@
 //! Failed logins: they slow down and lock out, and nobody else notices. And what one session may do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -8,8 +10,9 @@ use tokio::time::Instant;
 
 use super::talk::Talk;
 use super::{Running, Scripted, Seen};
-use crate::sasl::{Secret, base64};
-use crate::server::{Hooks, Options, Server};
+use crate::proto::{Envelope, Reply};
+use crate::sasl::{Credentials, Secret, base64};
+use crate::server::{Answer, Answers, Body, Handler, Hooks, Options, Server, Session, SessionInfo};
 
 const WRONG: &str = "535 5.7.8 Authentication credentials invalid";
 const RIGHT: &str = "235 2.7.0 Authentication successful";
@@ -212,5 +215,56 @@ fn a_session_has_its_limits_and_another_goes_on() {
         assert_eq!(talk.ask(command), bad, "{setting}");
         assert!(talk.is_closed());
         assert_eq!(other.ask("NOOP"), "250 2.0.0 OK");
+    }
+}
+
+/// Refuses every login, a while later, and counts them.
+#[derive(Clone, Default)]
+struct Slow(Arc<AtomicU32>);
+
+impl Handler for Slow {
+    type Session = Self;
+
+    fn session(&self, _: &SessionInfo) -> Self {
+        self.clone()
+    }
+}
+
+impl Session for Slow {
+    async fn auth(&mut self, _: &SessionInfo, _: Credentials) -> Answer {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Answer::Reply(Reply::new(535, "no").unwrap())
+    }
+
+    async fn message(&mut self, _: &SessionInfo, _: Envelope, _: &mut Body<'_>) -> Answers {
+        Answers::accept()
+    }
+}
+
+#[test]
+fn of_fifty_logins_at_once_no_more_are_judged_than_may_fail() {
+    for (setting, locked) in [
+        ("auth_failures_per_account", OF_ACCOUNT),
+        ("auth_failures_per_address", OF_ADDRESS),
+    ] {
+        let mut set = Options::new();
+        set.set_hostname("mx.example.org").unwrap();
+        options(&[(setting, "3"), ("connections_per_address", "100")])(&mut set);
+        set.set_hooks(Hooks::AUTH);
+        let judged = Slow::default();
+        let server = Running::serve(set, judged.clone(), Seen::default());
+        let mut all: Vec<Talk> = (0..50).map(|_| client(&server, "192.0.2.1")).collect();
+        for talk in &mut all {
+            talk.send(format!("{}\r\n", plain("guessed", "wrong")));
+        }
+        let replies: Vec<String> = all.iter_mut().map(Talk::reply).collect();
+        let count = |text: &str| replies.iter().filter(|reply| *reply == text).count();
+        assert_eq!(
+            (count("535 5.0.0 no"), count(locked)),
+            (3, 47),
+            "{replies:?}"
+        );
+        assert_eq!(judged.0.load(Ordering::Relaxed), 3, "{setting}");
     }
 }
