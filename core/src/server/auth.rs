@@ -64,7 +64,9 @@ impl Options {
         Ok(())
     }
 
-    /// Adds a mechanism of the application's own, offered under TLS; `begin` is called for each exchange.
+    /// Adds a mechanism of the application's own, offered under TLS; `begin` is called for each exchange. Failures of it lock out the
+    /// client's address; to an account they count only where the mechanism asks for its user or gives credentials to be judged,
+    /// since of [`Step::Proven`](crate::sasl::Step::Proven) the name is known when all is over.
     pub fn add_mechanism(
         &mut self,
         name: &str,

@@ -157,6 +157,11 @@ impl<S: Session> Conversation<S> {
             }
             Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
             Event::Auth { .. } => Box::pin(self.judge(event)).await,
+            // Whom it is about is not known before its end.
+            Event::OwnMechanism => match Box::pin(self.hold_back(None)).await {
+                None => Answer::Accept,
+                Some(locked) => Answer::Reply(locked),
+            },
             Event::Nonce => return self.lend_nonce(),
             Event::Lookup(lookup) => return Box::pin(self.look_up(lookup)).await,
             Event::Mail {
@@ -257,13 +262,12 @@ impl<S: Session> Conversation<S> {
         while self.auth_failures < machine.auth_failures() {
             self.auth_failures += 1;
             shared.counters.failed_logins.add(1);
-            match self.attempt.take() {
-                Some(admitted) => admitted.failed(Instant::now()),
-                None => {
-                    let address = self.channel.info.address();
-                    let attempt = shared.attempts.attempt(address, None);
-                    shared.attempts.failed(attempt, Instant::now());
-                }
+            if let Some(admitted) = self.attempt.take() {
+                admitted.failed(Instant::now());
+            } else {
+                let address = self.channel.info.address();
+                let attempt = shared.attempts.attempt(address, None);
+                shared.attempts.failed(attempt, Instant::now());
             }
         }
         if machine.is_authenticating() {
@@ -314,6 +318,8 @@ impl<S: Session> Conversation<S> {
 
     /// A mechanism needs a nonce.
     fn lend_nonce(&mut self) -> Next {
+        // Of an exchange that was given up before.
+        self.attempt = None;
         match crate::tls::random() {
             // It was just asked for.
             Ok(random) => drop(self.channel.machine.lend_nonce(Nonce::new(random))),

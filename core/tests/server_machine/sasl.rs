@@ -474,17 +474,24 @@ fn an_applications_own_mechanism() {
     assert_eq!(offered, "X-WORD");
     talk.follow(&[
         "C: AUTH x-word bm93",
+        "E: OwnMechanism",
+        "A: accept",
         &format!("S: {REFUSED}"),
         "C: AUTH X-WORD",
+        "E: OwnMechanism",
+        "A: accept",
         "S: 334 dGhlIHdvcmQ/",
         "C: cGxlYXNlIHJvb3Q=",
         &format!("S: {REFUSED}"),
         "C: AUTH X-WORD",
+        "E: OwnMechanism",
+        "A: accept",
         "S: 334 dGhlIHdvcmQ/",
         "C: cGxlYXNlIHRpbQ==",
         &format!("S: {OK}"),
     ]);
     assert_eq!(talk.connection.user(), Some("tim"));
+    assert_eq!(talk.connection.auth_failures(), 2);
     assert_eq!(*heard.lock().unwrap(), ["now", "please root", "please tim"]);
     let mut talk = greeted(config().with_own_mechanism(own.clone()));
     talk.follow(&[
@@ -492,7 +499,20 @@ fn an_applications_own_mechanism() {
         "S: 538 5.7.11 Encryption required for this authentication mechanism",
     ]);
     let mut talk = greeted(config().with_own_mechanism(own.in_clear()));
-    talk.follow(&["C: AUTH X-WORD", "S: 334 dGhlIHdvcmQ/"]);
+    talk.follow(&[
+        "C: AUTH X-WORD =x",
+        "S: 501 5.5.2 Cannot decode the response",
+        "C: AUTH X-WORD",
+        "E: OwnMechanism",
+        "A: 454 4.7.0 Later",
+        "S: 454 4.7.0 Later",
+    ]);
+    talk.follow(&[
+        "C: AUTH X-WORD",
+        "E: OwnMechanism",
+        "A: accept",
+        "S: 334 dGhlIHdvcmQ/",
+    ]);
 }
 
 /// A mechanism of the application's own whose challenges have so many octets.
@@ -527,6 +547,8 @@ fn rfc_4954_section_4_a_challenge_that_fits_into_no_line_is_not_sent() {
     };
     wordy(LONGEST).follow(&[
         "C: AUTH X-WORDY",
+        "E: OwnMechanism",
+        "A: accept",
         &challenge,
         "C: AAAA",
         &challenge,
@@ -540,12 +562,19 @@ fn rfc_4954_section_4_a_challenge_that_fits_into_no_line_is_not_sent() {
     let fault = "S: 451 4.3.0 Local error in processing";
     let noop = ["C: NOOP", "S: 250 2.0.0 OK"];
     let mut talk = wordy(LONGEST + 1);
-    talk.follow(&["C: AUTH X-WORDY", fault]);
+    talk.follow(&["C: AUTH X-WORDY", "E: OwnMechanism", "A: accept", fault]);
     talk.follow(&noop);
-    talk.follow(&["C: AUTH X-WORDY AAAA", fault]);
+    talk.follow(&[
+        "C: AUTH X-WORDY AAAA",
+        "E: OwnMechanism",
+        "A: accept",
+        fault,
+    ]);
     talk.follow(&noop);
     talk.follow(&[
         "C: AUTH X-WORDY bmFtZQ==",
+        "E: OwnMechanism",
+        "A: accept",
         asked,
         "A: 535 5.7.8 no",
         refusal,

@@ -63,6 +63,7 @@ pub(crate) fn show(event: &Event<'_>) -> String {
             credentials.password().expose().escape_ascii()
         ),
         Event::Nonce => "Nonce".to_owned(),
+        Event::OwnMechanism => "OwnMechanism".to_owned(),
         Event::Lookup(lookup) => format!("Lookup {:?} {}", lookup.wanted(), lookup.username()),
         Event::Mail {
             reverse_path,

@@ -31,6 +31,10 @@ impl Connection {
                 self.judged(username, exchange, reply);
                 self.anonymous = anonymous && self.user.is_some();
             }
+            Owed::OwnMechanism { exchange, initial } => match reply {
+                Some(reply) if !reply.is_positive() => self.not_supplied(Some(reply)),
+                _ => self.set_off(exchange, initial),
+            },
             Owed::Nonce { .. } | Owed::Lookup(_) => self.not_supplied(reply),
             Owed::Mail(envelope) => {
                 if self.respond(reply, replies::MAIL_OK) {

@@ -39,7 +39,9 @@ impl Connection {
         if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
             if usable {
                 let exchange = own.begin(&self.context());
-                return self.begin_exchange(Ok(exchange), initial);
+                let initial = self.decoded(initial).ok()?;
+                self.owed = Owed::OwnMechanism { exchange, initial };
+                return Some(Event::OwnMechanism);
             }
             self.bad(replies::TLS_NEEDED_TO_AUTH);
             return None;
@@ -51,11 +53,7 @@ impl Connection {
                     let exchange = ServerExchange::new(mechanism, &self.context());
                     return self.begin_exchange(exchange, initial);
                 }
-                let initial = initial.map(|text| base64::decode_initial_response(text.as_bytes()));
-                let Ok(initial) = initial.transpose() else {
-                    self.bad(replies::NOT_BASE64);
-                    return None;
-                };
+                let initial = self.decoded(initial).ok()?;
                 self.owed = Owed::Nonce { mechanism, initial };
                 return Some(Event::Nonce);
             }
@@ -65,6 +63,16 @@ impl Connection {
             Some(_) | None => self.bad(replies::UNKNOWN_MECHANISM),
         }
         None
+    }
+
+    /// The initial response if there is one. Of an error the client has been told.
+    fn decoded(&mut self, initial: Option<&str>) -> Result<Option<Secret>, SaslError> {
+        let initial = initial.map(|text| base64::decode_initial_response(text.as_bytes()));
+        let initial = initial.transpose();
+        if initial.is_err() {
+            self.bad(replies::NOT_BASE64);
+        }
+        initial
     }
 
     /// What is lent to an exchange besides a nonce.
@@ -107,18 +115,23 @@ impl Connection {
             }
         };
         let context = self.context().with_nonce(nonce);
-        match (ServerExchange::new(mechanism, &context), initial) {
-            (Ok(mut exchange), Some(initial)) => {
-                let step = exchange.initial_response(initial.expose());
-                self.state = State::AuthStep(Box::new((exchange, step)));
-            }
-            (Ok(mut exchange), None) => {
-                self.challenge(&exchange.first_challenge(), State::Auth(exchange));
-            }
-            (Err(_), _) => self.bad(replies::UNKNOWN_MECHANISM),
+        match ServerExchange::new(mechanism, &context) {
+            Ok(exchange) => self.set_off(exchange, initial),
+            Err(_) => self.bad(replies::UNKNOWN_MECHANISM),
         }
         self.say_farewell();
         Ok(())
+    }
+
+    /// An exchange begins that had to wait for an answer.
+    pub(super) fn set_off(&mut self, mut exchange: ServerExchange, initial: Option<Secret>) {
+        match initial {
+            Some(initial) => {
+                let step = exchange.initial_response(initial.expose());
+                self.state = State::AuthStep(Box::new((exchange, step)));
+            }
+            None => self.challenge(&exchange.first_challenge(), State::Auth(exchange)),
+        }
     }
 
     /// Supplies what was found of the user that [`Event::Lookup`] has asked for. `decoy` makes up what was not, so that the client
@@ -138,7 +151,7 @@ impl Connection {
         }
     }
 
-    /// A nonce or a user was asked for and an answer came: the exchange cannot go on.
+    /// A nonce, a user, or leave to begin was asked for and an answer came: the exchange cannot go on.
     pub(super) fn not_supplied(&mut self, reply: Option<Reply>) {
         let reply = reply
             .filter(|reply| !reply.is_positive())

@@ -120,6 +120,11 @@ pub(super) enum Owed {
         initial: Option<Secret>,
     },
     Lookup(ServerExchange),
+    /// To an exchange of an application's own mechanism, which is to begin.
+    OwnMechanism {
+        exchange: ServerExchange,
+        initial: Option<Secret>,
+    },
     Mail(Box<Envelope>),
     /// One for each candidate.
     Rcpt,
@@ -346,7 +351,7 @@ impl Connection {
             State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_)
         ) || matches!(
             self.owed,
-            Owed::Auth { .. } | Owed::Nonce { .. } | Owed::Lookup(_)
+            Owed::Auth { .. } | Owed::Nonce { .. } | Owed::Lookup(_) | Owed::OwnMechanism { .. }
         )
     }
 

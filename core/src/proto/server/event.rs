@@ -30,6 +30,10 @@ pub enum Event<'a> {
         /// What the client said, not verified.
         credentials: Credentials,
     },
+    /// AUTH names one of the application's own mechanisms. Owes an answer: [`Answer::Accept`] lets the exchange begin, a refusal is the
+    /// reply to AUTH. How it ends is told by [`user`](super::Connection::user) and
+    /// [`auth_failures`](super::Connection::auth_failures), so that this is where a driver holds back who has failed too often.
+    OwnMechanism,
     /// A mechanism needs a nonce. Owes one, which [`lend_nonce`](super::Connection::lend_nonce) takes, or a refusal.
     Nonce,
     /// A mechanism needs to know something about a user. Owes what was found, which [`supply`](super::Connection::supply) takes, or

@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::talk::Talk;
 use super::{Running, Scripted, Seen};
 use crate::proto::{Envelope, Reply};
-use crate::sasl::{Credentials, Secret, base64};
+use crate::sasl::{Credentials, Identity, SaslError, Secret, ServerMechanism, Step, base64};
 use crate::server::{Answer, Answers, Body, Handler, Hooks, Options, Server, Session, SessionInfo};
+use crate::tls::ClientTls;
 
 const WRONG: &str = "535 5.7.8 Authentication credentials invalid";
 const RIGHT: &str = "235 2.7.0 Authentication successful";
@@ -267,4 +268,79 @@ fn of_fifty_logins_at_once_no_more_are_judged_than_may_fail() {
         );
         assert_eq!(judged.0.load(Ordering::Relaxed), 3, "{setting}");
     }
+}
+
+/// A mechanism of an application's own: whoever says the word is kurt.
+struct Word;
+
+impl ServerMechanism for Word {
+    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+        if response == b"word" {
+            Ok(Step::Proven(Identity::new("kurt", None)))
+        } else {
+            Err(SaslError::Rejected("not the word"))
+        }
+    }
+}
+
+fn with_word(settings: &[(&str, &str)]) -> (Running, ClientTls) {
+    super::tls::with_tls(|set| {
+        options(settings)(set);
+        set.add_mechanism("X-WORD", |_| Box::new(Word)).unwrap();
+    })
+}
+
+fn over_tls(server: &Running, tls: &ClientTls, address: &str) -> Talk {
+    let mut talk = client(server, address);
+    assert!(talk.ask("STARTTLS").starts_with("220 "));
+    talk.start_tls(tls);
+    talk.ask("EHLO client.example");
+    talk
+}
+
+#[test]
+fn an_own_mechanism_is_locked_out_and_counted_like_any_other() {
+    let (server, tls) = with_word(&[("auth_failures_per_address", "3")]);
+    let mut other = over_tls(&server, &tls, "192.0.2.9");
+    let mut talk = over_tls(&server, &tls, "192.0.2.1");
+    let (right, wrong) = (
+        format!("AUTH X-WORD {}", encoded("word")),
+        format!("AUTH X-WORD {}", encoded("guess")),
+    );
+    // In one packet too.
+    talk.send(format!("{wrong}\r\n").repeat(5));
+    let replies: Vec<String> = (0..5).map(|_| talk.reply()).collect();
+    assert_eq!(replies, [WRONG, WRONG, WRONG, OF_ADDRESS, OF_ADDRESS]);
+    assert_eq!(talk.ask(&right), OF_ADDRESS);
+    assert_eq!(talk.ask(&plain("tim", "secret")), OF_ADDRESS);
+    assert_eq!(other.ask(&right), RIGHT);
+    let told = server.statistics();
+    assert_eq!(
+        (told.logins, told.failed_logins, told.locked_logins),
+        (1, 3, 4)
+    );
+}
+
+#[test]
+fn nothing_is_left_of_an_exchange_that_was_given_up() {
+    let (server, tls) = with_word(&[("auth_failures_per_account", "2")]);
+    let word = format!("AUTH X-WORD {}", encoded("word"));
+    let scram = format!("AUTH SCRAM-SHA-1 {}", encoded("n,,n=tim,r=abc"));
+    let mut wrong = over_tls(&server, &tls, "192.0.2.1");
+    assert_eq!(wrong.ask(&plain("tim", "wrong")), WRONG);
+    // Neither in two packets nor in one is tim the one who has succeeded.
+    for between in [true, false] {
+        let mut talk = over_tls(&server, &tls, "192.0.2.1");
+        assert!(talk.ask(&scram).starts_with("334 "));
+        if between {
+            assert!(talk.ask("*").starts_with("501 "));
+            assert_eq!(talk.ask(&word), RIGHT);
+        } else {
+            talk.send(format!("*\r\n{word}\r\n"));
+            assert!(talk.reply().starts_with("501 "));
+            assert_eq!(talk.reply(), RIGHT);
+        }
+    }
+    assert_eq!(wrong.ask(&plain("tim", "wrong")), WRONG);
+    assert_eq!(wrong.ask(&plain("tim", "secret")), OF_ACCOUNT);
 }

@@ -12,7 +12,7 @@ use crate::server::{Options, Server};
 use crate::tls::ClientTls;
 use crate::tls::test_pki::Authority;
 
-fn with_tls(change: impl FnOnce(&mut Options)) -> (Running, ClientTls) {
+pub(super) fn with_tls(change: impl FnOnce(&mut Options)) -> (Running, ClientTls) {
     let authority = Authority::new("test");
     let server = Running::with(|options| {
         options.set_tls(authority.issue(&["mx.example.org"]).server());
