@@ -1861,6 +1861,27 @@ const char *mailwire_scram_keys_text(const mailwire_scram_keys *keys);
 MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
 
 /**
+ * Where messages go instead of the queue of events: "maildir:/path" or "folder:/path", which write files and answer 250 once these
+ * are on the disk; "discard"; or "relay:" and a URL, as "relay:smtp://mail.example.org:25", which hands on to another server and
+ * passes its answer back. Folders that are not there are made at once; nothing is connected before there is a message.
+ *
+ * Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
+ * asked; without it the queue may be left alone. With a relay mailwire_server_start fails with
+ * MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.
+ *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_IO for a folder that cannot be used; as
+ * mailwire_client_options_from_url for a URL; MAILWIRE_ERR_MISUSE if another call is using the options;
+ * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
+ * Thread: any, one call at a time on these options.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_server_options_set_disposition(mailwire_server_options *options,
+                                                        const char *disposition,
+                                                        mailwire_error **err);
+
+/**
  * The name that the server greets with. By default the machine's own name.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
@@ -2044,7 +2065,8 @@ const char *mailwire_server_option_name(size_t index);
 
 /**
  * Sets an option by its name, from text. Switches are "true" or "false"; times are seconds, as "300" or "0.5"; sizes are
- * octets, as "1048576", "1024K" or "1M"; lists are separated by commas.
+ * octets, as "1048576", "1024K" or "1M"; lists are separated by commas. "disposition" is as
+ * mailwire_server_options_set_disposition has it.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
  * MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as

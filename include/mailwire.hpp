@@ -432,6 +432,11 @@ class server_options {
         detail::c_text n(name), k(keys);
         return detail::tell(mailwire_server_options_add_user_keys(raw_.get(), n, k, &raw), raw, e);
     }
+    bool set_disposition(std::string_view disposition, error *e = nullptr) {
+        mailwire_error *raw = nullptr;
+        detail::c_text d(disposition);
+        return detail::tell(mailwire_server_options_set_disposition(raw_.get(), d, &raw), raw, e);
+    }
     bool set_hooks(mailwire_hooks hooks, error *e = nullptr) {
         mailwire_error *raw = nullptr;
         return detail::tell(mailwire_server_options_set_hooks(raw_.get(), hooks, &raw), raw, e);

@@ -104,7 +104,11 @@ pub unsafe extern "C" fn mailwire_client_options_free(options: *mut mailwire_cli
 #[unsafe(no_mangle)]
 pub extern "C" fn mailwire_client_option_name(index: usize) -> *const c_char {
     look(std::ptr::null(), || {
-        Ok(names::at(&names::CLIENT, Options::names(), index))
+        Ok(names::at(
+            &names::CLIENT,
+            Options::names().iter().copied(),
+            index,
+        ))
     })
 }
 

@@ -23,6 +23,7 @@ pub mod client;
 pub mod send;
 
 pub mod scram_keys;
+pub mod server_disposition;
 pub mod server_limits;
 pub mod server_options;
 

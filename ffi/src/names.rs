@@ -11,11 +11,15 @@ pub(crate) static SERVER: Names = OnceLock::new();
 pub(crate) static STATISTICS: Names = OnceLock::new();
 
 /// The name at `index`, or NULL behind the last one. `names` is always the same for the same `made`.
-pub(crate) fn at(made: &'static Names, names: &[&str], index: usize) -> *const c_char {
+pub(crate) fn at<'a>(
+    made: &'static Names,
+    names: impl IntoIterator<Item = &'a str>,
+    index: usize,
+) -> *const c_char {
     made.get_or_init(|| {
         names
-            .iter()
-            .filter_map(|name| CString::new(*name).ok())
+            .into_iter()
+            .filter_map(|name| CString::new(name).ok())
             .collect()
     })
     .get(index)

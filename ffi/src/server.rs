@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use mailwire::blocking::{Call, Server};
-use mailwire::server::Statistics;
+use mailwire::server::{Options, Statistics};
 
 use crate::argument::{Out, milliseconds};
 use crate::call::{ErrorOut, call, look};
@@ -65,7 +65,11 @@ pub unsafe extern "C" fn mailwire_server_start(
     };
     call("mailwire_server_start", &err, || {
         let place = server.required()?;
-        let server = Server::start(options?.clone())?;
+        let options = options?;
+        let server = match options.destination() {
+            Some(destination) => Server::start_with(Options::clone(&options), destination)?,
+            None => Server::start(Options::clone(&options))?,
+        };
         let mut texts = Texts::new();
         let addresses: Result<Vec<_>, _> = server
             .addresses()

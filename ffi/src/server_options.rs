@@ -12,6 +12,7 @@ use crate::error::mailwire_error;
 use crate::failure::Failure;
 use crate::handle::{self, Handle, object};
 use crate::names;
+use crate::server_disposition::{DISPOSITION, ServerOptions};
 use crate::status::mailwire_status;
 
 /// Where a server listens, whom it lets in, and what it asks the program.
@@ -20,9 +21,9 @@ use crate::status::mailwire_status;
 /// again and freed at any time.
 ///
 /// Since 0.1.
-pub struct mailwire_server_options(Handle<Options>);
+pub struct mailwire_server_options(Handle<ServerOptions>);
 
-object!(mailwire_server_options, Options, "options");
+object!(mailwire_server_options, ServerOptions, "options");
 
 /// What a program wants to be asked: MAILWIRE_HOOK_... joined by "|".
 pub type mailwire_hooks = u32;
@@ -66,7 +67,9 @@ pub const MAILWIRE_HOOK_ETRN: mailwire_hooks = 8192;
 /// Since 0.1.
 #[unsafe(no_mangle)]
 pub extern "C" fn mailwire_server_options_new() -> *mut mailwire_server_options {
-    look(std::ptr::null_mut(), || Ok(handle::to_c(Options::new())))
+    look(std::ptr::null_mut(), || {
+        Ok(handle::to_c(ServerOptions::new()))
+    })
 }
 
 /// Frees options. NULL is allowed.
@@ -87,12 +90,14 @@ pub unsafe extern "C" fn mailwire_server_options_free(options: *mut mailwire_ser
 #[unsafe(no_mangle)]
 pub extern "C" fn mailwire_server_option_name(index: usize) -> *const c_char {
     look(std::ptr::null(), || {
-        Ok(names::at(&names::SERVER, Options::names(), index))
+        let all = Options::names().iter().copied().chain([DISPOSITION]);
+        Ok(names::at(&names::SERVER, all, index))
     })
 }
 
 /// Sets an option by its name, from text. Switches are "true" or "false"; times are seconds, as "300" or "0.5"; sizes are
-/// octets, as "1048576", "1024K" or "1M"; lists are separated by commas.
+/// octets, as "1048576", "1024K" or "1M"; lists are separated by commas. "disposition" is as
+/// mailwire_server_options_set_disposition has it.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
 /// MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
@@ -117,7 +122,7 @@ pub unsafe extern "C" fn mailwire_server_options_set(
         )
     };
     call("mailwire_server_options_set", &err, || {
-        options?.set(name.required()?, value.required()?)?;
+        options?.set_any(name.required()?, value.required()?)?;
         Ok(())
     })
 }

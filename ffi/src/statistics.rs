@@ -83,7 +83,7 @@ pub extern "C" fn mailwire_statistics_name(index: usize) -> *const c_char {
     look(std::ptr::null(), || {
         let none = Statistics::default();
         let all: Vec<_> = none.values().map(|(name, _)| name).collect();
-        Ok(names::at(&names::STATISTICS, &all, index))
+        Ok(names::at(&names::STATISTICS, all, index))
     })
 }
 

@@ -367,6 +367,7 @@ class Server:
         bind_sender: bool = False,
         proxy_protocol: Iterable[str] | None = None,
         xclient: Iterable[str] | None = None,
+        disposition: str | None = None,
         tls: TLS | None = None,
         implicit_tls: bool = False,
         require_tls: bool = False,

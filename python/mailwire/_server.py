@@ -57,6 +57,10 @@ class Server:
     those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4) is put in front
     of each message.
 
+    With a `disposition` the engine delivers what arrives, and `data` is not called: "maildir:/path" and "folder:/path" write files,
+    and answer 250 once these are on the disk; "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
+    passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
+
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
     """
@@ -76,6 +80,7 @@ class Server:
         bind_sender=False,
         proxy_protocol=None,
         xclient=None,
+        disposition=None,
         tls=None,
         implicit_tls=False,
         require_tls=False,
@@ -130,6 +135,8 @@ class Server:
                 settings[name] = ",".join(texts(networks, name))
         if mechanisms is not None:
             settings["mechanisms"] = joined(mechanisms, "mechanisms")
+        if disposition is not None:
+            settings["disposition"] = text(disposition, "disposition")
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
         listen, self._unix = _listening(host, port, unix, sockets)
@@ -141,6 +148,7 @@ class Server:
             None if tls is None else _certificate(tls),
             sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
         )
+        self._keeps_messages = disposition is None
         self._thread_count = threads
         self._threads = []
         self._native = None
@@ -220,6 +228,8 @@ class Server:
         """
         if self._dispatcher is not None:
             raise Misuse("messages: this server has a handler, which gets them")
+        if not self._keeps_messages:
+            raise Misuse("messages: this server has a disposition, which gets them")
         return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):

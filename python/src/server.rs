@@ -25,7 +25,10 @@ impl Server {
         let options = options.get();
         let starting = options.options.clone();
         let server = py
-            .detach(|| blocking::Server::start(starting))
+            .detach(|| match &options.destination {
+                Some(destination) => blocking::Server::start_with(starting, destination),
+                None => blocking::Server::start(starting),
+            })
             .map_err(|error| error::to_python(py, &error, None))?;
         Ok(Self { server })
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use mailwire::Status;
+use mailwire::disposition::Destination;
 use mailwire::proto::Domain;
 use mailwire::sasl::{ScramHash, ScramKeys, Secret};
 use mailwire::server::{Hooks, Options};
@@ -32,6 +33,8 @@ pub(crate) fn scram_keys(
 #[pyclass(frozen, module = "mailwire._native")]
 pub(crate) struct ServerOptions {
     pub(crate) options: Options,
+    /// Where messages go, if not to Python.
+    pub(crate) destination: Option<Destination>,
 }
 
 #[pymethods]
@@ -49,8 +52,14 @@ impl ServerOptions {
     ) -> PyResult<Self> {
         let fail = |error: mailwire::Error| error::to_python(py, &error, None);
         let mut options = Options::new();
+        let mut destination = None;
         for (name, value) in &settings {
-            options.set(name, value).map_err(fail)?;
+            // The options of a server do not know what becomes of messages.
+            if name == "disposition" {
+                destination = Some(Destination::open(value).map_err(fail)?);
+            } else {
+                options.set(name, value).map_err(fail)?;
+            }
         }
         for (name, password) in users {
             options
@@ -69,7 +78,10 @@ impl ServerOptions {
         }
         options.set_domains(domains.map(|names| parse_domains(py, &names)).transpose()?);
         options.set_hooks(hooks_of(py, &hooks)?);
-        Ok(Self { options })
+        Ok(Self {
+            options,
+            destination,
+        })
     }
 }
 

@@ -63,6 +63,8 @@ static const char content[] = "Subject: x\r\n\r\nHello\r\n";
         mailwire_send_text(url, "a@b.example", &to, 1, text, "y", NULL, err))                                          \
     ROW(mailwire_server_options_set_hostname, name, "a%b.example", "name",                                             \
         mailwire_server_options_set_hostname(server, text, err))                                                       \
+    ROW(mailwire_server_options_set_disposition, disposition, "relay:smtp://h%.example", "disposition",                \
+        mailwire_server_options_set_disposition(server, text, err))                                                    \
     ROW(mailwire_server_options_set, name, "str%eam", "name", mailwire_server_options_set(server, text, "true", err))  \
     ROW(mailwire_server_options_set, value, "a%b.example", "value|domains",                                            \
         mailwire_server_options_set(server, "domains", text, err))                                                     \

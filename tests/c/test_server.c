@@ -2,6 +2,7 @@
 // the end of it is told. TLS certificates come from tests/c/pki, by the environment variable PKI.
 #include "check.h"
 #include "listener.h"
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -93,6 +94,62 @@ static void a_message_with_everything(void) {
     CHECK_TEXT(mailwire_report_tls_version(s.report), "TLSv1.3");
     CHECK_HAS(mailwire_report_tls_cipher(s.report), "TLS_");
     finish(&s);
+    end(server);
+}
+
+// Messages go to a disposition, and hooks are asked all the same.
+static void a_disposition_takes_the_messages(void) {
+    static const char content[] = "Subject: x\r\n\r\nHello.\r\n";
+    char folder[] = "/tmp/mailwire-XXXXXX", text[64];
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = content, .length = sizeof content - 1};
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(text, sizeof text, "folder:%s", folder);
+    CHECK_FAILS(mailwire_server_options_set_disposition(options, "mbox:/x", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_FAILS(mailwire_server_options_set(options, "disposition", "maildir:", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_OK(mailwire_server_options_set(options, "disposition", "discard", &err));
+    CHECK_OK(mailwire_server_options_set_disposition(options, text, &err));
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL, &err));
+    mailwire_server *server = start(options);
+    begin(&s, server, "", "tls=none");
+    mailwire_event *event = next(server, MAILWIRE_EVENT_MAIL);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    CHECK_INT(pthread_join(s.thread, NULL), 0);
+    CHECK_INT(s.status, MAILWIRE_OK);
+    finish(&s);
+
+    char path[512];
+    DIR *files = opendir(folder);
+    CHECK(files != NULL);
+    int count = 0;
+    for (struct dirent *file; (file = readdir(files)) != NULL;) {
+        if (file->d_name[0] == '.')
+            continue;
+        count++;
+        CHECK_HAS(file->d_name, ".eml");
+        snprintf(path, sizeof path, "%s/%s", folder, file->d_name);
+        char kept[256];
+        FILE *stream = fopen(path, "r");
+        size_t length = fread(kept, 1, sizeof kept - 1, stream);
+        kept[length] = '\0';
+        fclose(stream);
+        CHECK_TEXT(kept, "Return-Path: <a@example.org>\r\nSubject: x\r\n\r\nHello.\r\n");
+        CHECK_INT(unlink(path), 0);
+    }
+    closedir(files);
+    CHECK_INT(count, 1);
+    CHECK_INT(rmdir(folder), 0);
+    end(server);
+
+    // A relay does not start where strangers could use it.
+    options = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_set_disposition(options, "relay:smtp://127.0.0.1:1", &err));
+    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(server == NULL);
+    CHECK_OK(mailwire_server_options_set(options, "domains", "example.org", &err));
+    server = start(options);
     end(server);
 }
 
@@ -375,6 +432,7 @@ int main(void) {
         return 2;
     options_are_checked();
     a_message_with_everything();
+    a_disposition_takes_the_messages();
     unanswered_is_451();
     in_pieces();
     a_node_asks_for_its_queue();

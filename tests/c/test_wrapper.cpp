@@ -112,6 +112,9 @@ static void serving() {
     mailwire::server_options options;
     CHECK(options.add_listener("127.0.0.1:0", &e));
     CHECK(options.set_hooks(MAILWIRE_HOOK_MAIL, &e));
+    CHECK(!options.set_disposition("mbox:/x", &e));
+    CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(options.set_disposition("discard", &e));
     mailwire::server server(options, &e);
     CHECK(server && !e);
     std::string url = "smtp://127.0.0.1:" + std::to_string(server.port()) + "?tls=none";

@@ -84,6 +84,20 @@ def test_python_receives(tmp_path: Path) -> None:
     assert "a@b.example" in result.stdout and "c@d.example" in result.stdout and "seen" in result.stdout
 
 
+def test_python_delivers_into_a_maildir(tmp_path: Path) -> None:
+    code = programs("python")[2]
+    assert "port=2525" in code and "maildir:/var/mail/inbox" in code
+    code = code.replace("port=2525", "port=0").replace("/var/mail/inbox", str(tmp_path / "inbox"))
+    send = 'mailwire.send(b"Subject: x\\n\\nbody\\n", url, sender="a@b.example", recipients=["c@example.net"])'
+    sender = f'url = f"smtp://127.0.0.1:{{server.port}}"\n    {send}'
+    program = tmp_path / "deliver.py"
+    program.write_text(code.replace("server.serve_forever()", sender))
+    result = subprocess.run([sys.executable, program], capture_output=True, timeout=60, check=False, text=True)
+    assert result.returncode == 0, result.stderr
+    (kept,) = (tmp_path / "inbox" / "new").iterdir()
+    assert kept.read_text() == "Return-Path: <a@b.example>\nSubject: x\n\nbody\n"
+
+
 def test_the_python_packages_own_readme(tmp_path: Path) -> None:
     """Its sender sends to its listener, which refuses all recipients but its own."""
     sends, receives = programs("python", "python/README.md")

@@ -85,6 +85,7 @@ SERVER = {
     "trusted_networks": ["192.0{}.2.1"],
     "proxy_protocol": ["192.0{}.2.1"],
     "xclient": ["192.0{}.2.1"],
+    "disposition": "relay:smtp://a{}b.example",
     "hostname": "a{}b.example",
     "line_ends": "ref{}use",
     "auth": {"us{}er": "secret"},

@@ -117,6 +117,7 @@ def test_of_an_item_of_send_many(item):
         ("trusted_networks", [5]),
         ("proxy_protocol", "127.0.0.1"),
         ("xclient", [5]),
+        ("disposition", 5),
         ("bind_sender", "no"),
         ("tls", "cert.pem"),
         ("implicit_tls", "no"),
