@@ -14,6 +14,7 @@ mod data;
 mod extensions;
 mod limits;
 mod lmtp;
+mod own_mechanism;
 mod pipelining;
 mod sasl;
 mod session;

@@ -1,18 +1,15 @@
 //! AUTH with each mechanism (RFC 4954): what is offered, what is asked, and what is answered when it fails.
 
-use std::sync::{Arc, Mutex};
-
-use mailwire::proto::server::{Config, Hooks, OwnMechanism};
+use mailwire::proto::server::{Config, Hooks};
 use mailwire::proto::{TlsInfo, TlsVersion};
 use mailwire::sasl::{
-    ChannelBinding, ClientContext, ClientExchange, Credentials, Mechanism, Nonce, SaslError,
-    Secret, ServerMechanism, Step, base64,
+    ChannelBinding, ClientContext, ClientExchange, Credentials, Mechanism, Nonce, Secret, base64,
 };
 
 use crate::talk::{Talk, after_hello, config, greeted, reply};
 
-const OK: &str = "235 2.7.0 Authentication successful";
-const REFUSED: &str = "535 5.7.8 Authentication credentials invalid";
+pub(crate) const OK: &str = "235 2.7.0 Authentication successful";
+pub(crate) const REFUSED: &str = "535 5.7.8 Authentication credentials invalid";
 const EXPORTER: [u8; 32] = [6; 32];
 
 fn everything() -> Config {
@@ -22,12 +19,12 @@ fn everything() -> Config {
         .with_hooks(Hooks::NONE)
 }
 
-fn tls() -> TlsInfo {
+pub(crate) fn tls() -> TlsInfo {
     TlsInfo::new(TlsVersion::Tls13, "TLS_AES_256_GCM_SHA384").with_exporter(Some(EXPORTER))
 }
 
 /// After EHLO over TLS, and what AUTH offers there.
-fn over_tls(config: Config, tls: TlsInfo) -> (Talk, String) {
+pub(crate) fn over_tls(config: Config, tls: TlsInfo) -> (Talk, String) {
     let mut talk = Talk::over(config, tls);
     talk.lend(b"EHLO a.example\r\n");
     let offered = std::iter::from_fn(|| talk.line())
@@ -44,7 +41,7 @@ fn client(mechanism: Mechanism, credentials: &Credentials) -> ClientExchange {
     ClientExchange::new(mechanism, credentials, &context).unwrap()
 }
 
-fn tim() -> Credentials {
+pub(crate) fn tim() -> Credentials {
     Credentials::new("tim", "pw").unwrap()
 }
 
@@ -438,148 +435,6 @@ fn s174_what_auth_has_proven_does_not_survive_starttls() {
         "T:",
     ]);
     assert_eq!(talk.connection.user(), None);
-}
-
-/// A mechanism of the application's own: the client has to say the word, and is whoever it says next.
-struct Word(Arc<Mutex<Vec<String>>>);
-
-impl ServerMechanism for Word {
-    fn first_challenge(&mut self) -> Option<Secret> {
-        Some(Secret::new("the word?"))
-    }
-
-    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
-        let said = String::from_utf8_lossy(response).into_owned();
-        self.0.lock().unwrap().push(said.clone());
-        match said.strip_prefix("please ") {
-            Some("root") => Ok(Step::Proven(mailwire::sasl::Identity::new(
-                "tim",
-                Some("root".to_owned()),
-            ))),
-            Some(name) => Ok(Step::Proven(mailwire::sasl::Identity::new(name, None))),
-            None => Err(SaslError::Rejected("not the word")),
-        }
-    }
-}
-
-#[test]
-fn an_applications_own_mechanism() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let own = {
-        let heard = Arc::clone(&heard);
-        OwnMechanism::new("X-WORD", move |_| Box::new(Word(Arc::clone(&heard)))).unwrap()
-    };
-    assert!(OwnMechanism::new("x word", |_| unreachable!()).is_none());
-    let (mut talk, offered) = over_tls(config().with_own_mechanism(own.clone()), tls());
-    assert_eq!(offered, "X-WORD");
-    talk.follow(&[
-        "C: AUTH x-word bm93",
-        "E: OwnMechanism",
-        "A: accept",
-        &format!("S: {REFUSED}"),
-        "C: AUTH X-WORD",
-        "E: OwnMechanism",
-        "A: accept",
-        "S: 334 dGhlIHdvcmQ/",
-        "C: cGxlYXNlIHJvb3Q=",
-        &format!("S: {REFUSED}"),
-        "C: AUTH X-WORD",
-        "E: OwnMechanism",
-        "A: accept",
-        "S: 334 dGhlIHdvcmQ/",
-        "C: cGxlYXNlIHRpbQ==",
-        &format!("S: {OK}"),
-    ]);
-    assert_eq!(talk.connection.user(), Some("tim"));
-    assert_eq!(talk.connection.auth_failures(), 2);
-    assert_eq!(*heard.lock().unwrap(), ["now", "please root", "please tim"]);
-    let mut talk = greeted(config().with_own_mechanism(own.clone()));
-    talk.follow(&[
-        "C: AUTH X-WORD",
-        "S: 538 5.7.11 Encryption required for this authentication mechanism",
-    ]);
-    let mut talk = greeted(config().with_own_mechanism(own.in_clear()));
-    talk.follow(&[
-        "C: AUTH X-WORD =x",
-        "S: 501 5.5.2 Cannot decode the response",
-        "C: AUTH X-WORD",
-        "E: OwnMechanism",
-        "A: 454 4.7.0 Later",
-        "S: 454 4.7.0 Later",
-    ]);
-    talk.follow(&[
-        "C: AUTH X-WORD",
-        "E: OwnMechanism",
-        "A: accept",
-        "S: 334 dGhlIHdvcmQ/",
-    ]);
-}
-
-/// A mechanism of the application's own whose challenges have so many octets.
-struct Wordy(usize);
-
-impl ServerMechanism for Wordy {
-    fn first_challenge(&mut self) -> Option<Secret> {
-        Some(Secret::new(vec![b'x'; self.0]))
-    }
-
-    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
-        Ok(match response {
-            b"name" => Step::Credentials(tim()),
-            _ => Step::Challenge(Secret::new(vec![b'x'; self.0])),
-        })
-    }
-
-    fn refused(&mut self) -> Option<Secret> {
-        self.first_challenge()
-    }
-}
-
-#[test]
-fn rfc_4954_section_4_a_challenge_that_fits_into_no_line_is_not_sent() {
-    const LONGEST: usize = 12_288 / 4 * 3;
-    let challenge = format!("S: 334 {}", "eHh4".repeat(LONGEST / 3));
-    let refusal = "S: 535 5.7.8 no";
-    let asked = "E: Auth \"\" tim pw";
-    let wordy = |octets| {
-        let own = OwnMechanism::new("X-WORDY", move |_| Box::new(Wordy(octets)));
-        greeted(config().with_own_mechanism(own.unwrap().in_clear()))
-    };
-    wordy(LONGEST).follow(&[
-        "C: AUTH X-WORDY",
-        "E: OwnMechanism",
-        "A: accept",
-        &challenge,
-        "C: AAAA",
-        &challenge,
-        "C: bmFtZQ==",
-        asked,
-        "A: 535 5.7.8 no",
-        &challenge,
-        "C: ",
-        refusal,
-    ]);
-    let fault = "S: 451 4.3.0 Local error in processing";
-    let noop = ["C: NOOP", "S: 250 2.0.0 OK"];
-    let mut talk = wordy(LONGEST + 1);
-    talk.follow(&["C: AUTH X-WORDY", "E: OwnMechanism", "A: accept", fault]);
-    talk.follow(&noop);
-    talk.follow(&[
-        "C: AUTH X-WORDY AAAA",
-        "E: OwnMechanism",
-        "A: accept",
-        fault,
-    ]);
-    talk.follow(&noop);
-    talk.follow(&[
-        "C: AUTH X-WORDY bmFtZQ==",
-        "E: OwnMechanism",
-        "A: accept",
-        asked,
-        "A: 535 5.7.8 no",
-        refusal,
-    ]);
-    talk.follow(&noop);
 }
 
 #[test]
