@@ -10,7 +10,9 @@ mod assemble;
 mod check;
 pub mod headers;
 mod mail;
+mod missing;
 mod part;
+mod scan;
 mod trace;
 mod unique;
 mod words;
@@ -20,5 +22,7 @@ mod tests;
 
 pub use assemble::Built;
 pub use mail::Mail;
-pub(crate) use trace::{Hops, Received};
+pub(crate) use missing::Missing;
+pub(crate) use scan::HeaderScan;
+pub(crate) use trace::Received;
 pub(crate) use unique::unique;

@@ -1,11 +1,9 @@
-//! The trace field of a message that came, `Received` (RFC 5321 section 4.4), and how many of them it had already.
+//! The trace field of a message that came, `Received` (RFC 5321 section 4.4).
 //!
 //! `Received` goes in front of everything else. A field that says what became of the sender's authentication
 //! (Authentication-Results, RFC 8601) belongs right above it, where the reader finds that of the last host first.
 
 use std::net::IpAddr;
-
-use memchr::memchr;
 
 use crate::proto::{DateTime, Domain, ForwardPath, Protocol, TlsInfo};
 
@@ -116,69 +114,6 @@ fn harmless(name: &str) -> String {
     name.chars().take(64).map(letter).collect()
 }
 
-/// Counts the `Received` fields of a header that comes in pieces, wherever they are cut. Behind the header it looks at nothing.
-#[derive(Debug)]
-pub(crate) struct Hops {
-    count: usize,
-    place: Place,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// In a line of which so many octets of the name were there.
-    Name(usize),
-    /// Behind a CR that stands first in its line.
-    Empty,
-    /// In a line that is none, or is counted.
-    Rest,
-    Body,
-}
-
-/// A field's name, in lower case.
-const NAME: &[u8] = b"received";
-
-impl Hops {
-    pub(crate) fn new() -> Self {
-        Self {
-            count: 0,
-            place: Place::Name(0),
-        }
-    }
-
-    /// How many there were so far.
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Looks at the next octets of the message.
-    pub(crate) fn look(&mut self, mut octets: &[u8]) {
-        while let [first, rest @ ..] = octets {
-            // A name is nine octets; what follows is skipped in one go.
-            (self.place, octets) = match self.place {
-                Place::Body => return,
-                Place::Rest => match memchr(b'\n', octets) {
-                    Some(end) => (Place::Name(0), &octets[end + 1..]),
-                    None => return,
-                },
-                Place::Name(0) if *first == b'\r' => (Place::Empty, rest),
-                Place::Name(0) | Place::Empty if *first == b'\n' => (Place::Body, rest),
-                Place::Name(some) if NAME.get(some) == Some(&first.to_ascii_lowercase()) => {
-                    (Place::Name(some + 1), rest)
-                }
-                Place::Name(some) if some == NAME.len() && *first == b':' => {
-                    self.count += 1;
-                    (Place::Rest, rest)
-                }
-                // RFC 5322 section 4.5: white space before the colon was allowed once.
-                Place::Name(some) if some == NAME.len() && matches!(first, b' ' | b'\t') => {
-                    (self.place, rest)
-                }
-                Place::Name(_) | Place::Empty => (Place::Rest, octets),
-            };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
@@ -269,31 +204,5 @@ mod tests {
         }
         let long = "x".repeat(1000) + "!";
         assert!(!field(|received| received.hello = Some(&long)).contains(&"x".repeat(65)));
-    }
-
-    #[test]
-    fn fields_are_counted_wherever_the_header_is_cut() {
-        for (message, count) in [
-            (&b""[..], 0),
-            (b"Received: a\r\nRECEIVED:b\r\nreceived \t: c\r\n\r\nReceived: body\r\n", 3),
-            (b"Received: a\r\n\tReceived: folded\r\nX-Received: b\r\nReceive: c\r\nReceivedd: d\r\nReceived\r\n", 1),
-            (b"\r\nReceived: body\r\n", 0),
-            (b"\nReceived: body\r\n", 0),
-            (b"A: b\r\n\rReceived: c\r\nReceived: d\r\n", 1),
-            (b"Received:", 1),
-        ] {
-            for cut in 0..=message.len() {
-                for second in cut..=message.len() {
-                    let mut hops = Hops::new();
-                    hops.look(&message[..cut]);
-                    hops.look(&message[cut..second]);
-                    hops.look(&message[second..]);
-                    assert_eq!(hops.count(), count, "{:?} {cut} {second}", message.escape_ascii().to_string());
-                }
-            }
-            let mut hops = Hops::new();
-            message.chunks(1).for_each(|octet| hops.look(octet));
-            assert_eq!(hops.count(), count);
-        }
     }
 }

@@ -34,6 +34,21 @@ impl Answers {
         }
     }
 
+    /// These answers, with a reply in the place of [`Answer::Accept`].
+    pub(crate) fn worded(mut self, reply: &Reply) -> Self {
+        let answers = match &mut self.0 {
+            Kind::All(answer) => std::slice::from_mut(answer),
+            Kind::Each(answers) => answers,
+        };
+        for answer in answers
+            .iter_mut()
+            .filter(|answer| **answer == Answer::Accept)
+        {
+            *answer = Answer::Reply(reply.clone());
+        }
+        self
+    }
+
     /// The reply that refuses all alike, if that is what these answers are.
     pub(crate) fn refusal_of_all(&self) -> Option<&Reply> {
         match &self.0 {

@@ -55,6 +55,8 @@ pub(super) enum Stage {
 enum Piece {
     Read(Part),
     LineEnd,
+    /// What the server adds, and what it had to look at for that.
+    Made(Bytes),
 }
 
 /// A part of the message inside the read buffer: from `start` to `end`; up to `used` the buffer is done with.
@@ -88,15 +90,12 @@ impl Body<'_> {
                 return Err(self.no_memory());
             }
         }
-        if reads && let Some(field) = self.trace.take_field() {
-            self.begin();
-            return Ok(Some(self.charge(field)));
-        }
-        Ok(match self.next_part().await? {
+        Ok(match self.next_piece().await? {
             None => None,
+            Some(Piece::Made(octets)) => Some(self.charge(octets)),
             Some(Piece::Read(part)) if part.end - part.start >= COPIED => {
-                let octets = self.split(&part);
-                Some(self.charge(octets.freeze()))
+                let octets = self.take(&part);
+                Some(self.charge(octets))
             }
             Some(piece) => {
                 let octets = self.gather(piece);
@@ -116,6 +115,10 @@ impl Body<'_> {
                     octets.extend_from_slice(CRLF);
                     octets
                 }
+                Piece::Made(made) => {
+                    octets.extend_from_slice(&made);
+                    octets
+                }
             };
             if octets.len() >= COPIED || self.channel.input.is_empty() && !self.line_end {
                 break;
@@ -131,27 +134,30 @@ impl Body<'_> {
         let mut pieces = Vec::new();
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
-        if let Some(field) = self.trace.take_field() {
-            tail.extend_from_slice(&field);
-        }
-        while let Some(piece) = self.next_part().await? {
-            let Piece::Read(part) = piece else {
-                tail.extend_from_slice(CRLF);
-                continue;
-            };
-            if part.end - part.start < COPIED {
-                tail = self.copy(&part, tail);
-                if tail.len() + COPIED < READ_BUFFER {
+        while let Some(piece) = self.next_piece().await? {
+            let large = match piece {
+                Piece::LineEnd => {
+                    tail.extend_from_slice(CRLF);
                     continue;
                 }
-                pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
-            } else {
-                if !tail.is_empty() {
-                    pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
+                Piece::Read(part) if part.end - part.start < COPIED => {
+                    tail = self.copy(&part, tail);
+                    None
                 }
-                let octets = self.split(&part);
-                pieces.push(self.charge(octets.freeze()));
+                Piece::Made(octets) if octets.len() < COPIED => {
+                    tail.extend_from_slice(&octets);
+                    None
+                }
+                Piece::Read(part) => Some(self.take(&part)),
+                Piece::Made(octets) => Some(octets),
+            };
+            if large.is_none() && tail.len() + COPIED < READ_BUFFER {
+                continue;
             }
+            if !tail.is_empty() {
+                pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
+            }
+            pieces.extend(large.map(|octets| self.charge(octets)));
             if !self.channel.shared.memory.has_room() {
                 return Err(self.no_memory());
             }
@@ -186,6 +192,29 @@ impl Body<'_> {
         }
     }
 
+    /// What comes next of the message as it is given.
+    async fn next_piece(&mut self) -> Result<Option<Piece>, Error> {
+        loop {
+            let comes = matches!(self.stage, Stage::Offered | Stage::Open | Stage::Whole(_));
+            if comes && let Some(octets) = self.trace.take_ready() {
+                self.begin();
+                return Ok(Some(Piece::Made(octets)));
+            }
+            let piece = self.next_part().await?;
+            if !self.trace.is_adding() {
+                return Ok(piece);
+            }
+            let octets = match piece {
+                None => None,
+                Some(Piece::LineEnd) => Some(Bytes::from_static(CRLF)),
+                Some(Piece::Made(octets)) => Some(octets),
+                Some(Piece::Read(part)) => Some(self.take(&part)),
+            };
+            self.trace.pass(octets.as_ref());
+        }
+    }
+
+    /// What was read, as it came.
     async fn next_part(&mut self) -> Result<Option<Piece>, Error> {
         self.begin();
         loop {
@@ -305,12 +334,16 @@ impl Body<'_> {
         to
     }
 
-    fn split(&mut self, part: &Part) -> BytesMut {
+    /// A part for itself: copied if it is small, else without a copy.
+    fn take(&mut self, part: &Part) -> Bytes {
+        if part.end - part.start < COPIED {
+            return self.copy(part, BytesMut::new()).freeze();
+        }
         let input = &mut self.channel.input;
         input.advance(part.start);
         let octets = input.split_to(part.end - part.start);
         input.advance(part.used - part.end);
-        octets
+        octets.freeze()
     }
 
     fn charge(&self, octets: Bytes) -> Bytes {

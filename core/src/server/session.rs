@@ -17,7 +17,7 @@ use super::channel::{Channel, Ended};
 use super::limits::Admission;
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
-use super::trace::Trace;
+use super::trace::{Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
@@ -448,6 +448,11 @@ impl<S: Session> Conversation<S> {
             session.message(&info, envelope, &mut body).await
         }))
         .await;
+        let accepted = body.id().and_then(queued_as);
+        let worded = |answers: Answers| match &accepted {
+            Some(reply) => answers.worded(reply),
+            None => answers,
+        };
         match body.stage {
             Stage::Offered => {
                 if let Some(reply) = answers.refusal_of_all().cloned() {
@@ -460,8 +465,8 @@ impl<S: Session> Conversation<S> {
                     self.verdict = Some(Box::new(answers));
                 }
             }
-            Stage::Open => self.verdict = Some(Box::new(answers)),
-            Stage::Whole(size) => self.end_of_data(size, Some(answers)),
+            Stage::Open => self.verdict = Some(Box::new(worded(answers))),
+            Stage::Whole(size) => self.end_of_data(size, Some(worded(answers))),
             Stage::Refused(reply) => {
                 let counters = &shared.counters;
                 let reason = if reply.as_ref() == Some(&NO_MEMORY) {

@@ -1,13 +1,15 @@
-//! What a server writes in front of a message that comes, and how a message that goes in circles is told.
+//! What a server adds to a message that comes, its id, and how a message that goes in circles is told.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use super::channel::Channel;
 use super::{Body, Options};
-use crate::message::{Hops, Received, unique};
-use crate::proto::{Envelope, Reply};
+use crate::message::{HeaderScan, Missing, Received, unique};
+use crate::proto::{EnhancedStatus, Envelope, Reply};
 
 /// RFC 5321 section 6.3; the enhanced code is of RFC 3463 section 3.5.
 pub(super) const MAIL_LOOP: Reply = Reply::fixed(
@@ -24,8 +26,27 @@ impl Options {
     /// It has the client's name and address, this server's name, the protocol, version and cipher of TLS, the time in UTC, an id that
     /// no other message has ([`Body::id`]), and the recipient, if there is only one. It counts in all sizes that the application is
     /// told. A field for the outcome of checks (Authentication-Results) belongs right above it.
+    ///
+    /// A message that was read and is accepted by the usual reply, and by no reply of the application's own, is answered
+    /// `250 2.0.0 OK: queued as` and that id.
     pub fn set_received(&mut self, received: bool) {
         self.received = received;
+    }
+
+    /// Whether a message without a `Date` field, or without a `Message-ID` field, is given one, as a submission server should do (RFC
+    /// 6409 sections 8.2 and 8.3), and nobody else: mail that is passed on is not to be changed. By default it is not.
+    ///
+    /// This is for every message of the server, whoever sends it; a server for submission is to be one that asks for AUTH or is
+    /// reached by trusted hosts alone. The date is the time at which the message began, in UTC; the id has this server's name on its
+    /// right side.
+    ///
+    /// The fields go at the end of the header, in front of its empty line. Where a line stands in front of that which is no field and
+    /// continues none, or no empty line comes, the header ends there, and they go there with an empty line behind them: a message
+    /// without a header is given one. A field that is there is never changed, even if its value is empty or wrong. What is added
+    /// counts in all sizes that the application is told, but not towards the greatest size of a message. A message that is accepted
+    /// without being read is not looked at.
+    pub fn set_add_missing(&mut self, add: bool) {
+        self.add_missing = add;
     }
 
     /// The most `Received` fields that a message may have had when it came; one with more is refused with 554 5.4.6, since it seems to
@@ -39,38 +60,68 @@ impl Options {
 /// What is known of a message's way.
 #[derive(Debug)]
 pub(super) struct Trace {
-    id: Option<String>,
-    /// What the server puts in front, until it was given.
-    field: Option<Bytes>,
-    hops: Hops,
-    most: usize,
+    id: Option<Arc<str>>,
+    scan: HeaderScan,
+    most_hops: usize,
+    missing: Option<Box<Missing>>,
+    /// What is to be given before more is read.
+    ready: VecDeque<Bytes>,
 }
 
 impl Trace {
     pub(super) fn new(channel: &Channel, envelope: &Envelope) -> Self {
         let options = &channel.shared.options;
-        let id = channel.shared.writes_received().then(unique);
+        let id = channel
+            .shared
+            .writes_received()
+            .then(|| Arc::from(unique()));
         let field = id.as_deref().map(|id| field(channel, envelope, id));
+        let missing = options.add_missing.then(|| {
+            let hostname = channel.shared.config.hostname();
+            Box::new(Missing::new(hostname, &unique(), now()))
+        });
         Self {
             id,
-            field,
-            hops: Hops::new(),
-            most: options.max_hops,
+            scan: HeaderScan::new(),
+            most_hops: options.max_hops,
+            missing,
+            ready: field.into_iter().collect(),
         }
     }
 
-    /// What comes in front of the message, once.
-    pub(super) fn take_field(&mut self) -> Option<Bytes> {
-        self.field.take()
+    /// What comes next without reading more.
+    pub(super) fn take_ready(&mut self) -> Option<Bytes> {
+        self.ready.pop_front()
+    }
+
+    /// Whether what is read has to [`pass`](Self::pass) here.
+    pub(super) fn is_adding(&self) -> bool {
+        self.missing.is_some()
+    }
+
+    /// Takes octets that were looked at, or the end of the message. What they become is ready then, or held back.
+    pub(super) fn pass(&mut self, octets: Option<&Bytes>) {
+        let Some(missing) = &mut self.missing else {
+            return;
+        };
+        let done = if let Some(octets) = octets {
+            missing.pass(&self.scan, octets, &mut self.ready)
+        } else {
+            missing.finish(&self.scan, &mut self.ready);
+            true
+        };
+        if done {
+            self.missing = None;
+        }
     }
 
     /// Looks at octets of the message. Whether they were passed on too often already.
     pub(super) fn is_loop(&mut self, octets: &[u8]) -> bool {
-        if self.most == 0 {
+        if self.most_hops == 0 && !self.is_adding() {
             return false;
         }
-        self.hops.look(octets);
-        self.hops.count() > self.most
+        self.scan.look(octets);
+        self.most_hops > 0 && self.scan.received() > self.most_hops
     }
 }
 
@@ -80,10 +131,26 @@ impl Body<'_> {
     pub fn id(&self) -> Option<&str> {
         self.trace.id.as_deref()
     }
+
+    /// The same, for whoever outlives the message.
+    pub(crate) fn shared_id(&self) -> Option<Arc<str>> {
+        self.trace.id.clone()
+    }
+}
+
+/// The usual answer to a message with an id.
+pub(super) fn queued_as(id: &str) -> Option<Reply> {
+    let reply = Reply::new(250, format!("OK: queued as {id}")).ok()?;
+    reply.with_enhanced(EnhancedStatus::new(2, 0, 0)?).ok()
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn field(channel: &Channel, envelope: &Envelope, id: &str) -> Bytes {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let info = &channel.info;
     let recipient = match envelope.recipients() {
         [only] => Some(only.path()),
@@ -97,10 +164,10 @@ fn field(channel: &Channel, envelope: &Envelope, id: &str) -> Bytes {
         extended: channel.machine.is_extended(),
         utf8: envelope.parameters().smtputf8,
         tls: info.tls(),
-        authenticated: info.user().is_some(),
+        authenticated: channel.machine.has_identity(),
         id,
         recipient,
-        time: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+        time: now(),
     };
     received.to_field().into()
 }

@@ -91,6 +91,9 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("received", "tr{}ue", |text| {
         server(|o| o.set("received", text))
     }),
+    ("add_missing", "tr{}ue", |text| {
+        server(|o| o.set("add_missing", text))
+    }),
     ("max_hops", "1{}0", |text| {
         server(|o| o.set("max_hops", text))
     }),

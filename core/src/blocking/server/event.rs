@@ -27,6 +27,8 @@ pub struct Event {
     ticket: Option<Ticket>,
     /// Of a piece of a message: how to refuse that message.
     refusal: Option<Arc<Refusal>>,
+    /// That of the message.
+    id: Option<Arc<str>>,
     guard: ForkGuard,
 }
 
@@ -165,6 +167,7 @@ impl Event {
             session,
             ticket: None,
             refusal: None,
+            id: None,
             guard,
         }
     }
@@ -204,9 +207,16 @@ impl Event {
             session,
             ticket: Some(ticket),
             refusal: None,
+            id: None,
             guard,
         };
         (event, receiver)
+    }
+
+    /// The same, of a message that has this id.
+    pub(super) fn of(mut self, id: Option<Arc<str>>) -> Self {
+        self.id = id;
+        self
     }
 
     /// What happened.
@@ -217,6 +227,12 @@ impl Event {
     /// The session that it happened in, as it was then.
     pub fn session(&self) -> &SessionInfo {
         &self.session
+    }
+
+    /// The id of the message that this is about, from its beginning to its end, as it stands in its `Received` field: 32 hexadecimal
+    /// digits. `None` without [`Options::set_received`](crate::server::Options::set_received), and for what is about no message.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// Answers that are still owed: 0 for an event that only informs.

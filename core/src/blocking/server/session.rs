@@ -97,7 +97,18 @@ impl QueueSession {
         kind: EventKind,
         owed: usize,
     ) -> impl Future<Output = Answers> + use<> {
-        self.ask_into(info, kind, owed, None)
+        self.ask_into(info, kind, owed, None, None)
+    }
+
+    /// The same of a message with this id.
+    fn ask_of(
+        &self,
+        id: Option<Arc<str>>,
+        info: &SessionInfo,
+        kind: EventKind,
+        owed: usize,
+    ) -> impl Future<Output = Answers> + use<> {
+        self.ask_into(info, kind, owed, None, id)
     }
 
     fn ask_into(
@@ -106,10 +117,11 @@ impl QueueSession {
         kind: EventKind,
         owed: usize,
         found: Option<FoundSlot>,
+        id: Option<Arc<str>>,
     ) -> impl Future<Output = Answers> + use<> {
         let post = Arc::clone(&self.post);
         let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post, found);
-        self.post.send(event);
+        self.post.send(event.of(id));
         let answers = timeout(self.answer_timeout, answers);
         async move {
             match answers.await {
@@ -136,7 +148,8 @@ impl QueueSession {
         let begin = EventKind::Body {
             envelope: envelope.clone(),
         };
-        let begin = Answers::from(self.ask(info, begin).await);
+        let begin = self.ask_of(body.shared_id(), info, begin, 1).await;
+        let begin = Answers::from(begin.at(0));
         if begin.refusal_of_all().is_some() {
             return begin;
         }
@@ -156,24 +169,22 @@ impl QueueSession {
             match chunk {
                 Some(Some(chunk)) if refusal.reply().is_none() => {
                     size += chunk.len() as u64;
-                    self.post.send(Event::piece(
-                        credit.charge(chunk),
-                        info.clone(),
-                        self.guard,
-                        Arc::clone(&refusal),
-                    ));
+                    let chunk = credit.charge(chunk);
+                    let refusal = Arc::clone(&refusal);
+                    let piece = Event::piece(chunk, info.clone(), self.guard, refusal);
+                    self.post.send(piece.of(body.shared_id()));
                 }
                 Some(None) if refusal.reply().is_none() => break,
                 _ => {
-                    self.tell(info, EventKind::Discarded);
+                    let event = Event::informing(EventKind::Discarded, info.clone(), self.guard);
+                    self.post.send(event.of(body.shared_id()));
                     return refusal.reply().cloned().unwrap_or(LOCAL_ERROR).into();
                 }
             }
         }
         let owed = self.owed_to(&envelope);
-        let answers = self
-            .ask_all(info, EventKind::EndOfData { envelope, size }, owed)
-            .await;
+        let end = EventKind::EndOfData { envelope, size };
+        let answers = self.ask_of(body.shared_id(), info, end, owed).await;
         match refusal.end() {
             Some(reply) => reply.clone().into(),
             None => answers,
@@ -207,7 +218,7 @@ impl Session for QueueSession {
     ) -> impl Future<Output = Result<Found, Reply>> + Send {
         let slot = FoundSlot::default();
         let kind = EventKind::Lookup(lookup.clone());
-        let answers = self.ask_into(info, kind, 1, Some(Arc::clone(&slot)));
+        let answers = self.ask_into(info, kind, 1, Some(Arc::clone(&slot)), None);
         async move {
             match answers.await.at(0) {
                 Answer::Reply(reply) if !reply.is_positive() => Err(reply),
@@ -257,8 +268,8 @@ impl Session for QueueSession {
             Ok(pieces) => {
                 let owed = self.owed_to(&envelope);
                 let content = Received::new(pieces);
-                self.ask_all(info, EventKind::Message { envelope, content }, owed)
-                    .await
+                let message = EventKind::Message { envelope, content };
+                self.ask_of(body.shared_id(), info, message, owed).await
             }
             // Why is said to the client by the server itself.
             Err(_) => LOCAL_ERROR.into(),

@@ -4,6 +4,7 @@ mod answers;
 mod ends;
 mod extensions;
 mod full;
+mod missing;
 mod streams;
 mod trace;
 mod waiting;

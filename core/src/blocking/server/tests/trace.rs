@@ -1,6 +1,6 @@
 //! The `Received` field in front of a message, and messages that go in circles: whole and in pieces, by DATA, BDAT and LMTP.
 
-use super::{EventKind, content, greeted, next, start};
+use super::{EventKind, content, greeted, next, reply, start};
 use crate::proto::Protocol;
 use crate::server::Options;
 use crate::server::tests::talk::Talk;
@@ -61,8 +61,11 @@ fn s130_s131_a_whole_message_has_one_more_field_in_front() {
             panic!()
         };
         assert_eq!(content.len(), content.pieces().concat().len());
+        assert_eq!(event.id(), ids.last().map(String::as_str));
         event.accept().unwrap();
-        while !talk.reply().contains(" 2.0.0 OK") {}
+        let queued = format!("250 2.0.0 OK: queued as {}", ids.last().unwrap());
+        // The first chunk has a reply of its own.
+        assert!(talk.reply() == queued || talk.reply() == queued);
     }
     assert!(ids[0] != ids[1] && ids[0].len() == 32, "{ids:?}");
 }
@@ -95,21 +98,47 @@ fn in_pieces_and_by_lmtp_the_size_that_is_told_is_what_was_given() {
     talk.ask("LHLO client.example");
     envelope(&mut talk, &["c@d.example"]);
     talk.send("DATA\r\n");
-    next(&server).accept().unwrap();
+    let mut body = next(&server);
+    let id = body.id().unwrap().to_owned();
+    body.accept().unwrap();
     assert!(talk.reply().starts_with("354"));
     talk.send(format!("{TEXT}.\r\n"));
     let mut whole = Vec::new();
     let mut end = loop {
         let event = next(&server);
+        assert_eq!(event.id(), Some(&*id));
         match event.kind() {
             EventKind::Chunk(octets) => whole.extend_from_slice(octets),
             _ => break event,
         }
     };
-    assert!(field(&whole, TEXT).contains(" with LMTP id "));
+    let line = format!(" with LMTP id {id} ");
+    assert!(field(&whole, TEXT).contains(&line));
     assert!(matches!(end.kind(), EventKind::EndOfData { size, .. } if *size == whole.len() as u64));
     end.accept().unwrap();
-    assert!(talk.reply().starts_with("250"));
+    assert_eq!(talk.reply(), format!("250 2.0.0 OK: queued as {id}"));
+}
+
+#[test]
+fn a_reply_of_the_applications_own_is_left_as_it_is() {
+    let server = start(|options| {
+        options.set_received(true);
+        options.set_protocol(Protocol::Lmtp);
+    });
+    let mut talk = Talk::connect(server.addresses()[0]);
+    talk.reply();
+    talk.ask("LHLO client.example");
+    envelope(&mut talk, &["c@d.example", "e@f.example", "g@h.example"]);
+    by_data(&mut talk, TEXT);
+    let mut event = next(&server);
+    let queued = format!("250 2.0.0 OK: queued as {}", event.id().unwrap());
+    event.reply_at(0, Some(reply(250, "mine"))).unwrap();
+    event.reply_at(1, Some(reply(452, "full"))).unwrap();
+    event.reply_at(2, None).unwrap();
+    assert_eq!(
+        [talk.reply(), talk.reply(), talk.reply()],
+        ["250 2.0.0 mine", "452 4.0.0 full", queued.as_str()]
+    );
 }
 
 fn hops(count: usize) -> String {
