@@ -50,9 +50,7 @@ int main(int argc, char **argv) {
     return status;
 }
 
-static void hand_on(int number) {
-    kill(program, number);
-}
+static void hand_on(int number) { kill(program, number); }
 
 /* Lets the program run to its end, and counts its stops. Gives its status. */
 static int follow(pid_t first, long *stops) {

@@ -37,8 +37,11 @@ static void what_was_done_is_counted(void) {
     static const struct {
         const char *name;
         uint64_t before, after;
-    } wanted[] = {{"sessions", 0, 1},         {"messages", 0, 1},         {"octets", 0, 3},
-                  {"refused_messages", 0, 0}, {"unanswered_events", 0, 0}};
+    } wanted[] = {{"sessions", 0, 1},
+                  {"messages", 0, 1},
+                  {"octets", 0, 3},
+                  {"refused_messages", 0, 0},
+                  {"unanswered_events", 0, 0}};
     uint64_t value = 99;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         CHECK_OK(mailwire_statistics_value(before, wanted[i].name, &value, &err));

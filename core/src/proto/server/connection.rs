@@ -345,6 +345,10 @@ impl Connection {
     }
 
     /// Whether an exchange of AUTH is going on.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
     pub(crate) fn is_authenticating(&self) -> bool {
         matches!(
             self.state,
