@@ -379,6 +379,7 @@ class Server:
         limits: Limits | None = None,
         hostname: str | None = None,
         received: bool = False,
+        add_missing: bool = False,
         line_ends: Literal["normalise", "refuse"] = "refuse",
         lenient_line_ends: bool = False,
         strict_spaces: bool = False,

@@ -55,7 +55,8 @@ class Server:
 
     `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and `xclient`
     those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4) is put in front
-    of each message.
+    of each message, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
+    Message-ID are added where a message has none (RFC 6409 section 8).
 
     With a `disposition` the engine delivers what arrives, and `data` is not called: "maildir:/path" and "folder:/path" write files,
     and answer 250 once these are on the disk; "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
@@ -92,6 +93,7 @@ class Server:
         limits=None,
         hostname=None,
         received=False,
+        add_missing=False,
         line_ends="refuse",
         lenient_line_ends=False,
         strict_spaces=False,
@@ -115,6 +117,7 @@ class Server:
         settings = {
             "reuse_port": switch(reuse_port, "reuse_port"),
             "received": switch(received, "received"),
+            "add_missing": switch(add_missing, "add_missing"),
             "protocol": text(protocol, "protocol"),
             "implicit_tls": switch(implicit_tls, "implicit_tls"),
             "require_tls": switch(require_tls, "require_tls"),

@@ -484,6 +484,16 @@ def test_a_port_is_shared_where_all_want_it():
             mailwire.Server(take, port=first.port).start()
 
 
+def test_what_a_submitted_message_lacks_is_added():
+    server = mailwire.Server(add_missing=True, hostname="mx.example.org")
+    with receiving(server) as arrived:
+        deliver(server, b"Subject: x\r\n\r\ntext\r\n")
+        deliver(server, b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\nMessage-ID: <a@b>\r\n\r\ntext\r\n")
+    first, second = (envelope.as_message() for envelope in arrived)
+    assert first["Subject"] == "x" and first["Date"].datetime and first["Message-ID"].endswith("@mx.example.org>")
+    assert second["Message-ID"] == "<a@b>" and len(second.get_all("Date")) == 1
+
+
 def test_a_received_field_and_a_message_in_circles(message):
     field = b"Received: from a.example by b.example; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
     server = mailwire.Server(hostname="mx.example.org", received=True, limits=mailwire.Limits(max_hops=1))
