@@ -127,9 +127,7 @@ async fn s382_a_message_that_drips_is_below_the_least_rate() {
 #[test]
 fn a_session_whose_time_is_over_ends_though_more_is_there_to_read() {
     let server = Running::with(|options| {
-        options
-            .set_session_timeout(Duration::from_secs(1))
-            .unwrap();
+        options.set_session_timeout(Duration::from_secs(1)).unwrap();
     });
     let mut talk = server.greeted();
     for command in [
