@@ -1863,7 +1863,8 @@ MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
 /**
  * Where messages go instead of the queue of events: "maildir:/path" or "folder:/path", which write files and answer 250 once these
  * are on the disk; "discard"; or "relay:" and a URL, as "relay:smtp://mail.example.org:25", which hands on to another server and
- * passes its answer back. Folders that are not there are made at once; nothing is connected before there is a message.
+ * passes its answer back, and in front of whose messages a Received field always stands (RFC 5321 section 4.4). Folders that are not
+ * there are made at once; nothing is connected before there is a message.
  *
  * Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
  * asked; without it the queue may be left alone. With a relay mailwire_server_start fails with
@@ -2066,7 +2067,8 @@ const char *mailwire_server_option_name(size_t index);
 /**
  * Sets an option by its name, from text. Switches are "true" or "false"; times are seconds, as "300" or "0.5"; sizes are
  * octets, as "1048576", "1024K" or "1M"; lists are separated by commas. "disposition" is as
- * mailwire_server_options_set_disposition has it.
+ * mailwire_server_options_set_disposition has it. "received" puts a Received field (RFC 5321 section 4.4) in front of each message,
+ * with the id that mailwire_event_queue_id tells; where the disposition is a relay it is put there whatever "received" says.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
  * MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
@@ -2508,6 +2510,18 @@ size_t mailwire_event_recipient_count(const mailwire_event *event);
  * Since 0.1.
  */
 MAILWIRE_API const char *mailwire_event_recipient_at(const mailwire_event *event, size_t index);
+
+/**
+ * The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the
+ * usual reply, "queued as", which mailwire_report_queue_id reads on the client's side: 32 hexadecimal digits. Empty unless the option
+ * "received" is set.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_queue_id(const mailwire_event *event);
 
 /**
  * The content of MESSAGE and CHUNK, as it came, with CRLF as line end and without the dots that SMTP adds. It may hold NUL, and

@@ -348,6 +348,7 @@ class event {
     }
     std::string_view user() const noexcept { return mailwire_event_user(raw_.get()); }
     std::string_view sender() const noexcept { return mailwire_event_sender(raw_.get()); }
+    std::string_view queue_id() const noexcept { return mailwire_event_queue_id(raw_.get()); }
     std::size_t recipient_count() const noexcept { return mailwire_event_recipient_count(raw_.get()); }
     std::string_view recipient_at(std::size_t index) const noexcept {
         return mailwire_event_recipient_at(raw_.get(), index);

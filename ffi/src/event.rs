@@ -265,6 +265,19 @@ pub unsafe extern "C" fn mailwire_event_recipient_at(
     }
 }
 
+/// The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the
+/// usual reply, "queued as", which mailwire_report_queue_id reads on the client's side: 32 hexadecimal digits. Empty unless the option
+/// "received" is set.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_queue_id(event: *const mailwire_event) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { text(event, |held| held.queue_id) }
+}
+
 /// The content of MESSAGE and CHUNK, as it came, with CRLF as line end and without the dots that SMTP adds. It may hold NUL, and
 /// no NUL ends it: mailwire_event_content_length says how long it is.
 ///
@@ -402,6 +415,7 @@ pub(crate) struct Held {
     tls_cipher: Text,
     tls_server_name: Text,
     user: Text,
+    queue_id: Text,
     sender: Text,
     auth_user: Text,
     auth_identity: Text,
@@ -421,6 +435,7 @@ pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
         tls_cipher: texts.add_some(session.tls().map(TlsInfo::cipher))?,
         tls_server_name: texts.add_some(session.tls().and_then(TlsInfo::server_name))?,
         user: texts.add_some(session.user())?,
+        queue_id: texts.add_some(event.id())?,
         texts,
         recipients: Vec::new(),
         sender: Text::ABSENT,

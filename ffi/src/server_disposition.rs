@@ -64,7 +64,8 @@ impl DerefMut for ServerOptions {
 
 /// Where messages go instead of the queue of events: "maildir:/path" or "folder:/path", which write files and answer 250 once these
 /// are on the disk; "discard"; or "relay:" and a URL, as "relay:smtp://mail.example.org:25", which hands on to another server and
-/// passes its answer back. Folders that are not there are made at once; nothing is connected before there is a message.
+/// passes its answer back, and in front of whose messages a Received field always stands (RFC 5321 section 4.4). Folders that are not
+/// there are made at once; nothing is connected before there is a message.
 ///
 /// Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
 /// asked; without it the queue may be left alone. With a relay mailwire_server_start fails with

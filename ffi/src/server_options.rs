@@ -97,7 +97,8 @@ pub extern "C" fn mailwire_server_option_name(index: usize) -> *const c_char {
 
 /// Sets an option by its name, from text. Switches are "true" or "false"; times are seconds, as "300" or "0.5"; sizes are
 /// octets, as "1048576", "1024K" or "1M"; lists are separated by commas. "disposition" is as
-/// mailwire_server_options_set_disposition has it.
+/// mailwire_server_options_set_disposition has it. "received" puts a Received field (RFC 5321 section 4.4) in front of each message,
+/// with the id that mailwire_event_queue_id tells; where the disposition is a relay it is put there whatever "received" says.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
 /// MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as

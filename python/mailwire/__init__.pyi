@@ -318,6 +318,7 @@ class Envelope:
     recipients: tuple[str, ...]
     options: dict[str, str | None]
     session: Session | None
+    queue_id: str | None
     size: int
     def __init__(
         self,
@@ -327,6 +328,7 @@ class Envelope:
         *,
         options: Mapping[str, str | None] | None = None,
         session: Session | None = None,
+        queue_id: str | None = None,
     ) -> None: ...
     @property
     def body(self) -> bytes: ...

@@ -228,7 +228,7 @@ class Dispatcher:
 def envelope_of(event, session):
     """The envelope of an event that brings a message."""
     sender, recipients, options, content = event.message
-    return Envelope(sender, recipients, content, options=options, session=session)
+    return Envelope(sender, recipients, content, options=options, session=session, queue_id=event.queue_id)
 
 
 def _kept(value):

@@ -55,7 +55,7 @@ class Server:
 
     `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and `xclient`
     those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4) is put in front
-    of each message, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
+    of each message, with the id that is its envelope's `queue_id`, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
     Message-ID are added where a message has none (RFC 6409 section 8).
 
     With a `disposition` the engine delivers what arrives, and `data` is not called: "maildir:/path" and "folder:/path" write files,

@@ -50,17 +50,19 @@ class Envelope:
     """A message that arrived: what MAIL and RCPT said, and the message itself.
 
     `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}. `received_at` is when
-    it was complete, in UTC. `session` is the client's.
+    it was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
+    told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
     """
 
-    __slots__ = ("_content", "_received", "options", "recipients", "sender", "session", "size")
+    __slots__ = ("_content", "_received", "options", "queue_id", "recipients", "sender", "session", "size")
 
-    def __init__(self, sender, recipients, body=b"", *, options=None, session=None):
+    def __init__(self, sender, recipients, body=b"", *, options=None, session=None, queue_id=None):
         """An envelope, for example to test a handler with."""
         self.sender = sender
         self.recipients = tuple(recipients)
         self.options = dict(options or {})
         self.session = session
+        self.queue_id = queue_id
         self.size = len(body)
         self._received = time.time()
         self._content = body

@@ -67,6 +67,12 @@ impl Event {
         SessionInfo(self.lock().session().clone())
     }
 
+    /// The id of the message that this is about, if its `Received` field is written.
+    #[getter]
+    fn queue_id(&self) -> Option<String> {
+        self.lock().id().map(ToOwned::to_owned)
+    }
+
     /// Answers still owed.
     #[getter]
     fn owed(&self) -> usize {

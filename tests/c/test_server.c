@@ -166,19 +166,57 @@ static void unanswered_is_451(void) {
     end(server);
 }
 
-static void in_pieces(void) {
-    enum { LENGTH = 1000000 };
+// The id of a message is the same in the event, in its Received field and in what the client is told.
+static void the_id_of_a_message(void) {
     mailwire_error *err = NULL;
     mailwire_server_options *options = mailwire_server_options_new();
-    char *content = malloc(LENGTH), *got = malloc(LENGTH);
-    size_t filled = 0;
-    for (size_t i = 0; i < LENGTH; i++)
-        content[i] = i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : '.';
-    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = content, .length = LENGTH};
-    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    CHECK_OK(mailwire_server_options_set(options, "received", "true", &err));
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL, &err));
     mailwire_server *server = start(options);
     begin(&s, server, "", "tls=none");
-    mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
+    mailwire_event *event = next(server, MAILWIRE_EVENT_MAIL);
+    CHECK_TEXT(mailwire_event_queue_id(event), "");
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    event = next(server, MAILWIRE_EVENT_MESSAGE);
+    char id[64], content[1024] = "";
+    snprintf(id, sizeof id, "%s", mailwire_event_queue_id(event));
+    CHECK_INT(strspn(id, "0123456789abcdef"), 32);
+    CHECK(mailwire_event_content_length(event) < sizeof content);
+    memcpy(content, mailwire_event_content(event), mailwire_event_content_length(event));
+    CHECK_HAS(content, id);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    pthread_join(s.thread, NULL);
+    CHECK_TEXT(mailwire_report_queue_id(s.report), id);
+    finish(&s);
+    end(server);
+}
+
+enum { LARGE = 4000000 };
+
+// Begins to send a large message to a server that tells it in pieces. Gives the event of its beginning, which owes an answer.
+static mailwire_event *large(struct sender *s, mailwire_server **server) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    static char content[LARGE];
+    for (size_t i = 0; i < LARGE; i++)
+        content[i] = i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : '.';
+    *s = (struct sender){.recipients = {"b@example.net"}, .count = 1, .content = content, .length = LARGE};
+    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
+    *server = start(options);
+    begin(s, *server, "", "tls=none");
+    return next(*server, MAILWIRE_EVENT_BODY);
+}
+
+static void in_pieces(void) {
+    mailwire_error *err = NULL;
+    mailwire_server *server;
+    struct sender s;
+    mailwire_event *event = large(&s, &server);
+    char *got = malloc(LARGE);
+    size_t filled = 0;
     CHECK_INT(mailwire_event_recipient_count(event), 1);
     CHECK_OK(mailwire_event_accept(event, &err));
     mailwire_event_free(event);
@@ -188,21 +226,20 @@ static void in_pieces(void) {
             break;
         size_t length = mailwire_event_content_length(event);
         CHECK_INT(mailwire_event_owed(event), 0);
-        if (filled + length <= LENGTH)
+        if (filled + length <= LARGE)
             memcpy(got + filled, mailwire_event_content(event), length);
         filled += length;
         mailwire_event_free(event);
     }
     CHECK_INT(mailwire_event_kind(event), MAILWIRE_EVENT_END_OF_DATA);
-    CHECK_INT(mailwire_event_size(event), LENGTH);
+    CHECK_INT(mailwire_event_size(event), LARGE);
     CHECK_OK(mailwire_event_accept(event, &err));
     mailwire_event_free(event);
     pthread_join(s.thread, NULL);
     CHECK_INT(s.status, MAILWIRE_OK);
-    CHECK_INT(filled, LENGTH);
-    CHECK(memcmp(got, content, LENGTH) == 0);
+    CHECK_INT(filled, LARGE);
+    CHECK(memcmp(got, s.content, LARGE) == 0);
     finish(&s);
-    free(content);
     free(got);
     end(server);
 }
@@ -225,17 +262,10 @@ static void a_node_asks_for_its_queue(void) {
 
 // A message that is refused while it comes: the client goes on sending, and is told at its end.
 static void in_pieces_and_refused(void) {
-    enum { LENGTH = 4000000 };
     mailwire_error *err = NULL;
-    mailwire_server_options *options = mailwire_server_options_new();
-    char *content = malloc(LENGTH);
-    for (size_t i = 0; i < LENGTH; i++)
-        content[i] = i % 80 == 78 ? '\r' : i % 80 == 79 ? '\n' : '.';
-    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = content, .length = LENGTH};
-    CHECK_OK(mailwire_server_options_set_stream(options, true, &err));
-    mailwire_server *server = start(options);
-    begin(&s, server, "", "tls=none");
-    mailwire_event *event = next(server, MAILWIRE_EVENT_BODY);
+    mailwire_server *server;
+    struct sender s;
+    mailwire_event *event = large(&s, &server);
     CHECK_OK(mailwire_event_accept(event, &err));
     mailwire_event_free(event);
     event = next(server, MAILWIRE_EVENT_CHUNK);
@@ -252,11 +282,10 @@ static void in_pieces_and_refused(void) {
     }
     CHECK_INT(mailwire_event_kind(event), MAILWIRE_EVENT_DISCARDED);
     mailwire_event_free(event);
-    CHECK(after < LENGTH / 2);
+    CHECK(after < LARGE / 2);
     pthread_join(s.thread, NULL);
     CHECK_INT(mailwire_report_smtp_code(s.report, 0), 554);
     finish(&s);
-    free(content);
     end(server);
 }
 
@@ -434,6 +463,7 @@ int main(void) {
     a_message_with_everything();
     a_disposition_takes_the_messages();
     unanswered_is_451();
+    the_id_of_a_message();
     in_pieces();
     a_node_asks_for_its_queue();
     in_pieces_and_refused();

@@ -505,6 +505,17 @@ def test_a_received_field_and_a_message_in_circles(message):
     (envelope,) = envelopes
     assert envelope.body.startswith(b"Received: from ") and b"by mx.example.org" in envelope.body
     assert envelope.body.endswith(message)
+    assert len(envelope.queue_id) == 32 and f"id {envelope.queue_id} for".encode() in envelope.body
+
+
+def test_the_id_of_a_message_is_what_its_client_is_told(message):
+    told = []
+    for received in (True, False):
+        server = mailwire.Server(received=received)
+        with receiving(server) as envelopes:
+            told.append(mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none").queue_id)
+        assert envelopes[0].queue_id == told[-1]
+    assert len(told[0]) == 32 and told[1] is None
 
 
 def test_mechanisms_are_those_that_are_named(message):

@@ -229,8 +229,9 @@ impl Event {
         &self.session
     }
 
-    /// The id of the message that this is about, from its beginning to its end, as it stands in its `Received` field: 32 hexadecimal
-    /// digits. `None` without [`Options::set_received`](crate::server::Options::set_received), and for what is about no message.
+    /// The id of the message that this is about, from its beginning to its end, as it stands in its `Received` field and in the usual
+    /// reply, `queued as`: 32 hexadecimal digits. `None` where no field is written (see
+    /// [`Options::set_received`](crate::server::Options::set_received)), and for what is about no message.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
