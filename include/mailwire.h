@@ -1997,6 +1997,7 @@ mailwire_status mailwire_server_options_set_connections_per_address(mailwire_ser
 
 /**
  * The most octets of messages that are held in memory, over all sessions, where each piece counts for 768 more. 256 MiB by default.
+ * Of it one address may have a part, which mailwire_server_options_set sets as body_memory_per_address: a quarter by default.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -240,6 +240,7 @@ class Limits:
     connections: int | None
     per_ip: int | None
     body_memory: int | None
+    body_memory_per_address: int | None
     least_rate: int | None
     idle: float | None
     session: float | None
@@ -262,6 +263,7 @@ class Limits:
         connections: int | None = None,
         per_ip: int | None = None,
         body_memory: int | None = None,
+        body_memory_per_address: int | None = None,
         least_rate: int | None = None,
         idle: float | None = None,
         session: float | None = None,

@@ -24,7 +24,8 @@ class Limits:
 
     `size`: octets of a message (50 MiB). `recipients` of a transaction (1000). `connections` at a time (1000), `per_ip`
     from one address, or of IPv6 from one /64 network (100). `body_memory`: octets of messages held over all sessions
-    (256 MiB). `least_rate`: octets a second that a client must send of a message, on average (64). In seconds: `idle`,
+    (256 MiB), of which one address may have `body_memory_per_address` (a quarter, or what one message of `size` takes if
+    that is more). `least_rate`: octets a second that a client must send of a message, on average (64). In seconds: `idle`,
     the wait for the next command (300); `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a
     handler's answer (300).
 
@@ -44,6 +45,7 @@ class Limits:
         "auth_lockout",
         "bad_commands",
         "body_memory",
+        "body_memory_per_address",
         "commands",
         "connections",
         "connections_per_minute",
@@ -65,6 +67,7 @@ class Limits:
         connections=None,
         per_ip=None,
         body_memory=None,
+        body_memory_per_address=None,
         least_rate=None,
         idle=None,
         session=None,
@@ -86,6 +89,7 @@ class Limits:
         self.connections = connections
         self.per_ip = per_ip
         self.body_memory = body_memory
+        self.body_memory_per_address = body_memory_per_address
         self.least_rate = least_rate
         self.idle = idle
         self.session = session

@@ -1,10 +1,13 @@
 //! The message behind DATA or BDAT, as a stream: nothing is read from the client before the application asks for it.
 
+use std::sync::Arc;
+
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::timeout;
 
 use super::buffer::{READ_BUFFER, overwrite};
 use super::channel::{Channel, Ended};
+use super::memory::Room;
 use super::trace::{MAIL_LOOP, Trace};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
@@ -16,18 +19,13 @@ const CRLF: &[u8] = b"\r\n";
 /// all of it. A TLS record, 16 KiB at the most, is smaller.
 const COPIED: usize = READ_BUFFER / 2;
 
-/// No memory for a message now (RFC 5321 section 4.2.3).
-pub(super) const NO_MEMORY: Reply = Reply::fixed(
-    452,
-    Some((4, 3, 1)),
-    "Insufficient system storage, try again later",
-);
-
 /// A message that a client sends: dots and end mark are removed, line ends are CRLF.
 ///
 /// Dropping the future of [`chunk`](Self::chunk) loses nothing; that of [`collect`](Self::collect) loses what it has gathered.
 pub struct Body<'a> {
     pub(super) channel: &'a mut Channel,
+    /// Where its octets are counted.
+    pub(super) memory: Arc<Room>,
     pub(super) stage: Stage,
     /// A CRLF that did not come as one belongs behind what was given last.
     pub(super) line_end: bool,
@@ -71,8 +69,7 @@ impl Body<'_> {
     ///
     /// They are a part of the buffer that they were read into, and count towards
     /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped, with 768 octets more for
-    /// what it takes to keep them. While there is no
-    /// memory this waits, and so does the client.
+    /// what it takes to keep them. While there is no memory this waits behind those who came before, and so does the client.
     ///
     /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, or was given up by the client between two
     /// chunks of BDAT ([`Status::Protocol`]), the connection is
@@ -81,13 +78,10 @@ impl Body<'_> {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         // What is known already needs no memory: the end, or why there is none.
         let reads = matches!(self.stage, Stage::Offered | Stage::Open);
-        if reads && !self.channel.shared.memory.has_room() {
+        if reads && !self.memory.is_free() {
             let idle = self.channel.shared.options.idle_timeout;
-            if timeout(idle, self.channel.shared.memory.room())
-                .await
-                .is_err()
-            {
-                return Err(self.no_memory());
+            if timeout(idle, self.memory.room()).await.is_err() {
+                return Err(self.no_memory(self.memory.refusal_after_waiting()));
             }
         }
         Ok(match self.next_piece().await? {
@@ -158,8 +152,8 @@ impl Body<'_> {
                 pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
             }
             pieces.extend(large.map(|octets| self.charge(octets)));
-            if !self.channel.shared.memory.has_room() {
-                return Err(self.no_memory());
+            if let Some(refusal) = self.memory.refusal() {
+                return Err(self.no_memory(refusal));
             }
         }
         if !tail.is_empty() {
@@ -168,9 +162,10 @@ impl Body<'_> {
         Ok(pieces)
     }
 
-    /// Whether there is memory for more. Who holds octets of a message should first put them elsewhere where there is none.
+    /// Whether there is memory for more, and nobody else waits for it. Who holds octets of a message should first put them elsewhere
+    /// where there is none.
     pub(crate) fn has_memory(&self) -> bool {
-        self.channel.shared.memory.has_room()
+        self.memory.is_free()
     }
 
     /// What the server speaks: by LMTP each recipient gets an answer of its own.
@@ -347,12 +342,12 @@ impl Body<'_> {
     }
 
     fn charge(&self, octets: Bytes) -> Bytes {
-        self.channel.shared.memory.charge(octets)
+        self.memory.charge(octets)
     }
 
-    fn no_memory(&mut self) -> Error {
-        if matches!(self.stage, Stage::Open | Stage::Whole(_)) {
-            self.stage = Stage::Refused(Some(NO_MEMORY));
+    fn no_memory(&mut self, reply: Reply) -> Error {
+        if matches!(self.stage, Stage::Offered | Stage::Open | Stage::Whole(_)) {
+            self.stage = Stage::Refused(Some(reply));
         }
         self.refused()
     }

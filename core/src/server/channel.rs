@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::buffer::{READ_BUFFER, give_back, make_room, overwrite};
 use super::limits::Admission;
+use super::memory::Room;
 use super::serve::Shared;
 use super::{Extensions, SessionInfo};
 use crate::error::{Error, Phase, Status};
@@ -60,6 +61,8 @@ pub(super) struct Channel {
     command_wait: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
+    /// Where its messages are counted, once there was one.
+    memory: Option<Arc<Room>>,
     /// What was read and sent in all.
     received: u64,
     sent: u64,
@@ -130,10 +133,25 @@ impl Channel {
             end: Instant::now() + shared.options.session_timeout,
             command_wait: None,
             patience: SLOW_START,
+            memory: None,
             received: 0,
             sent: 0,
             shared,
         }
+    }
+
+    /// Where messages of this client are counted.
+    pub(super) fn memory(&mut self) -> Arc<Room> {
+        let memory = self.memory.get_or_insert_with(|| {
+            let address = self.info.address();
+            self.shared.memory.of(address.map(|address| address.ip()))
+        });
+        Arc::clone(memory)
+    }
+
+    /// The peer speaks for another client from now on.
+    pub(super) fn begin_client(&mut self) {
+        self.memory = None;
     }
 
     /// A message begins.

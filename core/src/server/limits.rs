@@ -1,14 +1,11 @@
-//! What one server allows over all its sessions: connections in all and by address, and memory for messages.
+//! What one server allows over all its sessions: connections in all and by address.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Options;
@@ -206,85 +203,6 @@ impl Drop for Admission {
     }
 }
 
-/// What a piece of a message costs beside its octets, at the most: its allocations, and the event that tells of it. A client chooses
-/// how small its pieces are.
-pub(crate) const PIECE: u64 = 768;
-
-/// Counts the octets of messages that are held, and what it takes to hold them, over all sessions or in one.
-#[derive(Debug)]
-pub(crate) struct BodyMemory {
-    most: u64,
-    used: AtomicU64,
-    less: Notify,
-}
-
-impl BodyMemory {
-    pub(crate) fn new(most: u64) -> Self {
-        Self {
-            most,
-            used: AtomicU64::new(0),
-            less: Notify::new(),
-        }
-    }
-
-    /// Whether there is room. What is about to be read may exceed the limit by one read buffer for each session.
-    pub(super) fn has_room(&self) -> bool {
-        self.used() < self.most
-    }
-
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// Waits until there is room.
-    pub(crate) async fn room(&self) {
-        loop {
-            let less = self.less.notified();
-            tokio::pin!(less);
-            // Listening begins before the look, or a release in between would go unheard.
-            less.as_mut().enable();
-            if self.has_room() {
-                return;
-            }
-            less.await;
-        }
-    }
-
-    /// Counts `octets` and a [`PIECE`] until the result and all its clones and slices are dropped.
-    pub(crate) fn charge(self: &Arc<Self>, octets: Bytes) -> Bytes {
-        self.used.fetch_add(cost(&octets), Ordering::Relaxed);
-        Bytes::from_owner(Charged {
-            octets,
-            memory: Arc::clone(self),
-        })
-    }
-}
-
-fn cost(octets: &Bytes) -> u64 {
-    octets.len() as u64 + PIECE
-}
-
-struct Charged {
-    octets: Bytes,
-    memory: Arc<BodyMemory>,
-}
-
-impl AsRef<[u8]> for Charged {
-    fn as_ref(&self) -> &[u8] {
-        &self.octets
-    }
-}
-
-impl Drop for Charged {
-    fn drop(&mut self) {
-        let memory = &self.memory;
-        let before = memory.used.fetch_sub(cost(&self.octets), Ordering::Relaxed);
-        if before >= memory.most {
-            memory.less.notify_waiters();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,23 +266,5 @@ mod tests {
             let reply = reply.unwrap().unwrap();
             assert!(reply.code() == 421 && reply.enhanced().is_some(), "{line}");
         }
-    }
-
-    #[tokio::test]
-    async fn room_comes_back_with_the_last_clone() {
-        let memory = Arc::new(BodyMemory::new(10));
-        let held = memory.charge(Bytes::from_static(b"0123456789"));
-        let part = held.slice(3..4);
-        drop(held);
-        assert!(!memory.has_room());
-        let waiting = tokio::spawn({
-            let memory = Arc::clone(&memory);
-            async move { memory.room().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        drop(part);
-        waiting.await.unwrap();
-        assert_eq!(memory.used(), 0);
     }
 }

@@ -67,6 +67,7 @@ pub struct Options {
     pub(super) max_connections: usize,
     pub(super) connections_per_address: usize,
     pub(super) body_memory: u64,
+    pub(super) body_memory_per_address: Option<u64>,
     pub(super) answer_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) handshake_timeout: Duration,
@@ -132,6 +133,7 @@ impl Options {
             max_connections: 1000,
             connections_per_address: 100,
             body_memory: 256 << 20,
+            body_memory_per_address: None,
             // RFC 5321 section 4.5.3.2.7 asks a server to wait at least five minutes for a command.
             answer_timeout: Duration::from_secs(300),
             idle_timeout: Duration::from_secs(300),
@@ -310,13 +312,6 @@ impl Options {
     /// The most connections at a time from one address; of IPv6, from one /64 network. The default is 100.
     pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
         self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
-        Ok(())
-    }
-
-    /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB.
-    /// Over it, streamed messages are not read on until memory was given back, and others are answered 452.
-    pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
-        self.body_memory = within("body_memory", octets, 1..=u64::MAX)?;
         Ok(())
     }
 

@@ -16,7 +16,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::aside::Turns;
 use super::attempts::Attempts;
-use super::limits::{Admission, BodyMemory, Connections};
+use super::limits::{Admission, Connections};
+use super::memory::BodyMemory;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
@@ -213,7 +214,7 @@ impl Shared {
                     .with_rate(options.connections_per_minute),
             ),
             attempts: Arc::new(Attempts::new(&options)),
-            memory: Arc::new(BodyMemory::new(options.body_memory)),
+            memory: Arc::new(BodyMemory::new(&options)),
             counters: Counters::default(),
             stop: Stop::default(),
             tls: RwLock::new(options.tls.clone()),

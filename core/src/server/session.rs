@@ -11,13 +11,13 @@ use tokio::time::{Instant, timeout};
 
 use super::aside::aside;
 use super::attempts::Admitted;
-use super::body::{Body, NO_MEMORY, Stage};
+use super::body::{Body, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
 use super::limits::Admission;
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
-use super::trace::{Trace, queued_as};
+use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
@@ -184,6 +184,7 @@ impl<S: Session> Conversation<S> {
             Event::Client(attributes) => {
                 let user = self.channel.machine.user();
                 self.channel.info.set_client(attributes, user);
+                self.channel.begin_client();
                 (self.attempt, self.auth_failures) = (None, 0);
                 return Next::Go;
             }
@@ -425,10 +426,11 @@ impl<S: Session> Conversation<S> {
     /// DATA: the application gets the envelope and the message.
     async fn message(&mut self) -> Result<(), Ended> {
         let shared = Arc::clone(&self.channel.shared);
-        if !shared.memory.has_room() {
+        let memory = self.channel.memory();
+        if let Some(refusal) = memory.refusal() {
             shared.counters.refused_messages.add(1);
             shared.counters.messages_without_memory.add(1);
-            self.answer(Answer::Reply(NO_MEMORY));
+            self.answer(Answer::Reply(refusal));
             return Ok(());
         }
         self.verdict = None;
@@ -440,6 +442,7 @@ impl<S: Session> Conversation<S> {
         let mut body = Body {
             trace: Trace::new(&self.channel, &envelope),
             channel: &mut self.channel,
+            memory,
             stage: Stage::Offered,
             line_end: false,
         };
@@ -469,10 +472,9 @@ impl<S: Session> Conversation<S> {
             Stage::Whole(size) => self.end_of_data(size, Some(worded(answers))),
             Stage::Refused(reply) => {
                 let counters = &shared.counters;
-                let reason = if reply.as_ref() == Some(&NO_MEMORY) {
-                    &counters.messages_without_memory
-                } else {
-                    &counters.bad_messages
+                let reason = match &reply {
+                    Some(reply) if *reply != MAIL_LOOP => &counters.messages_without_memory,
+                    _ => &counters.bad_messages,
                 };
                 reason.add(1);
                 let refusal = reply.map(Answers::from);

@@ -61,6 +61,7 @@ const NAMES: &[&str] = &[
     "max_connections",
     "connections_per_address",
     "body_memory",
+    "body_memory_per_address",
     "answer_timeout",
     "idle_timeout",
     "handshake_timeout",
@@ -195,6 +196,9 @@ impl Options {
                 self.set_connections_per_address(number(name, value)?)?;
             }
             "body_memory" => self.set_body_memory(size(name, value)?)?,
+            "body_memory_per_address" => {
+                self.set_body_memory_per_address(size(name, value)?)?;
+            }
             "answer_timeout" => self.set_answer_timeout(seconds(name, value)?)?,
             "idle_timeout" => self.set_idle_timeout(seconds(name, value)?)?,
             "handshake_timeout" => self.set_handshake_timeout(seconds(name, value)?)?,
@@ -390,6 +394,7 @@ mod tests {
             ("max_message_size", "0"),
             ("max_message_size", "99999999999999999999"),
             ("body_memory", "18446744073709551615G"),
+            ("body_memory_per_address", "0"),
             ("idle_timeout", "0"),
             ("idle_timeout", "-1"),
             ("idle_timeout", "inf"),

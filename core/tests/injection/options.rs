@@ -168,6 +168,9 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("body_memory", "1{}0", |text| {
         server(|o| o.set("body_memory", text))
     }),
+    ("body_memory_per_address", "1{}0", |text| {
+        server(|o| o.set("body_memory_per_address", text))
+    }),
     ("answer_timeout", "1{}0", |text| {
         server(|o| o.set("answer_timeout", text))
     }),

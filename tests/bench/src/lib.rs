@@ -32,7 +32,7 @@ pub fn client_options(arguments: &Arguments) -> Result<Options, Box<dyn Error>> 
 }
 
 /// The options of mailwire's listeners that the arguments ask for: `--port P` on 127.0.0.1, and `--certificate FILE` with
-/// `--key FILE` for STARTTLS. Of the hooks there is only the one that tells when a session ends, and no client comes too often.
+/// `--key FILE` for STARTTLS. Of the hooks there is only the one that tells when a session ends, and no client comes too often or holds too much.
 pub fn server_options(arguments: &Arguments) -> Result<server::Options, Box<dyn Error>> {
     const CONNECTIONS: usize = 20_000;
     let mut options = server::Options::new();
@@ -40,6 +40,7 @@ pub fn server_options(arguments: &Arguments) -> Result<server::Options, Box<dyn 
     options.set_hooks(Hooks::DISCONNECT);
     options.set_max_connections(CONNECTIONS)?;
     options.set_connections_per_address(CONNECTIONS)?;
+    options.set_body_memory_per_address(u64::MAX)?;
     options.set_grace(Duration::ZERO);
     match arguments.text("certificate", "") {
         "" => {}

@@ -15,7 +15,7 @@ use crate::net::ForkGuard;
 use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{
-    Answer, Answers, Body, BodyMemory, Handler, LOCAL_ERROR, PIECE, Session, SessionInfo, Shared,
+    Answer, Answers, Body, Handler, LOCAL_ERROR, PIECE, Room, Session, SessionInfo, Shared,
 };
 
 /// What one session's pieces of a streamed message may take, in octets.
@@ -153,7 +153,7 @@ impl QueueSession {
         if begin.refusal_of_all().is_some() {
             return begin;
         }
-        let credit = Arc::new(BodyMemory::new(CREDIT));
+        let credit = Arc::new(Room::new(CREDIT));
         let refusal = Arc::new(Refusal::default());
         let mut size = 0;
         loop {

@@ -1,0 +1,146 @@
+//! Memory for messages: what one address may hold of it, and what others notice.
+
+use std::time::{Duration, Instant};
+
+use super::super::{Answers, Body, Handler, Hooks, Session, SessionInfo};
+use super::talk::Talk;
+use super::{Running, Seen};
+use crate::proto::Envelope;
+
+const OF_ADDRESS: &str =
+    "452 4.3.1 Too much of messages from your address is held, try again later";
+
+/// A client that speaks for this address, in front of a message.
+fn client(server: &Running, address: &str) -> Talk {
+    let mut talk = server.client();
+    assert!(
+        talk.ask(&format!("XCLIENT ADDR={address}"))
+            .starts_with("220 ")
+    );
+    talk.ask("EHLO client.example");
+    talk
+}
+
+fn envelope(talk: &mut Talk, from: &str) {
+    talk.ask(&format!("MAIL FROM:<{from}@b.example>"));
+    talk.ask("RCPT TO:<c@d.example>");
+}
+
+/// Holds what has come of a message that never ends, so much of it as counts for `octets` and not a whole piece more.
+fn holder(server: &Running, address: &str, octets: usize) -> Talk {
+    let mut talk = client(server, address);
+    envelope(&mut talk, "hold");
+    assert!(talk.ask("DATA").starts_with("354 "));
+    let begun = Instant::now();
+    while server.statistics().body_memory < octets as u64 {
+        talk.send([b'x'; 1000]);
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+    talk
+}
+
+fn server(settings: &[(&str, &str)]) -> Running {
+    Running::with(|options| {
+        options.set_hooks(Hooks::NONE);
+        for (name, value) in [("xclient", "127.0.0.1"), ("body_memory", "100000")]
+            .iter()
+            .chain(settings)
+        {
+            options.set(name, value).unwrap();
+        }
+    })
+}
+
+#[test]
+fn an_address_that_holds_its_share_is_told_and_others_are_served() {
+    let server = server(&[("body_memory_per_address", "20000")]);
+    let _holding = holder(&server, "192.0.2.1", 20_000);
+    let mut own = client(&server, "192.0.2.1");
+    let mut other = client(&server, "192.0.2.2");
+    for _ in 0..2 {
+        envelope(&mut own, "a");
+        assert_eq!(own.ask("DATA"), OF_ADDRESS);
+        own.ask("RSET");
+        let text = b"x".repeat(15_000);
+        let reply = other.message(
+            "a@b.example",
+            &["c@d.example"],
+            &[&text[..], b"\r\n"].concat(),
+        );
+        assert_eq!(reply, "250 2.0.0 queued");
+    }
+    // One that comes over the edge while it is read is told the same.
+    let mut over = client(&server, "192.0.2.3");
+    let text = b"x".repeat(60_000);
+    let reply = over.message(
+        "a@b.example",
+        &["c@d.example"],
+        &[&text[..], b"\r\n"].concat(),
+    );
+    assert_eq!(reply, OF_ADDRESS);
+    let told = server.statistics();
+    assert_eq!((told.messages, told.messages_without_memory), (2, 3));
+}
+
+#[test]
+fn below_its_share_an_address_is_not_told() {
+    let server = server(&[("body_memory_per_address", "20000")]);
+    let holding = holder(&server, "192.0.2.1", 10_000);
+    assert!(server.statistics().body_memory < 15_000);
+    let mut own = client(&server, "192.0.2.1");
+    assert_eq!(
+        own.message("a@b.example", &["c@d.example"], b"x\r\n"),
+        "250 2.0.0 queued"
+    );
+    drop(holding);
+}
+
+#[test]
+fn where_all_is_held_the_text_tells_of_no_address() {
+    let server = server(&[("body_memory_per_address", "1G")]);
+    let _holding = holder(&server, "192.0.2.1", 100_000);
+    let mut other = client(&server, "192.0.2.2");
+    envelope(&mut other, "a");
+    assert_eq!(
+        other.ask("DATA"),
+        "452 4.3.1 Insufficient system storage, try again later"
+    );
+}
+
+/// Holds something else of this address while it reads a message.
+struct Greedy(Seen);
+
+impl Handler for Greedy {
+    type Session = Self;
+
+    fn session(&self, _: &SessionInfo) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Session for Greedy {
+    async fn message(&mut self, _: &SessionInfo, _: Envelope, body: &mut Body<'_>) -> Answers {
+        let _held = body.memory.charge(vec![0; 20_000].into());
+        let lost = body.chunk().await.unwrap_err();
+        self.0.note(format!("lost {}", lost.status().number()));
+        Answers::accept()
+    }
+}
+
+#[test]
+fn who_waits_in_vain_before_the_first_octet_is_told_at_data() {
+    let mut options = super::Options::new();
+    options.set_hostname("mx.example.org").unwrap();
+    options.set_body_memory_per_address(20_000).unwrap();
+    options
+        .set_idle_timeout(Duration::from_millis(300))
+        .unwrap();
+    let seen = Seen::default();
+    let server = Running::serve(options, Greedy(seen.clone()), seen);
+    let mut talk = server.greeted();
+    envelope(&mut talk, "a");
+    assert_eq!(talk.ask("DATA"), OF_ADDRESS);
+    assert_eq!(server.seen.wait_for("lost"), "lost 104");
+    assert_eq!(server.statistics().messages_without_memory, 1);
+}
