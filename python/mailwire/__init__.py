@@ -18,12 +18,14 @@ __all__ = [
     "TLS",
     "AuthNotOffered",
     "AuthenticationError",
+    "Body",
     "CertificateError",
     "Client",
     "ConnectError",
     "Credentials",
     "DataError",
     "DeliveryUnknown",
+    "Discarded",
     "Disconnected",
     "Envelope",
     "Error",
@@ -56,7 +58,9 @@ __all__ = [
 
 # What is loaded when it is first used, and from where; the other names are exceptions.
 _LATER = {
+    "Body": "_stream",
     "Credentials": "_session",
+    "Discarded": "_session",
     "Envelope": "_session",
     "Limits": "_settings",
     "Reject": "_session",

@@ -14,12 +14,14 @@ __all__ = [
     "TLS",
     "AuthNotOffered",
     "AuthenticationError",
+    "Body",
     "CertificateError",
     "Client",
     "ConnectError",
     "Credentials",
     "DataError",
     "DeliveryUnknown",
+    "Discarded",
     "Disconnected",
     "Envelope",
     "Error",
@@ -338,6 +340,12 @@ class Envelope:
     def received_at(self) -> datetime: ...
     def as_message(self) -> EmailMessage: ...
 
+class Body:
+    def __init__(self, event: Any, envelope: Envelope) -> None: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> bytes: ...
+    def read(self, size: int | None = -1, /) -> bytes: ...
+
 class Credentials:
     username: str
     password: str
@@ -350,6 +358,8 @@ class Credentials:
         proof: Literal["password", "token", "certificate", "nothing"] = "password",
         authorization_identity: str | None = None,
     ) -> None: ...
+
+class Discarded(Exception): ...
 
 class Reject(Exception):
     reply: Reply

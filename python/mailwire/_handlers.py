@@ -1,8 +1,11 @@
 """From the engine's events to a handler's hooks, and from what they return to answers."""
 
+import threading
+
 from ._message import text
 from ._results import Reply
-from ._session import Credentials, Envelope, Reject, Session, reply_of
+from ._session import Credentials, Discarded, Envelope, Reject, Session, reply_of
+from ._stream import Body
 
 HOOKS = (
     "connect",
@@ -12,6 +15,7 @@ HOOKS = (
     "mail",
     "rcpt",
     "data",
+    "stream",
     "reset",
     "quit",
     "verify",
@@ -53,10 +57,14 @@ class Dispatcher:
         self._handler = None if self._make else handler
         self._auth = auth
         self._sessions = {}
+        # The threads of `stream` hooks.
+        self.streaming = set()
         self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
         if not self.hooks and not self._takes_envelope:
             raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
+        if {"data", "stream"} <= self.hooks:
+            raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
         for name in self.hooks:
             _no_coroutine(name, getattr(handler, name))
         if self._takes_envelope:
@@ -103,6 +111,9 @@ class Dispatcher:
             return reply_of(hook(*arguments), refusal)
         except Reject as reject:
             return reject.reply
+        except Discarded:
+            # Nobody waits for an answer any more.
+            return _LOCAL_ERROR
         except BaseException as error:
             self._failed(session, error)
             return _LOCAL_ERROR
@@ -168,9 +179,12 @@ class Dispatcher:
             hook, arguments = session.handler.data, (session, envelope)
         else:
             return event.accept()
+        _answer_message(event, envelope, *self._judged(session, hook, *arguments))
+
+    def _judged(self, session, hook, *arguments):
+        """What a hook says to a message: one answer to all, and with LMTP perhaps some by recipient."""
         answers = {}
 
-        # With LMTP the answer may be one for each recipient.
         def asked(*arguments):
             answer = hook(*arguments)
             if isinstance(answer, dict):
@@ -178,13 +192,53 @@ class Dispatcher:
                 answer = None
             return answer
 
-        reply = self._called(session, asked, _BAD_MESSAGE, *arguments)
-        if not answers:
-            return _answer(event, reply)
-        if event.owed == 1 and len(envelope.recipients) > 1:
-            raise TypeError("data: only LMTP has an answer for each recipient; with SMTP return one")
-        for place, address in enumerate(envelope.recipients):
-            _answer_at(event, place, answers.get(address))
+        return self._called(session, asked, _BAD_MESSAGE, *arguments), answers
+
+    def _on_body(self, session, event):
+        # A client decides how long its message takes: it must not hold up those that the other threads serve.
+        thread = threading.Thread(target=self._stream, args=(session, event), name="mailwire-stream", daemon=True)
+        self.streaming.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self.streaming.discard(thread)
+            _answer(event, _LOCAL_ERROR)
+            self._catch_up(event.reading)
+            raise
+
+    def _stream(self, session, event):
+        """A `stream` hook, in a thread of its own."""
+        try:
+            self._read(session, event)
+        except BaseException as error:
+            self._failed(session, error)
+        finally:
+            self._catch_up(event.reading)
+            self.streaming.discard(threading.current_thread())
+
+    def _read(self, session, event):
+        envelope = envelope_of(event, session)
+        body = Body(event, envelope)
+        reply, answers = self._judged(session, session.handler.stream, session, envelope, body)
+        try:
+            self._answer_body(body, envelope, reply, answers)
+        except Exception:
+            # What the hook has said was no answer to this.
+            self._answer_body(body, envelope, _LOCAL_ERROR, {})
+            raise
+
+    @staticmethod
+    def _answer_body(body, envelope, reply, answers):
+        refuses = reply is not None and not answers and reply.code >= 400
+        event = body._settled(reply if refuses else None)
+        if event is not None:
+            _answer_message(event, envelope, reply, answers)
+
+    def _catch_up(self, reading):
+        """Handles what a session has told while its `stream` hook ran: hooks of one session never run at the same time."""
+        while (event := reading.later()) is not None:
+            self.handle(event)
+            del event
 
     def _on_reset(self, session, event):
         self._told(session, event, "reset")
@@ -244,6 +298,16 @@ def _answer(event, reply):
             event.accept()
         else:
             event.reply(reply.code, reply.enhanced, list(reply.lines))
+
+
+def _answer_message(event, envelope, reply, answers):
+    """One answer to all, or those by recipient."""
+    if not answers:
+        return _answer(event, reply)
+    if event.owed == 1 and len(envelope.recipients) > 1:
+        raise TypeError("only LMTP has an answer for each recipient; with SMTP return one")
+    for place, address in enumerate(envelope.recipients):
+        _answer_at(event, place, answers.get(address))
 
 
 def _answer_at(event, place, reply):

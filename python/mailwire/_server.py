@@ -28,13 +28,20 @@ class Server:
     `threads` threads. Without a handler, `messages` gives what arrives.
 
         connect(session)  helo(session, name)  auth(session, credentials)  lookup(session, username)
-        mail(session, sender, options)  rcpt(session, recipient, options)  data(session, envelope)  reset(session)  quit(session)
+        mail(session, sender, options)  rcpt(session, recipient, options)
+        data(session, envelope) or stream(session, envelope, body)  reset(session)  quit(session)
         verify(session, name)  expand(session, name)  help(session, topic)  etrn(session, node)
         unknown(session, verb, argument)  disconnect(session)  error(session, exception)
 
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
     answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
     `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
+
+    `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by iterating or
+    `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a thread of its own, one for each
+    message that comes, so that slow clients hold up nobody else; limits.connections is the most. An answer that refuses, or an
+    exception, does so at once: before something was read in place of the message, else in its middle, and the client is told at the
+    end. A hook that accepts without having read all has the rest read and dropped.
 
     `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys` has made of
     it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of one hash serve that
@@ -58,7 +65,7 @@ class Server:
     of each message, with the id that is its envelope's `queue_id`, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
     Message-ID are added where a message has none (RFC 6409 section 8).
 
-    With a `disposition` the engine delivers what arrives, and `data` is not called: "maildir:/path" and "folder:/path" write files,
+    With a `disposition` the engine delivers what arrives, and neither `data` nor `stream` is called: "maildir:/path" and "folder:/path" write files,
     and answer 250 once these are on the disk; "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
     passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
 
@@ -190,7 +197,7 @@ class Server:
         taken = self._taken()
         if taken is None:
             return
-        in_hook = threading.current_thread() in taken[1]
+        in_hook = threading.current_thread() in (*taken[1], *self._streaming())
         # The wait for a thread of its own is one that a signal ends.
         ending = threading.Thread(target=self._end, args=(*taken, grace), name="mailwire-stop", daemon=not in_hook)
         ending.start()
@@ -211,9 +218,13 @@ class Server:
         native.shutdown(grace)
         # The thread of a hook that does not end must not hold up the program.
         until = time.monotonic() + _LAST_GRACE
-        for thread in threads:
+        for thread in (*threads, *self._streaming()):
             thread.join(max(0.0, until - time.monotonic()))
         self._ended.set()
+
+    def _streaming(self):
+        """The threads of hooks that read a message."""
+        return tuple(self._dispatcher.streaming) if self._dispatcher else ()
 
     def serve_forever(self):
         """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did."""

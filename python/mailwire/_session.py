@@ -52,6 +52,8 @@ class Envelope:
     `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}. `received_at` is when
     it was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
     told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
+
+    In a `stream` hook `size` is what was read so far, and the message is not here but in the hook's third argument.
     """
 
     __slots__ = ("_content", "_received", "options", "queue_id", "recipients", "sender", "session", "size")
@@ -63,7 +65,7 @@ class Envelope:
         self.options = dict(options or {})
         self.session = session
         self.queue_id = queue_id
-        self.size = len(body)
+        self.size = 0 if body is None else len(body)
         self._received = time.time()
         self._content = body
 
@@ -71,6 +73,10 @@ class Envelope:
     def body(self):
         """The message: header and body, with CRLF line ends."""
         content = self._content
+        if content is None:
+            from ._errors import Misuse
+
+            raise Misuse("body: the message still comes; a `stream` hook reads it from its third argument")
         # What the engine holds becomes bytes when they are first asked for.
         return content if isinstance(content, bytes) else content.bytes()
 
@@ -113,6 +119,14 @@ class Credentials:
     def __repr__(self):
         """The name alone."""
         return f"<Credentials of {self.username!r}>"
+
+
+class Discarded(Exception):
+    """Raised where a `stream` hook reads a message that will not come whole: what came of it is to be dropped.
+
+    The client is gone or was too slow, the message is too big or has a bare CR or LF, or the client gave it up. A hook may let it pass:
+    it goes neither to `error` nor to the log, and what the hook returns is told to nobody.
+    """
 
 
 class Reject(Exception):

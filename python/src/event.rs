@@ -11,16 +11,19 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::body::Body;
 use crate::error::invalid;
+use crate::stream::Reading;
 use crate::{error, reply};
 
 /// Something that happened in a session, and the answers that it owes. Dropped unanswered it is answered 451.
 #[pyclass(frozen, module = "mailwire._native")]
 pub(crate) struct Event {
     event: Mutex<blocking::Event>,
+    /// Of one that begins a message: where its pieces come.
+    reading: Option<Reading>,
 }
 
-/// Sender, recipients, options and content.
-type Message<'py> = (String, Vec<String>, Bound<'py, PyDict>, Body);
+/// Sender, recipients, options, and the content of a whole message.
+type Message<'py> = (String, Vec<String>, Bound<'py, PyDict>, Option<Body>);
 
 /// User name, password, what stands behind the name, and whom to act as.
 type Credentials<'py> = (String, Bound<'py, PyBytes>, &'static str, Option<String>);
@@ -29,6 +32,15 @@ impl Event {
     pub(crate) fn new(event: blocking::Event) -> Self {
         Self {
             event: Mutex::new(event),
+            reading: None,
+        }
+    }
+
+    /// One that begins a message, whose pieces come there.
+    pub(crate) fn beginning(event: blocking::Event, reading: Reading) -> Self {
+        Self {
+            event: Mutex::new(event),
+            reading: Some(reading),
         }
     }
 
@@ -50,6 +62,10 @@ impl Event {
             EventKind::Mail { .. } => "mail",
             EventKind::Recipients(_) => "recipients",
             EventKind::Message { .. } => "message",
+            EventKind::Body { .. } => "body",
+            EventKind::Chunk(_) => "chunk",
+            EventKind::EndOfData { .. } => "end_of_data",
+            EventKind::Discarded => "discarded",
             EventKind::Reset => "reset",
             EventKind::Verify(_) => "verify",
             EventKind::Expand(_) => "expand",
@@ -156,25 +172,41 @@ impl Event {
         }
     }
 
-    /// Sender, recipients, options and content of a message.
+    /// Sender, recipients and options of a message that is whole, with its content, or that begins.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Option<Message<'py>>> {
+        let event = self.lock();
+        let (envelope, content) = match event.kind() {
+            EventKind::Message { envelope, content } => (envelope, Some(content)),
+            EventKind::Body { envelope } => (envelope, None),
+            _ => return Ok(None),
+        };
+        let recipients = envelope
+            .recipients()
+            .iter()
+            .map(|recipient| recipient.path().to_string())
+            .collect();
+        let options = mail_options(py, envelope.parameters())?;
+        Ok(Some((
+            envelope.reverse_path().to_string(),
+            recipients,
+            options,
+            content.map(|content| Body::new(content.pieces().to_vec())),
+        )))
+    }
+
+    /// Where the pieces of the message come that begins here.
+    #[getter]
+    fn reading(&self) -> Option<Reading> {
+        self.reading.clone()
+    }
+
+    /// The octets of a piece of a message.
+    #[getter]
+    fn octets<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
         match self.lock().kind() {
-            EventKind::Message { envelope, content } => {
-                let recipients = envelope
-                    .recipients()
-                    .iter()
-                    .map(|recipient| recipient.path().to_string())
-                    .collect();
-                let options = mail_options(py, envelope.parameters())?;
-                Ok(Some((
-                    envelope.reverse_path().to_string(),
-                    recipients,
-                    options,
-                    Body::new(content.pieces().to_vec()),
-                )))
-            }
-            _ => Ok(None),
+            EventKind::Chunk(octets) => Some(PyBytes::new(py, octets)),
+            _ => None,
         }
     }
 

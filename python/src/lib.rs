@@ -21,6 +21,7 @@ mod reply;
 mod result;
 mod server;
 mod server_options;
+mod stream;
 mod waiting;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,6 @@
 //! The listener as a Python object: a queue of events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mailwire::blocking::{self, Call};
@@ -10,12 +11,27 @@ use pyo3::types::PyDict;
 use crate::error::{self, invalid};
 use crate::event::Event;
 use crate::server_options::{ServerOptions, ServerTls};
+use crate::stream::Streams;
 use crate::waiting::released;
 
 /// A listener that runs. Python's `mailwire.Server` holds one between start and stop.
 #[pyclass(frozen, module = "mailwire._native")]
 pub(crate) struct Server {
     server: blocking::Server,
+    /// Where hooks read messages piece by piece.
+    streams: Option<Arc<Streams>>,
+}
+
+impl Server {
+    /// The next event for a handler's thread: at once, or when there is one.
+    fn next_to_handle(&self, waits: bool) -> Result<Option<Event>, Error> {
+        let timeout = if waits { None } else { Some(Duration::ZERO) };
+        let take = || self.server.next_event(timeout, Call::default());
+        match &self.streams {
+            Some(streams) => streams.next(waits, take),
+            None => Ok(take()?.map(Event::new)),
+        }
+    }
 }
 
 #[pymethods]
@@ -30,7 +46,8 @@ impl Server {
                 None => blocking::Server::start(starting),
             })
             .map_err(|error| error::to_python(py, &error, None))?;
-        Ok(Self { server })
+        let streams = options.streams.then(Arc::default);
+        Ok(Self { server, streams })
     }
 
     /// The next event, for a thread that serves until the end of the queue, which is None. It gets no signals.
@@ -38,11 +55,9 @@ impl Server {
     /// One at a time, since the next one may belong to a client that should not wait for this one's hook; as long as there
     /// are more, the interpreter is not given back in between.
     fn serve(&self, py: Python<'_>) -> PyResult<Option<Event>> {
-        let mut next = self
-            .server
-            .next_event(Some(Duration::ZERO), Call::default());
+        let mut next = self.next_to_handle(false);
         if matches!(next, Ok(None)) {
-            next = py.detach(|| self.server.next_event(None, Call::default()));
+            next = py.detach(|| self.next_to_handle(true));
         }
         given(py, next)
     }
@@ -53,10 +68,8 @@ impl Server {
         let timeout = timeout
             .map(|timeout| seconds(py, "timeout", timeout))
             .transpose()?;
-        given(
-            py,
-            released(py, |call| self.server.next_event(timeout, call))?,
-        )
+        let next = released(py, |call| self.server.next_event(timeout, call))?;
+        given(py, next.map(|event| event.map(Event::new)))
     }
 
     /// The hosts and ports that it listens on, but for Unix sockets.
@@ -96,9 +109,9 @@ impl Server {
 }
 
 /// An event as Python's; the end of the queue is None.
-fn given(py: Python<'_>, event: Result<Option<blocking::Event>, Error>) -> PyResult<Option<Event>> {
+fn given(py: Python<'_>, event: Result<Option<Event>, Error>) -> PyResult<Option<Event>> {
     match event {
-        Ok(event) => Ok(event.map(Event::new)),
+        Ok(event) => Ok(event),
         Err(error) if error.status() == Status::End => Ok(None),
         Err(error) => Err(error::to_python(py, &error, None)),
     }

@@ -35,6 +35,8 @@ pub(crate) struct ServerOptions {
     pub(crate) options: Options,
     /// Where messages go, if not to Python.
     pub(crate) destination: Option<Destination>,
+    /// Whether a message comes piece by piece.
+    pub(crate) streams: bool,
 }
 
 #[pymethods]
@@ -78,9 +80,12 @@ impl ServerOptions {
         }
         options.set_domains(domains.map(|names| parse_domains(py, &names)).transpose()?);
         options.set_hooks(hooks_of(py, &hooks)?);
+        let streams = hooks.iter().any(|name| name == "stream");
+        options.set_stream(streams);
         Ok(Self {
             options,
             destination,
+            streams,
         })
     }
 }
@@ -161,8 +166,8 @@ fn hooks_of(py: Python<'_>, names: &[String]) -> PyResult<Hooks> {
             "etrn" => Hooks::ETRN,
             "unknown" => Hooks::UNKNOWN,
             "disconnect" => Hooks::DISCONNECT,
-            // The end of a message is always asked about, and `error` is Python's own.
-            "data" | "error" => Hooks::NONE,
+            // A message is always asked about, and `error` is Python's own.
+            "data" | "stream" | "error" => Hooks::NONE,
             _ => return Err(invalid(py, format!("handler: there is no hook {name:?}"))),
         };
         Ok(hooks.with(more))
