@@ -35,7 +35,8 @@ const TOO_MANY_AT_ONCE: Reply = Reply::fixed(
     "Too many logins at once, try again later",
 );
 
-/// How long a login waits for others that are being judged, and of which so many might fail that it would be locked out.
+/// How long a login waits for others that are being judged, and of which so many might fail that it would be locked out. A shutdown
+/// ends it.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
 /// How long the attempt behind the first failure of an address or account is held back; behind each further one it is twice as long.

@@ -38,7 +38,7 @@ const LINGER: usize = 256 * 1024;
 
 static IDLE: Reply = Reply::fixed(421, Some((4, 4, 2)), "Timeout, closing the connection");
 static TOO_SLOW: Reply = Reply::fixed(421, Some((4, 4, 2)), "Too slow, closing the connection");
-static SHUTTING_DOWN: Reply = Reply::fixed(421, Some((4, 3, 2)), "Shutting down");
+pub(super) static SHUTTING_DOWN: Reply = Reply::fixed(421, Some((4, 3, 2)), "Shutting down");
 
 /// One client's connection.
 pub(super) struct Channel {
@@ -59,6 +59,8 @@ pub(super) struct Channel {
     end: Instant,
     /// Since when the next command is waited for. Its octets have this time together, so that none holds the session by dripping.
     command_wait: Option<Instant>,
+    /// What was waited for last belongs to an exchange of AUTH, whose lines have that time together too.
+    in_exchange: bool,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
     /// Where its messages are counted, once there was one.
@@ -132,6 +134,7 @@ impl Channel {
             waker: None,
             end: Instant::now() + shared.options.session_timeout,
             command_wait: None,
+            in_exchange: false,
             patience: SLOW_START,
             memory: None,
             received: 0,
@@ -164,7 +167,11 @@ impl Channel {
         loop {
             if self.machine.has_output() {
                 self.flush().await?;
-                self.command_wait = None;
+                let in_exchange = self.machine.is_authenticating();
+                if !(in_exchange && self.in_exchange) {
+                    self.command_wait = None;
+                }
+                self.in_exchange = in_exchange;
                 // The machine holds commands back while too much waits to be sent.
                 if !self.input.is_empty() {
                     return Ok(());

@@ -322,8 +322,8 @@ impl Options {
         Ok(())
     }
 
-    /// How long a client may take for its next command, all of it, or for the next octets of a message. The default is 300
-    /// seconds.
+    /// How long a client may take for its next command, all of it, for all of an exchange of AUTH that the server has begun to
+    /// answer, or for the next octets of a message. The default is 300 seconds.
     pub fn set_idle_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.idle_timeout = not_zero("idle_timeout", timeout)?;
         Ok(())

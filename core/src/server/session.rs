@@ -13,7 +13,7 @@ use super::aside::aside;
 use super::attempts::Admitted;
 use super::body::{Body, Stage};
 use super::buffer::overwrite;
-use super::channel::{Channel, Ended};
+use super::channel::{Channel, Ended, SHUTTING_DOWN};
 use super::limits::Admission;
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
@@ -239,11 +239,22 @@ impl<S: Session> Conversation<S> {
         let attempt = shared
             .attempts
             .attempt(self.channel.info.address(), account);
-        match shared.attempts.admit(attempt).await {
+        // A shutdown has nobody wait.
+        let stopped = shared.stop.notified();
+        let stopping = async {
+            if !shared.stop.begun() {
+                stopped.await;
+            }
+        };
+        let admitted = tokio::select! {
+            biased;
+            admitted = shared.attempts.admit(attempt) => admitted,
+            () = stopping => return Some(SHUTTING_DOWN.clone()),
+        };
+        match admitted {
             Ok((admitted, delay)) => {
                 self.attempt = Some(Box::new(admitted));
                 if !delay.is_zero() && !shared.stop.begun() {
-                    // A shutdown has nobody wait.
                     let _ = timeout(delay, shared.stop.notified()).await;
                 }
                 None
@@ -351,6 +362,8 @@ impl<S: Session> Conversation<S> {
                 let settling = aside(&shared, move |shared| shared.decoy.settle(found, &lookup));
                 settling.await.ok_or(AUTH_FAULT)
             }
+            // What is said where there is no answer.
+            Err(reply) if reply == LOCAL_ERROR => Err(AUTH_FAULT),
             Err(reply) => Err(reply),
         };
         match settled {

@@ -1,5 +1,6 @@
 //! Failed logins: they slow down and lock out, and nobody else notices. And what one session may do.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -268,6 +269,100 @@ fn of_fifty_logins_at_once_no_more_are_judged_than_may_fail() {
         );
         assert_eq!(judged.0.load(Ordering::Relaxed), 3, "{setting}");
     }
+}
+
+/// Never comes to an end with a login.
+struct Never;
+
+impl Handler for Never {
+    type Session = Self;
+
+    fn session(&self, _: &SessionInfo) -> Self {
+        Self
+    }
+}
+
+impl Session for Never {
+    async fn auth(&mut self, _: &SessionInfo, _: Credentials) -> Answer {
+        std::future::pending().await
+    }
+
+    async fn message(&mut self, _: &SessionInfo, _: Envelope, _: &mut Body<'_>) -> Answers {
+        Answers::accept()
+    }
+}
+
+/// A client that has said EHLO.
+async fn greeted(address: SocketAddr) -> BufReader<TcpStream> {
+    let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+    stream.read_line(&mut String::new()).await.unwrap();
+    timed(&mut stream, "EHLO client.example").await;
+    stream
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_the_wait_of_a_login_for_its_turn() {
+    let mut set = Options::new();
+    options(&[("auth_failures_per_account", "1"), ("grace", "60")])(&mut set);
+    set.set_hooks(Hooks::AUTH);
+    let server = Server::bind(set).unwrap();
+    let address = server.addresses()[0];
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let serving = tokio::spawn(server.serve_until(Never, stopped));
+    let login = format!("{}\r\n", plain("nobody", "secret"));
+    let mut judged = greeted(address).await;
+    judged.write_all(login.as_bytes()).await.unwrap();
+    let mut line = String::new();
+    let told = tokio::time::timeout(Duration::from_secs(1), judged.read_line(&mut line));
+    assert!(told.await.is_err(), "{line}");
+    let mut waits = greeted(address).await;
+    waits.write_all(login.as_bytes()).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(1), waits.read_line(&mut line));
+    assert!(told.await.is_err(), "{line}");
+    stop.send(()).unwrap();
+    let begun = Instant::now();
+    waits.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "421 4.3.2 Shutting down\r\n");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn s381_an_exchange_has_the_time_of_one_command_and_its_place_is_free_then() {
+    let mut set = Options::new();
+    options(&[("auth_failures_per_account", "1")])(&mut set);
+    let server = Server::bind(set).unwrap();
+    let address = server.addresses()[0];
+    let serving =
+        tokio::spawn(server.serve_until(Scripted(Seen::default()), std::future::pending()));
+    let mut other = greeted(address).await;
+    let mut talk = greeted(address).await;
+    // As long as a command may take is no part of the exchange.
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    timed(&mut other, "NOOP").await;
+    let begun = Instant::now();
+    let login = timed(&mut talk, "AUTH LOGIN").await.0;
+    assert!(login.starts_with("334 "), "{login}");
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let password = timed(&mut talk, &encoded("tim")).await.0;
+    assert!(password.starts_with("334 "), "{password}");
+    let mut line = String::new();
+    talk.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "421 4.4.2 Timeout, closing the connection\r\n");
+    let seconds = begun.elapsed().as_secs();
+    assert!((300..=305).contains(&seconds), "{seconds}");
+    // And so has one that is counted already: nobody waits for it longer.
+    let mut stalls = greeted(address).await;
+    let scram = format!("AUTH SCRAM-SHA-1 {}", encoded("n,,n=tim,r=abc"));
+    assert!(timed(&mut stalls, &scram).await.0.starts_with("334 "));
+    let mut other = greeted(address).await;
+    let full = timed(&mut other, &plain("tim", "secret")).await.0;
+    assert_eq!(full, "454 4.7.0 Too many logins at once, try again later");
+    stalls.read_line(&mut line).await.unwrap();
+    let mut other = greeted(address).await;
+    assert_eq!(timed(&mut other, &plain("tim", "secret")).await.0, RIGHT);
+    serving.abort();
 }
 
 /// A mechanism of an application's own: whoever says the word is kurt.

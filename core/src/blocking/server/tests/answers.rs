@@ -188,6 +188,26 @@ fn s211_auth_that_nobody_answers_is_454() {
 }
 
 #[test]
+fn s211_a_look_up_that_nobody_answers_is_454() {
+    let server = start(|options| {
+        options.set_hooks(Hooks::LOOKUP);
+        options.set_allow_plaintext_auth(true);
+        options
+            .set_answer_timeout(Duration::from_millis(300))
+            .unwrap();
+    });
+    let mut talk = greeted(&server);
+    // n,,n=tim,r=abc
+    let scram = "AUTH SCRAM-SHA-256 biwsbj10aW0scj1hYmM=";
+    let fault = "454 4.7.0 Temporary authentication failure";
+    assert_eq!(talk.ask(scram), fault);
+    // One that is taken, and dropped.
+    talk.send(format!("{scram}\r\n"));
+    drop(next(&server));
+    assert_eq!(talk.reply(), fault);
+}
+
+#[test]
 fn a_connection_that_nobody_answers_is_told_421_and_closed() {
     let server = start(|options| {
         options.set_hooks(Hooks::CONNECT);
