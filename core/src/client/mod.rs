@@ -47,4 +47,5 @@ pub use pool::Client;
 pub(crate) use pool::{Driver, Flow, GOODBYE, Pool, Runtime, poll_once};
 pub use provider::Provider;
 pub use request::Request;
+pub(crate) use transact::has_too_many_recipients;
 pub use way::ProxyHeader;

@@ -524,9 +524,21 @@ pub(super) fn not_now(error: NotNow) -> Error {
 
 /// Whether the session has come to a limit that the server set (RFC 9422).
 pub(crate) fn is_full(error: &Error) -> bool {
-    let source = std::error::Error::source(error);
-    let reason = source.and_then(|source| source.downcast_ref());
-    matches!(reason, Some(NotNow::Limit("MAILMAX" | "RCPTDOMAINMAX")))
+    matches!(limit(error), Some("MAILMAX" | "RCPTDOMAINMAX"))
+}
+
+/// Whether the message has more recipients, or at more domains, than the server takes (RFC 9422).
+pub(crate) fn has_too_many_recipients(error: &Error) -> bool {
+    matches!(limit(error), Some("RCPTMAX" | "RCPTDOMAINMAX"))
+}
+
+/// The limit of the server for which a transaction was not begun.
+fn limit(error: &Error) -> Option<&'static str> {
+    let source = std::error::Error::source(error)?;
+    match source.downcast_ref()? {
+        NotNow::Limit(name) => Some(name),
+        _ => None,
+    }
 }
 
 pub(super) fn needs_eight_bit() -> Error {

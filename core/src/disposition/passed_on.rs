@@ -1,6 +1,7 @@
 //! What became of a message at the next server, as answers to the client that it came from.
 
-use crate::error::{Error, Status};
+use crate::client::has_too_many_recipients;
+use crate::error::{Error, Phase, Status};
 use crate::outcome::{Delivery, Outcome, RecipientOutcome};
 use crate::proto::limits::REPLY_TEXT;
 use crate::proto::{EnhancedStatus, Reply};
@@ -28,7 +29,7 @@ const NOT_SUPPORTED: Reply = Reply::fixed(
 const TOO_MANY: Reply = Reply::fixed(
     452,
     Some((4, 5, 3)),
-    "More recipients than the next server takes at once",
+    "More recipients than the next server takes at once, send to fewer at a time",
 );
 /// RFC 6531 section 3.5.
 const NO_UTF8: Reply = Reply::fixed(
@@ -75,6 +76,10 @@ fn answer(recipient: &RecipientOutcome) -> Answer {
         }
         (Delivery::Accepted, None) => Answer::Accept,
         (Delivery::Refused, None) => Answer::Reply(NO_UTF8),
+        // The recipient was not named to the next server at all, and others were.
+        (Delivery::NotTried, None) if recipient.phase() == Some(Phase::Rcpt) => {
+            Answer::Reply(TOO_MANY)
+        }
         _ => Answer::Reply(NOT_REACHED),
     }
 }
@@ -82,9 +87,9 @@ fn answer(recipient: &RecipientOutcome) -> Answer {
 /// Where nothing is known by recipient, it is about the connection or the message as a whole.
 fn refusal(error: &Error) -> Reply {
     match error.status() {
+        _ if has_too_many_recipients(error) => TOO_MANY,
         Status::TooLarge => TOO_LARGE,
         Status::NotSupported if error.message().contains("SMTPUTF8") => NO_UTF8,
-        Status::NotSupported if error.message().contains("RCPTMAX") => TOO_MANY,
         Status::NotSupported => NOT_SUPPORTED,
         // A refusal of the connection or of our login is not one of the message: who runs this server can mend it.
         _ => NOT_REACHED,

@@ -30,10 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(300);
 ///
 /// Kept of the envelope are paths and parameters: BODY, SMTPUTF8 and what else the next server offers. What it does not offer and
 /// the message needs is refused (550 5.3.3, for SMTPUTF8 5.6.7); DSN is left out where it is not offered (RFC 3461 section 5.2).
-/// SIZE is the size that the message has. More recipients than the next server says that it takes (LIMITS RCPTMAX) are 452 4.5.3 at
-/// the end of the message, which comes again with as many; so
-/// [`set_max_recipients`](crate::server::Options::set_max_recipients) should be what the next server takes, and clients split
-/// their messages at RCPT.
+/// SIZE is the size that the message has. More recipients, or recipients at more domains, than the next server says that it takes
+/// (LIMITS RCPTMAX and RCPTDOMAINMAX, RFC 9422) are 452 4.5.3 at the end of the message. By SMTP that is the answer for all, and the
+/// message comes again with as many; so [`set_max_recipients`](crate::server::Options::set_max_recipients) should be what the next
+/// server takes, and clients split their messages at RCPT. By LMTP it is the answer for those that are too many, to whom the client
+/// sends again, and the others get the message now. Nothing is sent in two transactions: where the second fails there would be no
+/// answer by SMTP that neither loses nor doubles a message, and by LMTP the client waits for one only as long as for one.
 ///
 /// In front stands a `Received` field, as whoever passes mail on has to write it (RFC 5321 section 4.4), whatever
 /// [`set_received`](crate::server::Options::set_received) says; the server writes it where its handler

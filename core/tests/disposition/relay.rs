@@ -302,14 +302,48 @@ fn behind_the_event_queue_it_adds_a_field_too() {
     assert_eq!(hops(&collection.next_now().unwrap()), 1);
 }
 
+const TOO_MANY: &str =
+    "452 4.5.3 More recipients than the next server takes at once, send to fewer at a time";
+
 #[test]
 fn more_recipients_than_the_next_server_takes_are_no_final_refusal() {
-    let (address, lines) = next_server(&[("EHLO", "250-next.example\r\n250 LIMITS RCPTMAX=1")]);
-    let running = running(address);
-    let mut talk = running.client();
-    talk.begin(&["c@d.example", "e@f.example"]);
-    let reply = talk.ask("x\r\n.");
-    assert!(reply.starts_with("452 4.5.3 "), "{reply}");
-    assert!(lines.try_iter().all(|line| !line.starts_with("MAIL")));
-    assert!(talk.message("x\r\n").starts_with("250 "));
+    for limit in ["RCPTMAX=1", "RCPTDOMAINMAX=1"] {
+        let (address, lines) = limited(limit);
+        let running = running(address);
+        let mut talk = running.client();
+        talk.begin(&["c@d.example", "e@f.example"]);
+        assert_eq!(talk.ask("x\r\n."), TOO_MANY);
+        assert!(lines.try_iter().all(|line| !line.starts_with("MAIL")));
+        assert!(talk.message("x\r\n").starts_with("250 "));
+    }
+}
+
+#[test]
+fn by_lmtp_those_that_are_too_many_are_told_so_and_no_others() {
+    for limit in ["RCPTMAX=1", "RCPTDOMAINMAX=1"] {
+        let (address, lines) = limited(limit);
+        let running = Running::with(relay_to(address, Protocol::Smtp), |options| {
+            restricted(options);
+            options.set_protocol(Protocol::Lmtp);
+        });
+        let mut talk = Talk::connect(running.address);
+        assert!(talk.reply().starts_with("220 "));
+        assert!(talk.ask("LHLO client.example").starts_with("250-"));
+        talk.begin(&["c@d.example", "e@f.example"]);
+        talk.send("x\r\n.\r\n");
+        assert_eq!(talk.reply(), "250 2.0.0 fine");
+        assert_eq!(talk.reply(), TOO_MANY);
+        let named = |line: &String| line.starts_with("RCPT");
+        assert_eq!(lines.try_iter().filter(named).count(), 1);
+        // Sent again, as the client was told.
+        talk.begin(&["e@f.example"]);
+        talk.send("x\r\n.\r\n");
+        assert_eq!(talk.reply(), "250 2.0.0 fine");
+    }
+}
+
+/// A server that tells a limit.
+fn limited(limit: &str) -> (SocketAddr, Receiver<String>) {
+    let told = format!("250-next.example\r\n250 LIMITS {limit}").leak();
+    next_server(vec![("EHLO", &*told)].leak())
 }
