@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::draft::{Place, deliver};
-use super::{Disposition, folders, names};
+use super::{Disposition, folders, leftovers, names};
 use crate::error::Error;
 use crate::proto::Envelope;
 use crate::server::{Answers, Body, SessionInfo};
@@ -12,8 +12,8 @@ use crate::server::{Answers, Body, SessionInfo};
 /// Delivers into a Maildir (qmail's `maildir(5)`), and answers 250 once the message is on the disk.
 ///
 /// A message is written into `tmp` while it arrives, synced to the disk, renamed into `new`, and `new` is synced, in this order;
-/// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`, where readers of Maildirs remove
-/// what is older than 36 hours. Files are for the owner alone (mode 0600), their names are made of time, process, counter, random
+/// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`. What was left there 36 hours ago or
+/// earlier is removed when the Maildir is opened, if its name is one that this library makes, as readers of Maildirs remove it too. Files are for the owner alone (mode 0600), their names are made of time, process, counter, random
 /// bits and host, and no file is ever written over. One message is one file, however many recipients it has; with LMTP all of them
 /// get the same answer.
 ///
@@ -36,14 +36,16 @@ impl Maildir {
         let path = folders::make("maildir", path.as_ref())?;
         let [drafts, messages, _] =
             ["tmp", "new", "cur"].map(|name| folders::make("maildir", &path.join(name)));
-        Ok(Self(Arc::new(Place {
+        let place = Place {
             drafts: drafts?,
             messages: messages?,
             draft_form: ("", ""),
             suffix: "",
             bare_lf: true,
             host: names::host(),
-        })))
+        };
+        leftovers::remove(&place);
+        Ok(Self(Arc::new(place)))
     }
 }
 

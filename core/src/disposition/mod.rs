@@ -34,6 +34,7 @@ mod draft;
 mod fault;
 mod folder;
 mod folders;
+mod leftovers;
 mod maildir;
 mod names;
 mod passed_on;

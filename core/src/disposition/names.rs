@@ -25,6 +25,22 @@ pub(super) fn unique(host: &str) -> String {
     )
 }
 
+/// Whether it has the form of a name by [`unique`], of this host or another.
+pub(super) fn is_unique(name: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    let parts = || {
+        let (seconds, rest) = name.split_once(".M")?;
+        let (micros, rest) = rest.split_once('P')?;
+        let (process, rest) = rest.split_once('Q')?;
+        let (count, rest) = rest.split_once('R')?;
+        let (random, host) = rest.split_once('.')?;
+        let numbers = [seconds, micros, process, count].into_iter().all(digits);
+        let is_random = random.len() == 16 && random.bytes().all(|octet| octet.is_ascii_hexdigit());
+        Some(numbers && is_random && !host.is_empty())
+    };
+    parts().unwrap_or(false)
+}
+
 /// The machine's name as it may stand in a file's name: what would be a folder or begin the flags of a Maildir is written by number.
 pub(super) fn host() -> String {
     let uname = rustix::system::uname();
@@ -66,6 +82,25 @@ mod tests {
         assert_eq!(all.len(), 20_000);
         let name = all.iter().next().unwrap();
         assert_eq!(name.split('.').count(), 3, "{name}");
+        assert!(all.iter().all(|name| is_unique(name)), "{name}");
+    }
+
+    #[test]
+    fn the_names_of_others_are_not_taken_for_ours() {
+        assert!(is_unique("1.M2P3Q4R0123456789abcdef.h.example"));
+        for name in [
+            "",
+            "1.M2P3Q4R0123456789abcdef",
+            "1.M2P3Q4R0123456789abcdef.",
+            "1.M2P3Q4R0123456789abcde.h",
+            "1.M2P3Q4R0123456789abcdeg.h",
+            "1.M2P3Q4.h",
+            "1.M2P3QR0123456789abcdef.h",
+            ".M2P3Q4R0123456789abcdef.h",
+            "x1.M2P3Q4R0123456789abcdef.h",
+        ] {
+            assert!(!is_unique(name), "{name}");
+        }
     }
 
     #[test]
