@@ -8,8 +8,10 @@ use mailwire::server::{self, Hooks};
 use mailwire::tls::{ClientTls, Pem, Roots, ServerTls, TlsPolicy};
 
 pub use contract::{Arguments, cpu_seconds, message, report, shares};
+pub use tally::{Tally, Times, ended, listening};
 
 mod contract;
+mod tally;
 
 /// The options of mailwire's client that the arguments ask for: `--port P`, `--seconds S`, `--connections C`, `--fresh` for a
 /// connection a message, and `--tls FILE` for STARTTLS with the certificate in a file as the only root.

@@ -6,17 +6,16 @@
 //! What else it knows stands at `mailwire_bench::server_options`. Nobody is asked when a client connects, so that the time of a run
 //! begins with its first message.
 
+use std::net::SocketAddr;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mailwire::blocking::{Call, EventKind, Server};
 use mailwire::{Cancel, Status};
-use mailwire_bench::{Arguments, cpu_seconds, report, server_options};
+use mailwire_bench::{Arguments, Times, cpu_seconds, ended, listening, report, server_options};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -25,28 +24,26 @@ const BATCH: usize = 256;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::read();
-    let seconds = Duration::from_secs(arguments.number("seconds", 60)?);
+    let limit = Duration::from_secs(arguments.number("seconds", 60)?);
     let run = Run {
         wanted: arguments.number("messages", 0)?,
         ended: Cancel::new()?,
         counts: Counts::default(),
     };
     let server = Server::start(server_options(&arguments)?)?;
-    println!(
-        "port {}",
-        server
-            .addresses()
-            .first()
-            .map_or(0, std::net::SocketAddr::port)
-    );
+    listening(server.addresses().first().map_or(0, SocketAddr::port));
     let before = cpu_seconds();
-    let ended = run.ended.clone();
+    let over = run.ended.clone();
     thread::spawn(move || {
-        if wait_for_the_end(seconds).is_err() {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        if runtime
+            .and_then(|runtime| runtime.block_on(ended(limit)))
+            .is_err()
+        {
             // Without the signal nobody could end it in time.
             process::exit(1);
         }
-        ended.signal();
+        over.signal();
     });
     thread::scope(|scope| {
         let threads: Vec<_> = (0..arguments.number("threads", 1)?)
@@ -58,26 +55,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })
     .map_err(|error: Failure| -> Box<dyn std::error::Error> { error })?;
     let cpu = cpu_seconds() - before;
-    let (first, last) = *run.times();
-    let now = Instant::now();
+    let (first, last) = run.counts.times.both();
     report(
         run.counts.messages.load(Ordering::SeqCst),
         server.statistics().sessions,
-        first.unwrap_or(now),
-        last.unwrap_or(now),
+        first,
+        last,
         cpu,
     );
     Ok(())
-}
-
-/// Until SIGTERM, or until so much time has passed.
-fn wait_for_the_end(limit: Duration) -> std::io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminated = signal(SignalKind::terminate())?;
-        let _ = tokio::time::timeout(limit, terminated.recv()).await;
-        Ok(())
-    })
 }
 
 /// What is to come, and what was seen so far.
@@ -92,7 +78,7 @@ struct Counts {
     messages: AtomicU64,
     closed: AtomicU64,
     /// Of the first message and of the last.
-    times: Mutex<(Option<Instant>, Option<Instant>)>,
+    times: Times,
 }
 
 impl Run {
@@ -119,10 +105,8 @@ impl Run {
                 }
             }
             if messages > 0 {
-                let mut times = self.times();
-                let now = Instant::now();
-                times.0.get_or_insert(now);
-                times.1 = Some(now);
+                self.counts.times.begin();
+                self.counts.times.end();
             }
             let messages = messages + self.counts.messages.fetch_add(messages, Ordering::SeqCst);
             let closed = closed + self.counts.closed.fetch_add(closed, Ordering::SeqCst);
@@ -131,12 +115,5 @@ impl Run {
                 self.ended.signal();
             }
         }
-    }
-
-    fn times(&self) -> std::sync::MutexGuard<'_, (Option<Instant>, Option<Instant>)> {
-        self.counts
-            .times
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }

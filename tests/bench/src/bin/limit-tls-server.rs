@@ -3,22 +3,19 @@
 //!
 //! It has the contract of `bench_programs.py`, that of listeners over TLS.
 
-use std::cell::Cell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use mailwire_bench::{Arguments, cpu_seconds, report};
+use mailwire_bench::{Arguments, Tally, cpu_seconds, ended, listening};
 use memchr::{memchr, memmem};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 const READ: usize = 64 * 1024;
@@ -29,7 +26,7 @@ const CARRY: usize = 4;
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::read();
     let wanted = arguments.number("messages", 10_000)?;
-    let seconds = arguments.number("seconds", 60)?;
+    let limit = Duration::from_secs(arguments.number("seconds", 60)?);
     let certificate = CertificateDer::from_pem_file(arguments.text("certificate", ""))?;
     let key = PrivateKeyDer::from_pem_file(arguments.text("key", ""))?;
     let config = ServerConfig::builder().with_no_client_auth();
@@ -37,68 +34,35 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let port = u16::try_from(arguments.number("port", 0)?)?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-    println!("port {}", listener.local_addr()?.port());
+    listening(listener.local_addr()?.port());
 
     let before = cpu_seconds();
-    let counts = Rc::new(Counts::default());
-    let ended = {
-        let counts = Rc::clone(&counts);
-        async move {
-            while wanted == 0 || counts.messages.get() < wanted || counts.open.get() > 0 {
-                counts.changed.notified().await;
-            }
-        }
-    };
+    let tally = Rc::new(Tally::of(wanted));
     let accept = async {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            counts.open.set(counts.open.get() + 1);
-            counts.connections.set(counts.connections.get() + 1);
-            counts
-                .first
-                .set(counts.first.get().or(Some(Instant::now())));
-            let (counts, acceptor) = (Rc::clone(&counts), acceptor.clone());
+            tally.connected();
+            let (tally, acceptor) = (Rc::clone(&tally), acceptor.clone());
             tokio::task::spawn_local(async move {
                 // A client that breaks off is missed by who counts.
-                let _ = session(stream, &acceptor, &counts).await;
-                counts.open.set(counts.open.get() - 1);
-                counts.changed.notify_one();
+                let _ = session(stream, &acceptor, &tally).await;
+                tally.gone();
             });
         }
     };
-    let mut terminated = signal(SignalKind::terminate())?;
     let local = tokio::task::LocalSet::new();
     local
         .run_until(async {
             tokio::select! {
                 failed = accept => failed,
-                () = ended => Ok::<(), io::Error>(()),
-                _ = terminated.recv() => Ok(()),
-                () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
+                () = tally.all() => Ok(()),
+                ended = ended(limit) => ended,
             }
         })
         .await?;
-    let now = Instant::now();
-    report(
-        counts.messages.get(),
-        counts.connections.get(),
-        counts.first.get().unwrap_or(now),
-        counts.last.get().unwrap_or(now),
-        cpu_seconds() - before,
-    );
+    tally.report(cpu_seconds() - before);
     Ok(())
-}
-
-/// What was seen so far.
-#[derive(Default)]
-struct Counts {
-    messages: Cell<u64>,
-    connections: Cell<u64>,
-    open: Cell<u64>,
-    first: Cell<Option<Instant>>,
-    last: Cell<Option<Instant>>,
-    changed: Notify,
 }
 
 /// Why a part of a session is over.
@@ -108,14 +72,14 @@ enum End {
     Quit,
 }
 
-async fn session(mut stream: TcpStream, acceptor: &TlsAcceptor, counts: &Counts) -> io::Result<()> {
+async fn session(mut stream: TcpStream, acceptor: &TlsAcceptor, tally: &Tally) -> io::Result<()> {
     let mut buffer = vec![0; CARRY + READ];
     stream.write_all(b"220 limit.example ESMTP\r\n").await?;
     let offers = b"250-limit.example\r\n250-PIPELINING\r\n250-STARTTLS\r\n250 8BITMIME\r\n";
-    if talk(&mut stream, &mut buffer, offers, counts).await? == End::StartTls {
+    if talk(&mut stream, &mut buffer, offers, tally).await? == End::StartTls {
         let mut stream = acceptor.accept(stream).await?;
         let offers = b"250-limit.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n";
-        talk(&mut stream, &mut buffer, offers, counts).await?;
+        talk(&mut stream, &mut buffer, offers, tally).await?;
         stream.shutdown().await?;
     }
     Ok(())
@@ -126,7 +90,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
     offers: &[u8],
-    counts: &Counts,
+    tally: &Tally,
 ) -> io::Result<End> {
     let mark = memmem::Finder::new(b"\r\n.\r\n");
     let mut replies = Vec::new();
@@ -150,9 +114,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 };
                 at += found + 5;
                 in_body = false;
-                counts.messages.set(counts.messages.get() + 1);
-                counts.last.set(Some(Instant::now()));
-                counts.changed.notify_one();
+                tally.taken();
                 replies.extend_from_slice(b"250 2.0.0 Taken\r\n");
                 continue;
             }
