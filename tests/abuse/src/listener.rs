@@ -55,12 +55,23 @@ impl Listener {
     /// Starts `program listen` with these groups of words, each a kind of server and options; `tls=own` stands for a certificate
     /// of `mx.example.org`.
     pub fn start(program: &Path, groups: &[&[&str]]) -> Outcome<Self> {
+        Self::start_as(Command::new(program), groups)
+    }
+
+    /// The same with one arena for all threads, so that resident memory tells what is held: else the allocator makes one for each, and
+    /// each keeps the room that its thread has needed at some time, which takes hundreds of thousands of sessions to level off.
+    pub fn start_in_one_arena(program: &Path, groups: &[&[&str]]) -> Outcome<Self> {
+        let mut command = Command::new(program);
+        command.env("MALLOC_ARENA_MAX", "1");
+        Self::start_as(command, groups)
+    }
+
+    fn start_as(mut command: Command, groups: &[&[&str]]) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
         let pem = folder.path().join("certificate.pem");
         let own = rcgen::generate_simple_self_signed(["mx.example.org".to_owned()])?;
         fs::write(&pem, own.cert.pem() + &own.signing_key.serialize_pem())?;
         let tls = format!("tls={}", pem.display());
-        let mut command = Command::new(program);
         command.arg("listen");
         for (place, group) in groups.iter().enumerate() {
             if place > 0 {
