@@ -172,6 +172,9 @@ impl Server {
     /// It may be so once without an event: when the server has ended but for answers that are still owed. It is not to be read
     /// from.
     pub fn fd(&self) -> BorrowedFd<'_> {
+        if !self.guard.is_child() {
+            self.inner.queue.watch();
+        }
         self.inner.queue.fd()
     }
 

@@ -1,10 +1,10 @@
-//! The events that wait for the application, and the descriptor that tells of them.
+//! The events that wait for the application, and how its threads are told of them.
 
 use std::collections::VecDeque;
 use std::io::{self, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,6 +15,7 @@ use super::event::Event;
 use super::post::Post;
 use crate::blocking::call::{Call, TICK};
 use crate::error::{Error, Status};
+use crate::net::Cancel;
 
 /// So many events wait before sessions that only inform are held back, and before those that nobody waits for are looked for.
 pub(super) const MOST: usize = 4096;
@@ -23,7 +24,9 @@ pub(super) const MOST: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// One octet is in the pipe while [`State::told`].
+    /// Wakes threads that wait for nothing but this.
+    something: Condvar,
+    /// For those that wait for something else too: one octet is in the pipe, or soon will be, while [`Waiting::told`].
     reader: PipeReader,
     writer: PipeWriter,
     /// Events that the application has taken and not answered.
@@ -38,7 +41,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct State {
     events: VecDeque<Event>,
-    told: bool,
+    waiting: Waiting,
     /// Nobody takes events any more.
     closed: bool,
     /// With so many events it is time to look for those that nobody waits for any more.
@@ -47,6 +50,21 @@ struct State {
     last_answer: Instant,
     /// Why it ended, if not because it was told to.
     failure: Option<String>,
+}
+
+/// Who waits, and who of them was told.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The descriptor is readable, or soon will be.
+    told: bool,
+    /// The application waits for the descriptor itself, at times that we do not know.
+    watched: bool,
+    /// Threads of ours that wait for the descriptor.
+    polling: usize,
+    /// Threads that wait for [`Queue::something`].
+    parked: usize,
+    /// One of those was woken and has not come yet. It wakes the next one if it leaves something.
+    woken: bool,
 }
 
 /// What came of looking for events.
@@ -94,12 +112,13 @@ impl Queue {
         Ok(Self {
             state: Mutex::new(State {
                 events: VecDeque::new(),
-                told: false,
+                waiting: Waiting::default(),
                 closed: false,
                 crowded: MOST,
                 last_answer: Instant::now(),
                 failure: None,
             }),
+            something: Condvar::new(),
             reader,
             writer,
             open: AtomicUsize::new(0),
@@ -120,8 +139,7 @@ impl Queue {
         }
         state.events.extend(events);
         let late = state.too_late();
-        self.tell(&mut state);
-        drop(state);
+        self.tell(state);
         if !late.is_empty() {
             self.room.notify_waiters();
         }
@@ -161,18 +179,23 @@ impl Queue {
             }
             taken.push(event);
         }
-        let ended = state.events.is_empty() && self.has_ended(&state);
-        if ended {
-            // Others wait who saw nothing of it.
-            self.tell(&mut state);
-        } else if state.events.is_empty() {
+        let empty = state.events.is_empty();
+        let ended = empty && self.has_ended(&state);
+        if empty && !ended {
             self.take_back(&mut state);
         }
         if state.events.len() < MOST {
             self.room.notify_waiters();
         }
         let failure = if ended { state.failure.clone() } else { None };
-        drop(state);
+        if ended {
+            // Others wait who saw nothing of it.
+            self.tell_all(state);
+        } else if empty {
+            drop(state);
+        } else {
+            self.tell(state);
+        }
         drop(late);
         if !taken.is_empty() {
             Taken::Events(taken)
@@ -199,37 +222,50 @@ impl Queue {
             self.answer_timeout
         };
         let limit = left.map_or(look, |left| left.min(look));
+        let mut state = self.state();
+        // What came since this thread looked was told to those who waited then.
+        let changed = !state.events.is_empty()
+            || self.ending.load(Ordering::SeqCst) != ending
+            || self.has_ended(&state);
+        if changed {
+            return Ok(call.cancel.is_some());
+        }
+        let Some(cancel) = call.cancel else {
+            state.waiting.parked += 1;
+            let waited = self.something.wait_timeout(state, limit);
+            let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            state.waiting.parked -= 1;
+            state.waiting.woken = false;
+            return Ok(waited.timed_out());
+        };
+        state.waiting.polling += 1;
+        drop(state);
+        let waited = self.poll(cancel, limit);
+        self.state().waiting.polling -= 1;
+        waited.map_err(|error| {
+            let error = io::Error::from(error);
+            Error::new(Status::Io, format!("cannot wait for events: {error}")).with_source(error)
+        })?;
+        Ok(true)
+    }
+
+    fn poll(&self, cancel: &Cancel, limit: Duration) -> Result<(), Errno> {
         let limit = Timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(limit.subsec_nanos()),
         };
         let queue = PollFd::new(&self.reader, PollFlags::IN);
-        let waited = match call.cancel {
-            Some(cancel) => poll(
-                &mut [queue, PollFd::new(cancel, PollFlags::IN)],
-                Some(&limit),
-            ),
-            None => poll(&mut [queue], Some(&limit)),
-        };
-        match waited {
-            // A signal may be why the caller wants to stop.
-            Ok(0) | Err(Errno::INTR) => Ok(true),
-            Ok(_) => Ok(call.cancel.is_some()),
-            Err(error) => {
-                let error = io::Error::from(error);
-                Err(
-                    Error::new(Status::Io, format!("cannot wait for events: {error}"))
-                        .with_source(error),
-                )
-            }
+        let cancel = PollFd::new(cancel, PollFlags::IN);
+        match poll(&mut [queue, cancel], Some(&limit)) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
     /// An event that had been taken was answered.
     pub(super) fn answered(&self) {
         if self.open.fetch_sub(1, Ordering::SeqCst) == 1 && self.ending.load(Ordering::SeqCst) {
-            let mut state = self.state();
-            self.tell(&mut state);
+            self.tell_all(self.state());
         }
     }
 
@@ -239,7 +275,7 @@ impl Queue {
         state.failure = failure;
         self.ending.store(true, Ordering::SeqCst);
         // Also where answers are still to come: who waits without looking at the clock must begin to.
-        self.tell(&mut state);
+        self.tell_all(state);
     }
 
     /// Nobody takes events any more: all that wait and all that come are dropped, and so answered.
@@ -257,9 +293,24 @@ impl Queue {
         self.state().events.len()
     }
 
+    /// How many threads wait for nothing but an event.
+    #[cfg(test)]
+    pub(super) fn parked(&self) -> usize {
+        self.state().waiting.parked
+    }
+
     /// How many events were taken and are not answered.
     pub(super) fn unanswered(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// From now on the descriptor tells of events at any time.
+    pub(super) fn watch(&self) {
+        let mut state = self.state();
+        state.waiting.watched = true;
+        if !state.events.is_empty() || self.has_ended(&state) {
+            self.write(state);
+        }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -277,18 +328,36 @@ impl Queue {
             && (self.open.load(Ordering::SeqCst) == 0 || state.last_answer <= Instant::now())
     }
 
-    /// Makes the descriptor readable.
-    fn tell(&self, state: &mut State) {
-        if !state.told {
-            // At most one octet is ever in the pipe: there is room.
-            state.told = rustix::io::write(&self.writer, &[1]).is_ok();
+    /// Tells one thread, or whoever waits for the descriptor. The lock is given back first: who is woken would have to wait for it.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let parked = state.waiting.parked > 0 && !state.waiting.woken;
+        state.waiting.woken |= parked;
+        self.write(state);
+        if parked {
+            self.something.notify_one();
         }
     }
 
-    /// Makes it not readable.
+    /// Tells all threads.
+    fn tell_all(&self, state: MutexGuard<'_, State>) {
+        self.write(state);
+        self.something.notify_all();
+    }
+
+    /// Makes the descriptor readable if anybody looks at it.
+    fn write(&self, mut state: MutexGuard<'_, State>) {
+        let looked_at = state.waiting.watched || state.waiting.polling > 0;
+        if looked_at && !std::mem::replace(&mut state.waiting.told, true) {
+            drop(state);
+            // At most one octet is ever in the pipe: there is room.
+            let _ = rustix::io::write(&self.writer, &[1]);
+        }
+    }
+
+    /// Makes it not readable. An octet that is only about to be written stays, and has somebody look once in vain.
     fn take_back(&self, state: &mut State) {
-        if state.told {
-            state.told = rustix::io::read(&self.reader, &mut [0_u8; 1]).is_err();
+        if state.waiting.told {
+            state.waiting.told = rustix::io::read(&self.reader, &mut [0_u8; 1]).is_err();
         }
     }
 

@@ -1,11 +1,11 @@
 //! Waiting for events: descriptors, time, cancelling, several threads.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Call, greeted, is_readable, next, send, start};
+use super::{Call, Hooks, Talk, greeted, is_readable, next, send, start};
 use crate::blocking::Cancel;
 use crate::error::Status;
 
@@ -137,4 +137,52 @@ fn several_threads_wait_and_each_event_goes_to_one() {
     server.shutdown(Duration::from_secs(5)).unwrap();
     let taken: usize = takers.into_iter().map(|taker| taker.join().unwrap()).sum();
     assert_eq!(taken, 100);
+}
+
+#[test]
+fn an_event_wakes_one_of_the_threads_that_wait_and_that_one_the_next() {
+    let server = start(|options| options.set_hooks(Hooks::CONNECT));
+    let queue = &server.inner.queue;
+    let parked = |count: usize| {
+        let begun = Instant::now();
+        while queue.parked() != count {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
+    thread::scope(|scope| {
+        let (taken, events) = mpsc::channel();
+        for _ in 0..3 {
+            let (server, taken) = (&server, taken.clone());
+            scope.spawn(move || {
+                let event = server.next_event(None, Call::default());
+                taken.send(event.unwrap()).unwrap();
+            });
+        }
+        parked(3);
+        let address = server.addresses()[0];
+        let first = Talk::connect(address);
+        drop(events.recv().unwrap());
+        // Two were left alone.
+        assert_eq!(queue.parked(), 2);
+        let others = [Talk::connect(address), Talk::connect(address)];
+        drop([events.recv().unwrap(), events.recv().unwrap()]);
+        parked(0);
+        drop((first, others));
+    });
+}
+
+#[test]
+fn the_descriptor_is_left_alone_until_somebody_looks_at_it() {
+    let server = start(|options| options.set_hooks(Hooks::CONNECT));
+    let _client = Talk::connect(server.addresses()[0]);
+    let begun = Instant::now();
+    while server.inner.queue.len() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(!is_readable(server.inner.queue.fd()));
+    assert!(is_readable(server.fd()));
+    drop(next(&server));
+    assert!(!is_readable(server.fd()));
 }
