@@ -1,6 +1,7 @@
 //! What is known about TLS on a connection.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A version of TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,9 +29,12 @@ impl fmt::Display for TlsVersion {
     }
 }
 
-/// What is known about TLS on a connection after the handshake.
+/// What is known about TLS on a connection after the handshake. Clones share their memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsInfo {
+pub struct TlsInfo(Arc<Known>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
     version: TlsVersion,
     cipher: String,
     server_name: Option<String>,
@@ -52,57 +56,57 @@ impl fmt::Debug for Exporter {
 impl TlsInfo {
     /// After a handshake that chose `version` and `cipher` (its IANA name).
     pub fn new(version: TlsVersion, cipher: impl Into<String>) -> Self {
-        Self {
+        Self(Arc::new(Known {
             version,
             cipher: cipher.into(),
             server_name: None,
             peer_certificate: None,
             exporter: None,
             resumed: false,
-        }
+        }))
     }
 
     /// The same, with the server name that the client asked for (SNI, RFC 6066 section 3).
     #[must_use]
     pub fn with_server_name(mut self, name: Option<String>) -> Self {
-        self.server_name = name;
+        self.known().server_name = name;
         self
     }
 
     /// The same, with the peer's certificate in DER.
     #[must_use]
     pub fn with_peer_certificate(mut self, der: Option<Vec<u8>>) -> Self {
-        self.peer_certificate = der;
+        self.known().peer_certificate = der;
         self
     }
 
     /// The same, with the value of tls-exporter (RFC 9266), by which SASL mechanisms are bound to this connection.
     #[must_use]
     pub fn with_exporter(mut self, value: Option<[u8; 32]>) -> Self {
-        self.exporter = value.map(Exporter);
+        self.known().exporter = value.map(Exporter);
         self
     }
 
     /// The same, saying whether the session was resumed.
     #[must_use]
     pub fn with_resumed(mut self, resumed: bool) -> Self {
-        self.resumed = resumed;
+        self.known().resumed = resumed;
         self
     }
 
     /// The version of TLS.
     pub fn version(&self) -> TlsVersion {
-        self.version
+        self.0.version
     }
 
     /// The IANA name of the cipher suite, as `TLS13_AES_256_GCM_SHA384`.
     pub fn cipher(&self) -> &str {
-        &self.cipher
+        &self.0.cipher
     }
 
     /// The server name that the client asked for.
     pub fn server_name(&self) -> Option<&str> {
-        self.server_name.as_deref()
+        self.0.server_name.as_deref()
     }
 
     /// The same without what belongs to the peer alone: its certificate, and what binds to its connection.
@@ -112,17 +116,21 @@ impl TlsInfo {
 
     /// The peer's certificate in DER: the server's as a client sees it, or a client certificate.
     pub fn peer_certificate(&self) -> Option<&[u8]> {
-        self.peer_certificate.as_deref()
+        self.0.peer_certificate.as_deref()
     }
 
     /// The value of tls-exporter (RFC 9266). `None` where the connection has none that is unique to it: before TLS 1.3.
     pub fn exporter(&self) -> Option<&[u8; 32]> {
-        self.exporter.as_ref().map(|exporter| &exporter.0)
+        self.0.exporter.as_ref().map(|exporter| &exporter.0)
     }
 
     /// Whether the session goes on from an earlier connection (RFC 8446 section 2.2), whose certificate was verified there.
     pub fn resumed(&self) -> bool {
-        self.resumed
+        self.0.resumed
+    }
+
+    fn known(&mut self) -> &mut Known {
+        Arc::make_mut(&mut self.0)
     }
 }
 

@@ -191,7 +191,9 @@ impl Channel {
             let woken = if until <= begun {
                 Woken::TimeOut
             } else {
-                self.read(until).await
+                let heed_shutdown = !self.shared.stop.begun();
+                let this = &mut *self;
+                poll_fn(move |cx| this.poll_read(cx, until, heed_shutdown)).await
             };
             match woken {
                 Woken::Read(Ok(0)) => {
@@ -223,45 +225,12 @@ impl Channel {
     /// Sends what there is to send.
     pub(super) async fn flush(&mut self) -> Result<(), Ended> {
         let phase = self.phase();
-        let idle = self.shared.options.idle_timeout;
-        let Some(stream) = self.stream.as_mut() else {
+        if self.stream.is_none() {
             return Err(gone(phase));
-        };
-        let (machine, alarm, waker) = (&mut self.machine, &mut self.alarm, &mut self.waker);
-        let sent_octets = &mut self.sent;
+        }
         // Most writes need not wait, and no clock.
         let mut until = None;
-        let sent = poll_fn(|cx| {
-            while machine.has_output() {
-                let mut slices = [IoSlice::new(&[]); 4];
-                let mut count = 0;
-                for (place, slice) in slices.iter_mut().zip(machine.transmit()) {
-                    *place = slice;
-                    count += 1;
-                }
-                match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]) {
-                    Poll::Ready(Ok(0)) => {
-                        return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-                    }
-                    Poll::Ready(Ok(octets)) => {
-                        *sent_octets += octets as u64;
-                        machine.sent(octets);
-                    }
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => {
-                        *waker = None;
-                        return or_alarm(alarm, cx, &mut until, idle);
-                    }
-                }
-            }
-            match Pin::new(&mut *stream).poll_flush(cx) {
-                Poll::Pending => {
-                    *waker = None;
-                    or_alarm(alarm, cx, &mut until, idle)
-                }
-                ready @ Poll::Ready(_) => ready,
-            }
-        });
+        let sent = poll_fn(|cx| self.poll_flush(cx, &mut until));
         sent.await.map_err(|error| match error.kind() {
             // Our own alarm.
             std::io::ErrorKind::TimedOut => {
@@ -270,6 +239,51 @@ impl Channel {
             }
             _ => Ended::io(error, phase),
         })
+    }
+
+    /// Writes what there is to send, at the latest until `until`, which is set once there is something to wait for.
+    fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        until: &mut Option<Instant>,
+    ) -> Poll<std::io::Result<()>> {
+        let Some(stream) = self.stream.as_mut() else {
+            return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
+        };
+        while self.machine.has_output() {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let mut count = 0;
+            for (place, slice) in slices.iter_mut().zip(self.machine.transmit()) {
+                *place = slice;
+                count += 1;
+            }
+            match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+                }
+                Poll::Ready(Ok(octets)) => {
+                    self.sent += octets as u64;
+                    self.machine.sent(octets);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.or_alarm(cx, until),
+            }
+        }
+        match Pin::new(stream).poll_flush(cx) {
+            Poll::Pending => self.or_alarm(cx, until),
+            ready @ Poll::Ready(_) => ready,
+        }
+    }
+
+    fn or_alarm(
+        &mut self,
+        cx: &mut Context<'_>,
+        until: &mut Option<Instant>,
+    ) -> Poll<std::io::Result<()>> {
+        self.waker = None;
+        let limit = self.shared.options.idle_timeout;
+        let until = *until.get_or_insert_with(|| Instant::now() + limit);
+        poll_alarm(&mut self.alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
     /// Does the handshake of STARTTLS, or of a listener where TLS comes first.
@@ -369,38 +383,37 @@ impl Channel {
     }
 
     /// Reads once. A buffer is held only while there is something in it.
-    async fn read(&mut self, until: Instant) -> Woken {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        until: Instant,
+        heed_shutdown: bool,
+    ) -> Poll<Woken> {
         let Some(stream) = self.stream.as_mut() else {
-            return Woken::Read(Ok(0));
+            return Poll::Ready(Woken::Read(Ok(0)));
         };
-        let heed_shutdown = !self.shared.stop.begun();
-        let (input, alarm) = (&mut self.input, &mut self.alarm);
-        let (shutdown, stop) = (&mut self.shutdown, &self.shared.stop);
-        let known = &mut self.waker;
-        poll_fn(|cx| {
-            make_room(input, 1);
-            let read = pin!(stream.read_buf(input));
-            if let Poll::Ready(result) = read.poll(cx) {
-                return Poll::Ready(Woken::Read(result));
-            }
-            give_back(input);
-            if heed_shutdown && stop.begun() {
-                return Poll::Ready(Woken::Shutdown);
-            }
-            // Most often both will wake the same task as before, and at no later time: then there is nothing to do.
-            let is_known = known
-                .as_ref()
-                .is_some_and(|waker| waker.will_wake(cx.waker()));
-            if is_known && alarm.as_ref().is_some_and(|alarm| will_ring(alarm, until)) {
-                return Poll::Pending;
-            }
-            *known = Some(cx.waker().clone());
-            if heed_shutdown && shutdown.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Woken::Shutdown);
-            }
-            poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
-        })
-        .await
+        make_room(&mut self.input, 1);
+        let read = pin!(stream.read_buf(&mut self.input));
+        if let Poll::Ready(result) = read.poll(cx) {
+            return Poll::Ready(Woken::Read(result));
+        }
+        give_back(&mut self.input);
+        if heed_shutdown && self.shared.stop.begun() {
+            return Poll::Ready(Woken::Shutdown);
+        }
+        // Most often both will wake the same task as before, and at no later time: then there is nothing to do.
+        let (known, alarm) = (&mut self.waker, &mut self.alarm);
+        let is_known = known
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()));
+        if is_known && alarm.as_ref().is_some_and(|alarm| will_ring(alarm, until)) {
+            return Poll::Pending;
+        }
+        *known = Some(cx.waker().clone());
+        if heed_shutdown && self.shutdown.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Woken::Shutdown);
+        }
+        poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
     }
 }
 
@@ -435,16 +448,6 @@ fn patience(left: Duration, octets: u64, least_rate: u64) -> Duration {
 
 fn gone(phase: Phase) -> Ended {
     Ended::new(Status::ConnectionLost, phase, "the connection is gone")
-}
-
-fn or_alarm(
-    alarm: &mut Option<Pin<Box<Sleep>>>,
-    cx: &mut Context<'_>,
-    until: &mut Option<Instant>,
-    limit: Duration,
-) -> Poll<std::io::Result<()>> {
-    let until = *until.get_or_insert_with(|| Instant::now() + limit);
-    poll_alarm(alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
 }
 
 /// Waits until `until`. The one timer of a session is moved only where it goes off too early or would go off too late: most waits

@@ -12,19 +12,18 @@ pub struct SessionInfo(Arc<Known>);
 #[derive(Debug, Clone)]
 struct Known {
     id: u64,
-    peer: String,
+    peer: Box<str>,
     address: Option<SocketAddr>,
-    hello: Option<String>,
-    /// Boxed, as most that is known of a session in clear is little.
-    tls: Option<Box<TlsInfo>>,
-    user: Option<String>,
+    hello: Option<Box<str>>,
+    tls: Option<TlsInfo>,
+    user: Option<Box<str>>,
 }
 
 impl SessionInfo {
     pub(super) fn new(id: u64, peer: String, address: Option<SocketAddr>) -> Self {
         Self(Arc::new(Known {
             id,
-            peer,
+            peer: peer.into(),
             address,
             hello: None,
             tls: None,
@@ -54,7 +53,7 @@ impl SessionInfo {
 
     /// The state of TLS; `None` in clear. Behind XCLIENT it is that of the proxy's connection, without certificate and exporter.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.0.tls.as_deref()
+        self.0.tls.as_ref()
     }
 
     /// The user who has authenticated.
@@ -65,7 +64,7 @@ impl SessionInfo {
     pub(super) fn set_hello(&mut self, name: &str) {
         // Most clients say the same thing again and again.
         if self.hello_name() != Some(name) {
-            Arc::make_mut(&mut self.0).hello = Some(name.to_owned());
+            Arc::make_mut(&mut self.0).hello = Some(name.into());
         }
     }
 
@@ -85,26 +84,26 @@ impl SessionInfo {
         if client.address.is_some() || client.port.is_some() {
             known.peer = known
                 .address
-                .map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+                .map_or_else(|| "unknown".into(), |address| address.to_string().into());
         }
         known.hello = None;
         if let Some(hello) = client.hello.as_ref().and_then(Attribute::known) {
-            known.hello = Some(hello.to_string());
+            known.hello = Some(hello.to_string().into());
         }
-        known.user = user.map(str::to_owned);
-        known.tls = known.tls.take().map(|tls| Box::new(tls.without_peer()));
+        known.user = user.map(Into::into);
+        known.tls = known.tls.take().map(TlsInfo::without_peer);
     }
 
     pub(super) fn set_user(&mut self, name: &str) {
         if self.user() != Some(name) {
-            Arc::make_mut(&mut self.0).user = Some(name.to_owned());
+            Arc::make_mut(&mut self.0).user = Some(name.into());
         }
     }
 
     /// TLS is up: what was learnt in clear is forgotten (RFC 3207 section 4.2).
     pub(super) fn set_tls(&mut self, tls: TlsInfo) {
         let known = Arc::make_mut(&mut self.0);
-        known.tls = Some(Box::new(tls));
+        known.tls = Some(tls);
         known.hello = None;
         known.user = None;
     }

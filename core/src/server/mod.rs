@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod buffer;
 mod channel;
+mod guarded;
 mod handler;
 mod hooks;
 mod info;

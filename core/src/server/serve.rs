@@ -375,8 +375,8 @@ fn begin<H: Handler>(
     if is_proxy {
         let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
         sessions.spawn(begin_behind_proxy(shared, stream, admission, handler));
-    } else if let Some(mut conversation) = conversation(shared, stream, admission, handler) {
-        sessions.spawn(async move { conversation.run().await });
+    } else if let Some(conversation) = conversation(shared, stream, admission, handler) {
+        sessions.spawn(conversation.run());
     }
 }
 
@@ -409,7 +409,7 @@ async fn begin_behind_proxy<H: Handler>(
         }
         return;
     }
-    if let Some(mut conversation) = conversation(&shared, stream, admission, &handler) {
+    if let Some(conversation) = conversation(&shared, stream, admission, &handler) {
         conversation.run().await;
     }
 }
@@ -432,7 +432,7 @@ fn conversation<H: Handler>(
     let id = shared.ids.fetch_add(1, Ordering::Relaxed);
     let info = SessionInfo::new(id, stream.peer_label(), address_of(&stream));
     let session = catch_unwind(AssertUnwindSafe(|| handler.session(&info))).ok()?;
-    // Boxed, and lent to what runs it: an idle session's memory is this and not much more.
+    // Boxed, so that what runs it is small: an idle session's memory is this and not much more.
     Some(Box::new(Conversation::new(
         stream,
         session,

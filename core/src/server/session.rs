@@ -1,19 +1,17 @@
 //! The life of one session: what the machine asks is put to the application, and its answers go back.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+mod login;
+
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use bytes::Buf;
-use tokio::time::{Instant, timeout};
 
-use super::aside::aside;
 use super::attempts::Admitted;
 use super::body::{Body, Stage};
 use super::buffer::overwrite;
-use super::channel::{Channel, Ended, SHUTTING_DOWN};
+use super::channel::{Channel, Ended};
+use super::guarded::{begun, guarded};
 use super::limits::Admission;
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
@@ -22,13 +20,9 @@ use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
 use crate::proto::server::Event;
-use crate::proto::{MailParameters, Need, Progress, Recipient, Reply, ReversePath};
-use crate::sasl::{Lookup, Nonce, Proof};
+use crate::proto::{Need, Progress, Recipient, Reply, ReversePath};
+use crate::sasl::{Credentials, Lookup};
 
-const BAD_CREDENTIALS: Reply =
-    Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
-/// Nobody could judge the credentials (RFC 4954 section 6).
-const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
 /// RFC 5321 section 4.3.2 has no 451 for a connection; one that cannot be judged now is ended (section 3.8).
 const CONNECT_FAULT: Reply = Reply::fixed(421, Some((4, 3, 0)), "Local error in processing");
 
@@ -68,19 +62,23 @@ impl<S: Session> Conversation<S> {
     }
 
     /// From the greeting to the end.
-    pub(super) async fn run(&mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         let result = self.converse().await;
+        // Boxed, as its state is large, and comes when all else is over.
+        Box::pin(self.end(result)).await;
+    }
+
+    async fn end(&mut self, result: Result<(), Ended>) {
         self.count_end(&result);
         self.channel.close(self.quit).await;
         if self.hooks.has(Hooks::DISCONNECT) {
             self.learn();
-            let info = &self.channel.info;
+            let (session, info) = (&mut self.session, &self.channel.info);
             let reason = match result {
                 Err(ended) if !self.quit => Some(ended.error(info)),
                 _ => None,
             };
-            let told = async { self.session.disconnect(info, reason.as_ref()).await };
-            guarded(pin!(told)).await;
+            guarded(pin!(begun(|| session.disconnect(info, reason.as_ref())))).await;
         }
     }
 
@@ -100,27 +98,26 @@ impl<S: Session> Conversation<S> {
 
     async fn converse(&mut self) -> Result<(), Ended> {
         if self.channel.shared.options.implicit_tls {
-            self.channel.begin_tls(true).await?;
+            // Boxed here and below, as they are large and short: a session that waits is not to hold room for them.
+            Box::pin(self.channel.begin_tls(true)).await?;
         }
         loop {
-            // An event borrows the input, so that is not lent to the rest of the channel meanwhile.
+            // A question borrows the input, so that is not lent to the rest of the channel meanwhile.
             let mut input = std::mem::take(&mut self.channel.input);
-            // Lent to what hears of it, as it is large: what is handed on stands in each function's state.
-            let heard = {
-                let mut progress = self.channel.machine.receive(&input);
-                match &mut progress {
-                    Ok(Progress::Event { used, event }) => Ok((*used, self.hear(event).await)),
-                    Ok(Progress::Need { used, need }) => Ok((*used, Next::Need(*need))),
-                    Err(violation) => Err(Ended::violation(violation, self.channel.phase())),
-                }
-            };
-            let (used, next) = match heard {
+            let Heard {
+                used,
+                question,
+                next,
+            } = match self.receive(&input) {
                 Ok(heard) => heard,
                 Err(ended) => {
                     self.channel.input = input;
                     return Err(ended);
                 }
             };
+            if let Some(question) = &question {
+                self.ask(question).await;
+            }
             if self.channel.machine.heard_secret() {
                 overwrite(&mut input[..used]);
             }
@@ -129,90 +126,139 @@ impl<S: Session> Conversation<S> {
             self.note_attempt();
             match next {
                 Next::Go => {}
-                // Boxed, as it is large and short: a session that waits is not to hold room for it.
                 Next::Message => Box::pin(self.message()).await?,
                 Next::EndOfData(size) => self.end_of_data(size, None),
+                Next::Auth(credentials) => {
+                    let answer = Box::pin(self.judge(*credentials)).await;
+                    self.answer(answer);
+                }
+                Next::Lookup(lookup) => Box::pin(self.look_up(*lookup)).await,
+                Next::OwnMechanism => Box::pin(self.admit_own_mechanism()).await,
                 Next::Need(Need::Answer) if !self.batch.is_empty() => self.ask_recipients().await,
                 Next::Need(Need::Answer) => {
                     let text = "an answer is owed by nobody";
                     return Err(Ended::new(Status::Internal, Phase::Answer, text));
                 }
                 Next::Need(Need::More) => self.channel.fill().await?,
-                Next::Need(Need::Tls) => self.channel.begin_tls(false).await?,
+                Next::Need(Need::Tls) => Box::pin(self.channel.begin_tls(false)).await?,
                 Next::Need(Need::Close) => return Ok(()),
             }
         }
     }
 
-    /// Puts an event to the application. Of a login, which is seldom, nothing is to stand in a session's state all the time.
-    async fn hear(&mut self, event: &mut Event<'_>) -> Next {
-        // What came in front of it in the same packet.
-        self.note_attempt();
-        self.learn();
-        let (session, info) = (&mut self.session, &self.channel.info);
-        let answer = match event {
-            Event::Connect => {
-                let answer = ask(pin!(async { session.connect(info).await })).await;
-                or_fault(answer, CONNECT_FAULT)
+    /// Takes one step, and does what there is to do about it without waiting.
+    fn receive<'a>(&mut self, input: &'a [u8]) -> Result<Heard<'a>, Ended> {
+        let (used, question, next) = match self.channel.machine.receive(input) {
+            Ok(Progress::Event { used, event }) => {
+                // What came in front of it in the same packet.
+                self.note_attempt();
+                self.learn();
+                let (question, next) = self.hear(event);
+                (used, question, next)
             }
-            Event::Hello { name, .. } => ask(pin!(async { session.hello(info, name).await })).await,
-            Event::Auth { .. } => Box::pin(self.judge(event)).await,
-            // Whom it is about is not known before its end.
-            Event::OwnMechanism => match Box::pin(self.hold_back(None)).await {
-                None => Answer::Accept,
-                Some(locked) => Answer::Reply(locked),
-            },
-            Event::Nonce => return self.lend_nonce(),
-            Event::Lookup(lookup) => return Box::pin(self.look_up(lookup)).await,
-            Event::Mail {
-                reverse_path,
-                parameters,
-            } => self.judge_sender(reverse_path, parameters).await,
-            Event::Rcpt { .. } => {
-                if let Event::Rcpt { path, parameters } = taken(event) {
-                    self.batch
-                        .push(Recipient::new(path).with_parameters(parameters));
+            Ok(Progress::Need { used, need }) => (used, None, Next::Need(need)),
+            Err(violation) => return Err(Ended::violation(&violation, self.channel.phase())),
+        };
+        Ok(Heard {
+            used,
+            question,
+            next,
+        })
+    }
+
+    /// What the application is asked about an event, or else what comes of it.
+    fn hear<'a>(&mut self, event: Event<'a>) -> (Option<Question<'a>>, Next) {
+        let question = match event {
+            Event::Connect => Question::Connect,
+            Event::Hello { name, .. } => Question::Hello(name),
+            Event::Mail { reverse_path, .. } => {
+                if let Some(answer) = self.judge_sender(&reverse_path) {
+                    self.answer(answer);
+                    return (None, Next::Go);
                 }
-                return Next::Go;
+                Question::Mail
             }
-            Event::Data => return Next::Message,
-            Event::EndOfData { size } => return Next::EndOfData(*size),
-            Event::Verify(name) => ask(pin!(async { session.verify(info, name).await })).await,
-            Event::Expand(name) => ask(pin!(async { session.expand(info, name).await })).await,
-            Event::Help(topic) => ask(pin!(async { session.help(info, topic).await })).await,
-            Event::Etrn(node) => ask(pin!(async { session.etrn(info, node).await })).await,
-            Event::Client(attributes) => {
-                let user = self.channel.machine.user();
-                self.channel.info.set_client(attributes, user);
-                self.channel.begin_client();
-                (self.attempt, self.auth_failures) = (None, 0);
-                return Next::Go;
-            }
-            Event::Unknown { verb, argument } => {
-                ask(pin!(async { session.unknown(info, verb, argument).await })).await
-            }
-            Event::Reset => {
-                guarded(pin!(async { session.reset(info).await })).await;
-                return Next::Go;
-            }
+            Event::Verify(name) => Question::Verify(name),
+            Event::Expand(name) => Question::Expand(name),
+            Event::Help(topic) => Question::Help(topic),
+            Event::Etrn(node) => Question::Etrn(node),
+            Event::Unknown { verb, argument } => Question::Unknown(verb, argument),
+            Event::Reset => Question::Reset,
             Event::Quit => {
                 self.quit = true;
-                if self.hooks.has(Hooks::QUIT) {
-                    guarded(pin!(async { session.quit(info).await })).await;
+                if !self.hooks.has(Hooks::QUIT) {
+                    return (None, Next::Go);
                 }
-                return Next::Go;
+                Question::Quit
+            }
+            other => return (None, self.take(other)),
+        };
+        (Some(question), Next::Go)
+    }
+
+    /// What comes of an event that the application is not asked about at once.
+    fn take(&mut self, event: Event<'_>) -> Next {
+        match event {
+            Event::Auth { credentials } => return Next::Auth(Box::new(credentials)),
+            Event::OwnMechanism => return Next::OwnMechanism,
+            Event::Lookup(lookup) => return Next::Lookup(Box::new(lookup)),
+            Event::Data => return Next::Message,
+            Event::EndOfData { size } => return Next::EndOfData(size),
+            Event::Nonce => self.lend_nonce(),
+            Event::Rcpt { path, parameters } => {
+                let recipient = Recipient::new(path).with_parameters(parameters);
+                self.batch.push(recipient);
+            }
+            Event::Client(attributes) => {
+                let user = self.channel.machine.user();
+                self.channel.info.set_client(&attributes, user);
+                self.channel.begin_client();
+                (self.attempt, self.auth_failures) = (None, 0);
             }
             // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
             Event::Discarded => {
                 let counters = &self.channel.shared.counters;
                 counters.refused_messages.add(1);
                 counters.bad_messages.add(1);
-                return Next::Go;
             }
-            Event::StartTls | Event::Body(_) | Event::Abandoned => return Next::Go,
-        };
-        self.answer(answer);
+            _ => {}
+        }
         Next::Go
+    }
+
+    /// Puts a question to the application.
+    async fn ask(&mut self, question: &Question<'_>) {
+        let (session, info) = (&mut self.session, &self.channel.info);
+        let answer = match *question {
+            Question::Connect => {
+                let answer = guarded(pin!(begun(|| session.connect(info)))).await;
+                Some(or_fault(answer, CONNECT_FAULT))
+            }
+            Question::Hello(name) => guarded(pin!(begun(|| session.hello(info, name)))).await,
+            Question::Mail => {
+                let Some(envelope) = self.channel.machine.asked_envelope() else {
+                    return;
+                };
+                let (path, parameters) = (envelope.reverse_path(), envelope.parameters());
+                guarded(pin!(begun(|| session.mail(info, path, parameters)))).await
+            }
+            Question::Verify(name) => guarded(pin!(begun(|| session.verify(info, name)))).await,
+            Question::Expand(name) => guarded(pin!(begun(|| session.expand(info, name)))).await,
+            Question::Help(topic) => guarded(pin!(begun(|| session.help(info, topic)))).await,
+            Question::Etrn(node) => guarded(pin!(begun(|| session.etrn(info, node)))).await,
+            Question::Unknown(verb, argument) => {
+                guarded(pin!(begun(|| session.unknown(info, verb, argument)))).await
+            }
+            Question::Reset => {
+                guarded(pin!(begun(|| session.reset(info)))).await;
+                return;
+            }
+            Question::Quit => {
+                guarded(pin!(begun(|| session.quit(info)))).await;
+                return;
+            }
+        };
+        self.answer(answer.unwrap_or(Answer::Reply(LOCAL_ERROR)));
     }
 
     /// What the machine has learnt goes into what the application is told.
@@ -231,155 +277,8 @@ impl<S: Session> Conversation<S> {
         let _ = self.channel.machine.answer(answer);
     }
 
-    /// Holds a login back if others of its address or account have failed. Gives what it is answered if it is not to be judged.
-    async fn hold_back(&mut self, account: Option<&str>) -> Option<Reply> {
-        // One login at a time.
-        self.attempt = None;
-        let shared = &self.channel.shared;
-        let attempt = shared
-            .attempts
-            .attempt(self.channel.info.address(), account);
-        // A shutdown has nobody wait.
-        let stopped = shared.stop.notified();
-        let stopping = async {
-            if !shared.stop.begun() {
-                stopped.await;
-            }
-        };
-        let admitted = tokio::select! {
-            biased;
-            admitted = shared.attempts.admit(attempt) => admitted,
-            () = stopping => return Some(SHUTTING_DOWN.clone()),
-        };
-        match admitted {
-            Ok((admitted, delay)) => {
-                self.attempt = Some(Box::new(admitted));
-                if !delay.is_zero() && !shared.stop.begun() {
-                    let _ = timeout(delay, shared.stop.notified()).await;
-                }
-                None
-            }
-            Err(reply) => {
-                shared.counters.locked_logins.add(1);
-                Some(reply)
-            }
-        }
-    }
-
-    /// Counts what came of a login, before its client is told. Nothing is left of one that is over.
-    fn note_attempt(&mut self) {
-        let shared = &self.channel.shared;
-        let machine = &self.channel.machine;
-        // Of several that have failed in one go, the last were over before there was anything to judge.
-        while self.auth_failures < machine.auth_failures() {
-            self.auth_failures += 1;
-            shared.counters.failed_logins.add(1);
-            if let Some(admitted) = self.attempt.take() {
-                admitted.failed(Instant::now());
-            } else {
-                let address = self.channel.info.address();
-                let attempt = shared.attempts.attempt(address, None);
-                shared.attempts.failed(attempt, Instant::now());
-            }
-        }
-        if machine.is_authenticating() {
-            return;
-        }
-        if let Some(admitted) = self.attempt.take()
-            && machine.user().is_some()
-        {
-            admitted.succeeded();
-            shared.counters.logins.add(1);
-        }
-    }
-
-    /// AUTH: the table of users decides about those in it, the application about all others.
-    async fn judge(&mut self, event: &mut Event<'_>) -> Answer {
-        let Event::Auth { credentials } = taken(event) else {
-            return Answer::Reply(AUTH_FAULT);
-        };
-        let name = credentials.username();
-        let account = (credentials.proof() != Proof::Nothing).then_some(name);
-        if let Some(locked) = self.hold_back(account).await {
-            return Answer::Reply(locked);
-        }
-        let shared = Arc::clone(&self.channel.shared);
-        let users = &shared.options.users;
-        let is_known =
-            credentials.proof() == Proof::Password && users.knows(credentials.username());
-        if self.hooks.has(Hooks::AUTH) && !is_known {
-            let (session, info) = (&mut self.session, &self.channel.info);
-            let answer = ask(pin!(async { session.auth(info, credentials).await })).await;
-            or_fault(answer, AUTH_FAULT)
-        } else {
-            let accepted = if users.derive() {
-                aside(&shared, move |shared| {
-                    shared.options.users.accept(&credentials, &shared.decoy)
-                })
-                .await
-            } else {
-                Some(users.accept(&credentials, &shared.decoy))
-            };
-            match accepted {
-                Some(true) => Answer::Accept,
-                Some(false) => Answer::Reply(BAD_CREDENTIALS),
-                None => Answer::Reply(AUTH_FAULT),
-            }
-        }
-    }
-
-    /// A mechanism needs a nonce.
-    fn lend_nonce(&mut self) -> Next {
-        // Of an exchange that was given up before.
-        self.attempt = None;
-        match crate::tls::random() {
-            // It was just asked for.
-            Ok(random) => drop(self.channel.machine.lend_nonce(Nonce::new(random))),
-            Err(_) => self.answer(Answer::Reply(AUTH_FAULT)),
-        }
-        Next::Go
-    }
-
-    /// A mechanism asks about a user: the table knows, or else the application.
-    async fn look_up(&mut self, lookup: &Lookup) -> Next {
-        if let Some(locked) = self.hold_back(Some(lookup.username())).await {
-            self.answer(Answer::Reply(locked));
-            return Next::Go;
-        }
-        let shared = Arc::clone(&self.channel.shared);
-        let users = &shared.options.users;
-        let found = if self.hooks.has(Hooks::LOOKUP) && !users.knows(lookup.username()) {
-            let (session, info) = (&mut self.session, &self.channel.info);
-            guarded(pin!(async { session.look_up(info, lookup).await }))
-                .await
-                .unwrap_or(Err(AUTH_FAULT))
-        } else {
-            Ok(users.find(lookup))
-        };
-        let settled = match found {
-            Ok(found) => {
-                let lookup = lookup.clone();
-                let settling = aside(&shared, move |shared| shared.decoy.settle(found, &lookup));
-                settling.await.ok_or(AUTH_FAULT)
-            }
-            // What is said where there is no answer.
-            Err(reply) if reply == LOCAL_ERROR => Err(AUTH_FAULT),
-            Err(reply) => Err(reply),
-        };
-        match settled {
-            // It was just asked for.
-            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy.settled())),
-            Err(reply) => self.answer(Answer::Reply(reply)),
-        }
-        Next::Go
-    }
-
-    /// MAIL: who has authenticated sends in no other name, if so wanted.
-    async fn judge_sender(
-        &mut self,
-        reverse_path: &ReversePath,
-        parameters: &MailParameters,
-    ) -> Answer {
+    /// MAIL: who has authenticated sends in no other name, if so wanted. `None` if the application is to be asked.
+    fn judge_sender(&self, reverse_path: &ReversePath) -> Option<Answer> {
         let (machine, shared) = (&self.channel.machine, &self.channel.shared);
         if shared.options.bind_sender
             && let Some(user) = machine.user()
@@ -387,50 +286,63 @@ impl<S: Session> Conversation<S> {
             && !(machine.has_identity() && shared.is_senders(user, sender))
         {
             shared.counters.foreign_senders.add(1);
-            return Answer::Reply(NOT_YOURS);
+            return Some(Answer::Reply(NOT_YOURS));
         }
-        if !self.hooks.has(Hooks::MAIL) {
-            return Answer::Accept;
-        }
-        let (session, info) = (&mut self.session, &self.channel.info);
-        ask(pin!(async {
-            session.mail(info, reverse_path, parameters).await
-        }))
-        .await
+        (!self.hooks.has(Hooks::MAIL)).then_some(Answer::Accept)
     }
 
     /// RCPT: all that the client sent in one go.
     async fn ask_recipients(&mut self) {
-        let shared = Arc::clone(&self.channel.shared);
-        let mut own = std::mem::take(&mut self.batch);
-        let options = &shared.options;
-        let may_relay = !options.restricts_recipients()
-            || self.channel.machine.has_identity()
-            || options.trusts(self.channel.info.address());
-        // The application is not asked about those that are refused anyway.
-        let takes: Vec<bool> = own
-            .iter()
-            .map(|recipient| may_relay || options.is_own(recipient.path()))
-            .collect();
-        let mut place = takes.iter();
-        own.retain(|_| place.next() == Some(&true));
-        let answers = if self.hooks.has(Hooks::RCPT) && !own.is_empty() {
+        let denied = self.deny_strangers();
+        let answers = if self.hooks.has(Hooks::RCPT) && !self.batch.is_empty() {
             let (session, info) = (&mut self.session, &self.channel.info);
-            ask_all(pin!(async { session.recipients(info, &own).await })).await
+            guarded(pin!(begun(|| session.recipients(info, &self.batch))))
+                .await
+                .unwrap_or_else(|| LOCAL_ERROR.into())
         } else {
             Answers::accept()
         };
+        self.answer_recipients(&answers, &denied);
+    }
+
+    /// Takes those out of the batch that are refused anyway, for the application is not asked about them. Their places are counted
+    /// in all that the client sent.
+    fn deny_strangers(&mut self) -> Vec<usize> {
+        let options = &self.channel.shared.options;
+        let may_relay = !options.restricts_recipients()
+            || self.channel.machine.has_identity()
+            || options.trusts(self.channel.info.address());
+        let mut denied = Vec::new();
+        if !may_relay {
+            let mut place = 0;
+            self.batch.retain(|recipient| {
+                let own = options.is_own(recipient.path());
+                if !own {
+                    denied.push(place);
+                }
+                place += 1;
+                own
+            });
+        }
+        denied
+    }
+
+    fn answer_recipients(&mut self, answers: &Answers, denied: &[usize]) {
+        let asked = std::mem::take(&mut self.batch).len();
+        let mut denied = denied.iter().peekable();
         let mut own = 0;
-        for takes in takes {
-            let answer = if takes {
+        for place in 0.. {
+            let answer = if denied.next_if_eq(&&place).is_some() {
+                self.channel.shared.counters.denied_relays.add(1);
+                Answer::Reply(NOT_OURS)
+            } else if own < asked {
                 own += 1;
                 answers.at(own - 1)
             } else {
-                shared.counters.denied_relays.add(1);
-                Answer::Reply(NOT_OURS)
+                break;
             };
             if !is_positive(&answer) {
-                shared.counters.refused_recipients.add(1);
+                self.channel.shared.counters.refused_recipients.add(1);
             }
             self.answer(answer);
         }
@@ -460,10 +372,9 @@ impl<S: Session> Conversation<S> {
             line_end: false,
         };
         let session = &mut self.session;
-        let answers = ask_all(pin!(async {
-            session.message(&info, envelope, &mut body).await
-        }))
-        .await;
+        let answers = guarded(pin!(begun(|| session.message(&info, envelope, &mut body))))
+            .await
+            .unwrap_or_else(|| LOCAL_ERROR.into());
         let accepted = body.id().and_then(queued_as);
         let worded = |answers: Answers| match &accepted {
             Some(reply) => answers.worded(reply),
@@ -528,17 +439,38 @@ impl<S: Session> Conversation<S> {
     }
 }
 
-/// What comes after an event.
+/// What one step came to: so many octets are done with, perhaps the application is to be asked, and then comes what is next.
+struct Heard<'a> {
+    used: usize,
+    question: Option<Question<'a>>,
+    next: Next,
+}
+
+/// What comes next.
 enum Next {
     Go,
+    Auth(Box<Credentials>),
+    Lookup(Box<Lookup>),
+    OwnMechanism,
     Message,
     EndOfData(u64),
     Need(Need),
 }
 
-/// An event to keep; one that means nothing stays behind.
-fn taken<'a>(event: &mut Event<'a>) -> Event<'a> {
-    std::mem::replace(event, Event::StartTls)
+/// What the application is asked or told of what the client says. There is room for it in every session, also in those that wait for
+/// their client, so it only borrows; the envelope stays where the machine has it.
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Connect,
+    Hello(&'a str),
+    Mail,
+    Verify(&'a str),
+    Expand(&'a str),
+    Help(&'a str),
+    Etrn(&'a str),
+    Unknown(&'a str, &'a str),
+    Reset,
+    Quit,
 }
 
 fn is_positive(answer: &Answer) -> bool {
@@ -549,30 +481,10 @@ fn is_positive(answer: &Answer) -> bool {
 }
 
 /// What is said where there is no answer, or else the answer.
-fn or_fault(answer: Answer, fault: Reply) -> Answer {
+fn or_fault(answer: Option<Answer>, fault: Reply) -> Answer {
     match answer {
-        Answer::Reply(reply) if reply == LOCAL_ERROR => Answer::Reply(fault),
-        answer => answer,
+        Some(Answer::Reply(reply)) if reply == LOCAL_ERROR => Answer::Reply(fault),
+        Some(answer) => answer,
+        None => Answer::Reply(fault),
     }
-}
-
-/// The answer of a hook; 451 from one that panics.
-async fn ask(hook: Pin<&mut impl Future<Output = Answer>>) -> Answer {
-    guarded(hook).await.unwrap_or(Answer::Reply(LOCAL_ERROR))
-}
-
-async fn ask_all(hook: Pin<&mut impl Future<Output = Answers>>) -> Answers {
-    guarded(hook).await.unwrap_or_else(|| LOCAL_ERROR.into())
-}
-
-/// Runs a hook. One that panics is over, and nothing else is. It is lent, since a future that were handed from one function to the
-/// next would have its room in each of them.
-fn guarded<T>(mut hook: Pin<&mut impl Future<Output = T>>) -> impl Future<Output = Option<T>> {
-    poll_fn(
-        move |cx| match catch_unwind(AssertUnwindSafe(|| hook.as_mut().poll(cx))) {
-            Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
-            Ok(Poll::Pending) => Poll::Pending,
-            Err(_) => Poll::Ready(None),
-        },
-    )
 }

@@ -81,8 +81,15 @@ impl QueueSession {
     }
 
     /// The same, and the session goes on once the event is gone: what it tells of next is not to be heard before, by whichever thread.
-    async fn tell_and_wait(&self, info: &SessionInfo, kind: EventKind) {
-        self.ask_all(info, kind, 0).await;
+    fn tell_and_wait(
+        &self,
+        info: &SessionInfo,
+        kind: EventKind,
+    ) -> impl Future<Output = ()> + use<> {
+        let told = self.ask_all(info, kind, 0);
+        async move {
+            told.await;
+        }
     }
 
     fn ask(&self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
@@ -122,7 +129,8 @@ impl QueueSession {
         let post = Arc::clone(&self.post);
         let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post, found);
         self.post.send(event.of(id));
-        let answers = timeout(self.answer_timeout, answers);
+        // Boxed: there is room for this future in every session, also in those that wait for their client.
+        let answers = Box::pin(timeout(self.answer_timeout, answers));
         async move {
             match answers.await {
                 Ok(Ok(answers)) => answers,
@@ -276,8 +284,8 @@ impl Session for QueueSession {
         }
     }
 
-    async fn reset(&mut self, info: &SessionInfo) {
-        self.tell_and_wait(info, EventKind::Reset).await;
+    fn reset(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {
+        self.tell_and_wait(info, EventKind::Reset)
     }
 
     fn verify(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
@@ -309,8 +317,8 @@ impl Session for QueueSession {
         self.ask(info, kind)
     }
 
-    async fn quit(&mut self, info: &SessionInfo) {
-        self.tell_and_wait(info, EventKind::Quit).await;
+    fn quit(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {
+        self.tell_and_wait(info, EventKind::Quit)
     }
 
     async fn disconnect(&mut self, info: &SessionInfo, _: Option<&Error>) {

@@ -35,7 +35,7 @@ impl Connection {
     }
 
     fn begin_mechanism<'a>(&mut self, name: &str, initial: Option<&str>) -> Option<Event<'a>> {
-        let tls = self.tls.as_deref();
+        let tls = self.tls.as_ref();
         if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
             if usable {
                 let exchange = own.begin(&self.context());
@@ -77,7 +77,7 @@ impl Connection {
 
     /// What is lent to an exchange besides a nonce.
     fn context(&self) -> ServerContext {
-        let tls = self.tls.as_deref();
+        let tls = self.tls.as_ref();
         // RFC 5802 section 6: of whichever hash it is, a client that has seen it knows that this server binds to TLS.
         let mut bound = Mechanism::PLUS.into_iter();
         let offered = bound.any(|bound| self.config.allows(bound, tls));
@@ -232,7 +232,7 @@ impl Connection {
                 return Some(Event::Lookup(lookup));
             }
             Ok(sasl::Step::Proven(identity)) if self.may_act(&identity) => {
-                self.user = Some(identity.username().to_owned());
+                self.user = Some(identity.username().into());
                 self.outbox.text(replies::AUTHENTICATED);
             }
             Ok(sasl::Step::Credentials(credentials)) => {
@@ -293,13 +293,15 @@ impl Connection {
             Some(reply) if reply.is_permanent() => {
                 self.auth_failed();
                 match exchange.refused().filter(fits_into_a_line) {
-                    Some(challenge) => self.challenge(&challenge, State::AuthRefused(reply)),
+                    Some(challenge) => {
+                        self.challenge(&challenge, State::AuthRefused(Box::new(reply)))
+                    }
                     None => self.say(&reply),
                 }
             }
             Some(reply) if !reply.is_positive() => self.say(&reply),
             reply => {
-                self.user = Some(username);
+                self.user = Some(username.into());
                 match reply.filter(|reply| reply.code() == 235) {
                     Some(reply) => self.say(&reply),
                     None => self.outbox.text(replies::AUTHENTICATED),

@@ -165,11 +165,11 @@ impl Connection {
         if self.transaction.is_some() && chunk.size() > 0 {
             self.count_refused();
         }
-        self.state = State::Skip(Skip {
+        self.state = State::Skip(Box::new(Skip {
             left: chunk.size(),
             reply,
             then,
-        });
+        }));
     }
 
     /// Octets of a chunk that is refused.

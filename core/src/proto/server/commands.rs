@@ -3,8 +3,8 @@
 use super::connection::{Owed, State, Step};
 use super::{Connection, Event, Extensions, Hooks, replies, strangers};
 use crate::proto::{
-    ClientAttributes, ClientText, Command, CommandError, Extension, ForwardPath, Found, LineFinder,
-    Need, RcptParameters, Violation, limits,
+    ClientAttributes, Command, CommandError, Extension, ForwardPath, Found, LineFinder, Need,
+    RcptParameters, Violation, limits,
 };
 
 /// An AUTH command may hold an initial response as long as a line of the exchange (RFC 4954 section 4).
@@ -289,10 +289,10 @@ impl Connection {
         // RFC 4422 appendix A and RFC 5802 section 6: the certificate and the channel are the proxy's, and not its client's to use.
         self.speaks_for_another = true;
         if let Some(tls) = self.tls.take() {
-            self.tls = Some(Box::new(self.shown_to_client(*tls)));
+            self.tls = Some(self.shown_to_client(tls));
         }
         if let Some(login) = &attributes.login {
-            self.told_user = login.known().map(ClientText::to_string);
+            self.told_user = login.known().map(|user| user.to_string().into());
         }
         // What the proxy itself has proven is not for its client to use.
         self.user.clone_from(&self.told_user);

@@ -32,8 +32,8 @@ pub struct Connection {
     pub(super) config: Arc<Config>,
     pub(super) state: State,
     pub(super) outbox: Outbox,
-    pub(super) tls: Option<Box<TlsInfo>>,
-    pub(super) hello: Option<String>,
+    pub(super) tls: Option<TlsInfo>,
+    pub(super) hello: Option<Box<str>>,
     /// Whether the last hello was EHLO or LHLO, so that extensions are in use.
     pub(super) extended: bool,
     /// The domains of the recipients that this session has taken, if their number is limited.
@@ -42,13 +42,13 @@ pub struct Connection {
     pub(super) trusted: bool,
     /// The time of day, as it was told last: seconds since 1970.
     pub(super) now: Option<i64>,
-    pub(super) user: Option<String>,
+    pub(super) user: Option<Box<str>>,
     /// Whether the user came by ANONYMOUS, and is nobody.
     pub(super) anonymous: bool,
     /// Whether the peer has spoken for another by XCLIENT: what its TLS shows is not that client's.
     pub(super) speaks_for_another: bool,
     /// The user that XCLIENT has told.
-    pub(super) told_user: Option<String>,
+    pub(super) told_user: Option<Box<str>>,
     pub(super) transaction: Option<Transaction>,
     pub(super) owed: Owed,
     /// Recipients whose answers are owed.
@@ -76,6 +76,7 @@ pub struct Connection {
     skipping: Option<usize>,
 }
 
+/// Of what is seldom and large there is a box: thousands of connections may only wait for a command.
 #[derive(Debug)]
 pub(super) enum State {
     /// Nothing was said yet.
@@ -87,13 +88,13 @@ pub(super) enum State {
     /// What a mechanism came to is to be acted on.
     AuthStep(Box<(ServerExchange, Result<sasl::Step, SaslError>)>),
     /// The next line is the client's answer to word of a refusal, behind which this is said.
-    AuthRefused(Reply),
+    AuthRefused(Box<Reply>),
     /// A message comes behind DATA.
     Body(Body),
     /// Octets of a chunk come behind BDAT.
     Chunk(Chunk),
     /// Octets of a chunk come that was refused.
-    Skip(Skip),
+    Skip(Box<Skip>),
     /// The 220 to STARTTLS was given.
     Tls,
     /// All was said.
@@ -108,7 +109,7 @@ pub(super) enum Owed {
     Connect,
     Hello {
         extended: bool,
-        name: String,
+        name: Box<str>,
     },
     Auth {
         username: String,
@@ -159,7 +160,7 @@ impl Connection {
             config,
             state: State::Start,
             outbox: Outbox::default(),
-            tls: tls.map(Box::new),
+            tls,
             hello: None,
             extended: false,
             trusted: false,
@@ -267,7 +268,7 @@ impl Connection {
             self.close();
             return Err(Violation::BytesBehindStartTls);
         }
-        self.tls = Some(Box::new(self.shown_to_client(tls)));
+        self.tls = Some(self.shown_to_client(tls));
         self.hello = None;
         self.extended = false;
         self.user = None;
@@ -326,7 +327,7 @@ impl Connection {
 
     /// What is known about TLS, once it is up; behind XCLIENT without the peer's certificate and exporter.
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.tls.as_deref()
+        self.tls.as_ref()
     }
 
     /// Whether the last hello was EHLO or LHLO, and not HELO.
@@ -372,6 +373,18 @@ impl Connection {
     /// The envelope of the transaction: accepted reverse-path and recipients. It lasts until the end of data was answered.
     pub fn envelope(&self) -> Option<&Envelope> {
         self.transaction.as_ref()?.envelope.as_deref()
+    }
+
+    /// The envelope that MAIL would begin a transaction with, while its answer is owed.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn asked_envelope(&self) -> Option<&Envelope> {
+        match &self.owed {
+            Owed::Mail(envelope) => Some(envelope),
+            _ => None,
+        }
     }
 
     /// Takes the envelope out, which makes sense once the message has begun.

@@ -11,11 +11,11 @@ impl Connection {
         if self.config.hooks.has(Hooks::HELLO) {
             self.owed = Owed::Hello {
                 extended,
-                name: name.to_owned(),
+                name: name.into(),
             };
             return Some(Event::Hello { extended, name });
         }
-        self.welcome(extended, name.to_owned(), None);
+        self.welcome(extended, name.into(), None);
         None
     }
 
@@ -32,13 +32,13 @@ impl Connection {
     }
 
     /// The positive reply to a hello, which begins anew (RFC 5321 section 4.1.4).
-    pub(super) fn welcome(&mut self, extended: bool, name: String, greeting: Option<&Reply>) {
+    pub(super) fn welcome(&mut self, extended: bool, name: Box<str>, greeting: Option<&Reply>) {
         let had_transaction = self.transaction.take().is_some();
         self.reset_untold = had_transaction && self.config.hooks.has(Hooks::RESET);
         self.hello = Some(name);
         self.extended = extended;
         let offered = Extension::ALL.map(|extension| (extension, self.offers(extension)));
-        let (config, tls) = (&self.config, self.tls.as_deref());
+        let (config, tls) = (&self.config, self.tls.as_ref());
         let mut lines = self.outbox.lines(250);
         let hostname = config.hostname.as_ascii();
         match greeting
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     fn offers_auth(&self) -> bool {
-        self.config.usable(self.tls.as_deref()).next().is_some()
+        self.config.usable(self.tls.as_ref()).next().is_some()
     }
 
     /// RFC 4954 section 5: a server with AUTH takes AUTH= on MAIL.

@@ -16,6 +16,9 @@ const KEPT_EMPTY: usize = 128;
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
+    /// Whether it has held a reply of several lines, for which it has grown. These come at the start of a session, and thousands of
+    /// sessions may then wait: when all is sent, its memory goes.
+    grown: bool,
 }
 
 impl Outbox {
@@ -38,7 +41,9 @@ impl Outbox {
 
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes.shrink_to(KEPT_EMPTY);
+        let kept = if self.grown { 0 } else { KEPT_EMPTY };
+        self.bytes.shrink_to(kept);
+        self.grown = false;
         self.sent = 0;
     }
 
@@ -69,6 +74,7 @@ impl Outbox {
 
     /// A reply of several lines.
     pub(super) fn lines(&mut self, code: u16) -> Lines<'_> {
+        self.grown = true;
         Lines {
             outbox: self,
             code,
@@ -156,6 +162,12 @@ mod tests {
         assert_eq!(outbox.pending(), b"x");
         outbox.sent(usize::MAX);
         assert!(outbox.pending().is_empty() && outbox.bytes.capacity() <= KEPT_EMPTY);
+        assert!(outbox.bytes.capacity() > 0, "for the next reply");
+        let mut lines = outbox.lines(250);
+        lines.line(format_args!("a"));
+        lines.end();
+        outbox.sent(usize::MAX);
+        assert_eq!(outbox.bytes.capacity(), 0);
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! How a session judges a login: by the table of users or the application, held back where others have failed, and counted.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout};
+
+use super::{Conversation, or_fault};
+use crate::proto::Reply;
+use crate::sasl::{Credentials, Lookup, Nonce, Proof};
+use crate::server::aside::aside;
+use crate::server::channel::SHUTTING_DOWN;
+use crate::server::guarded::{begun, guarded};
+use crate::server::{Answer, Hooks, LOCAL_ERROR, Session};
+
+const BAD_CREDENTIALS: Reply =
+    Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
+/// Nobody could judge the credentials (RFC 4954 section 6).
+const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
+
+impl<S: Session> Conversation<S> {
+    /// Holds a login back if others of its address or account have failed. Gives what it is answered if it is not to be judged.
+    async fn hold_back(&mut self, account: Option<&str>) -> Option<Reply> {
+        // One login at a time.
+        self.attempt = None;
+        let shared = &self.channel.shared;
+        let attempt = shared
+            .attempts
+            .attempt(self.channel.info.address(), account);
+        // A shutdown has nobody wait.
+        let stopped = shared.stop.notified();
+        let stopping = async {
+            if !shared.stop.begun() {
+                stopped.await;
+            }
+        };
+        let admitted = tokio::select! {
+            biased;
+            admitted = shared.attempts.admit(attempt) => admitted,
+            () = stopping => return Some(SHUTTING_DOWN.clone()),
+        };
+        match admitted {
+            Ok((admitted, delay)) => {
+                self.attempt = Some(Box::new(admitted));
+                if !delay.is_zero() && !shared.stop.begun() {
+                    let _ = timeout(delay, shared.stop.notified()).await;
+                }
+                None
+            }
+            Err(reply) => {
+                shared.counters.locked_logins.add(1);
+                Some(reply)
+            }
+        }
+    }
+
+    /// Whether an exchange of an application's own mechanism may begin. Whom it is about is not known before its end.
+    pub(super) async fn admit_own_mechanism(&mut self) {
+        let answer = match self.hold_back(None).await {
+            None => Answer::Accept,
+            Some(locked) => Answer::Reply(locked),
+        };
+        self.answer(answer);
+    }
+
+    /// Counts what came of a login, before its client is told. Nothing is left of one that is over.
+    pub(super) fn note_attempt(&mut self) {
+        let shared = &self.channel.shared;
+        let machine = &self.channel.machine;
+        // Of several that have failed in one go, the last were over before there was anything to judge.
+        while self.auth_failures < machine.auth_failures() {
+            self.auth_failures += 1;
+            shared.counters.failed_logins.add(1);
+            if let Some(admitted) = self.attempt.take() {
+                admitted.failed(Instant::now());
+            } else {
+                let address = self.channel.info.address();
+                let attempt = shared.attempts.attempt(address, None);
+                shared.attempts.failed(attempt, Instant::now());
+            }
+        }
+        if machine.is_authenticating() {
+            return;
+        }
+        if let Some(admitted) = self.attempt.take()
+            && machine.user().is_some()
+        {
+            admitted.succeeded();
+            shared.counters.logins.add(1);
+        }
+    }
+
+    /// AUTH: the table of users decides about those in it, the application about all others.
+    pub(super) async fn judge(&mut self, credentials: Credentials) -> Answer {
+        let name = credentials.username();
+        let account = (credentials.proof() != Proof::Nothing).then_some(name);
+        if let Some(locked) = self.hold_back(account).await {
+            return Answer::Reply(locked);
+        }
+        let shared = Arc::clone(&self.channel.shared);
+        let users = &shared.options.users;
+        let is_known =
+            credentials.proof() == Proof::Password && users.knows(credentials.username());
+        if self.hooks.has(Hooks::AUTH) && !is_known {
+            let (session, info) = (&mut self.session, &self.channel.info);
+            or_fault(
+                guarded(pin!(begun(|| session.auth(info, credentials)))).await,
+                AUTH_FAULT,
+            )
+        } else {
+            let accepted = if users.derive() {
+                aside(&shared, move |shared| {
+                    shared.options.users.accept(&credentials, &shared.decoy)
+                })
+                .await
+            } else {
+                Some(users.accept(&credentials, &shared.decoy))
+            };
+            match accepted {
+                Some(true) => Answer::Accept,
+                Some(false) => Answer::Reply(BAD_CREDENTIALS),
+                None => Answer::Reply(AUTH_FAULT),
+            }
+        }
+    }
+
+    /// A mechanism needs a nonce.
+    pub(super) fn lend_nonce(&mut self) {
+        // Of an exchange that was given up before.
+        self.attempt = None;
+        match crate::tls::random() {
+            // It was just asked for.
+            Ok(random) => drop(self.channel.machine.lend_nonce(Nonce::new(random))),
+            Err(_) => self.answer(Answer::Reply(AUTH_FAULT)),
+        }
+    }
+
+    /// A mechanism asks about a user: the table knows, or else the application.
+    pub(super) async fn look_up(&mut self, lookup: Lookup) {
+        if let Some(locked) = self.hold_back(Some(lookup.username())).await {
+            self.answer(Answer::Reply(locked));
+            return;
+        }
+        let shared = Arc::clone(&self.channel.shared);
+        let users = &shared.options.users;
+        let found = if self.hooks.has(Hooks::LOOKUP) && !users.knows(lookup.username()) {
+            let (session, info) = (&mut self.session, &self.channel.info);
+            guarded(pin!(begun(|| session.look_up(info, &lookup))))
+                .await
+                .unwrap_or(Err(AUTH_FAULT))
+        } else {
+            Ok(users.find(&lookup))
+        };
+        let settled = match found {
+            Ok(found) => {
+                let settling = aside(&shared, move |shared| shared.decoy.settle(found, &lookup));
+                settling.await.ok_or(AUTH_FAULT)
+            }
+            // What is said where there is no answer.
+            Err(reply) if reply == LOCAL_ERROR => Err(AUTH_FAULT),
+            Err(reply) => Err(reply),
+        };
+        match settled {
+            // It was just asked for.
+            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy.settled())),
+            Err(reply) => self.answer(Answer::Reply(reply)),
+        }
+    }
+}
