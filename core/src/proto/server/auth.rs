@@ -294,7 +294,7 @@ impl Connection {
                 self.auth_failed();
                 match exchange.refused().filter(fits_into_a_line) {
                     Some(challenge) => {
-                        self.challenge(&challenge, State::AuthRefused(Box::new(reply)))
+                        self.challenge(&challenge, State::AuthRefused(Box::new(reply)));
                     }
                     None => self.say(&reply),
                 }
