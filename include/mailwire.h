@@ -1863,8 +1863,12 @@ MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
 /**
  * Where messages go instead of the queue of events: "maildir:/path" or "folder:/path", which write files and answer 250 once these
  * are on the disk; "discard"; or "relay:" and a URL, as "relay:smtp://mail.example.org:25", which hands on to another server and
- * passes its answer back, and in front of whose messages a Received field always stands (RFC 5321 section 4.4). Folders that are not
- * there are made at once; nothing is connected before there is a message.
+ * passes its answer back. Nothing is connected before there is a message. In front of what a relay hands on always stands a Received
+ * field (RFC 5321 section 4.4).
+ *
+ * Folders that are not there are made at once, and what a crash left of a message 36 hours ago or earlier is removed. With
+ * "?delivered_to=true" behind its path each file has a Delivered-To field for each recipient of the envelope (RFC 9228): whoever may
+ * read it learns of blind copies too.
  *
  * Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
  * asked; without it the queue may be left alone. With a relay mailwire_server_start fails with

@@ -66,7 +66,8 @@ class Server:
     Message-ID are added where a message has none (RFC 6409 section 8).
 
     With a `disposition` the engine delivers what arrives, and neither `data` nor `stream` is called: "maildir:/path" and "folder:/path" write files,
-    and answer 250 once these are on the disk; "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
+    and answer 250 once these are on the disk, with the envelope's recipients in front where `?delivered_to=true` follows the path;
+    "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
     passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
 
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the

@@ -8,12 +8,15 @@ use crate::server::{Answers, Body, SessionInfo};
 
 /// One of the dispositions of this library, as a text says: `maildir:/path`, `folder:/path`, `discard`, or `relay:` and the URL of
 /// a server, as `relay:smtp://mail.example.org:25` or `relay:lmtp+unix:///run/lmtp`.
+///
+/// Behind the path of a Maildir or folder `?delivered_to=true` has the recipients written down, as
+/// [`Maildir::set_delivered_to`] says. A path with a question mark is for [`Maildir::create`] and [`Folder::create`] alone.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Destination {
-    /// `maildir:/path`.
+    /// `maildir:/path`, or `maildir:/path?delivered_to=true`.
     Maildir(Maildir),
-    /// `folder:/path`.
+    /// `folder:/path`, or `folder:/path?delivered_to=true`.
     Folder(Folder),
     /// `discard`.
     Discard(Discard),
@@ -40,8 +43,18 @@ impl Destination {
             None => (text, None),
         };
         Ok(match (kind, rest) {
-            ("maildir", Some(path)) => Self::Maildir(Maildir::create(path).map_err(named)?),
-            ("folder", Some(path)) => Self::Folder(Folder::create(path).map_err(named)?),
+            ("maildir", Some(rest)) => {
+                let (path, delivered_to) = path_of(rest)?;
+                let mut maildir = Maildir::create(path).map_err(named)?;
+                maildir.set_delivered_to(delivered_to);
+                Self::Maildir(maildir)
+            }
+            ("folder", Some(rest)) => {
+                let (path, delivered_to) = path_of(rest)?;
+                let mut folder = Folder::create(path).map_err(named)?;
+                folder.set_delivered_to(delivered_to);
+                Self::Folder(folder)
+            }
             ("discard", None) => Self::Discard(Discard),
             ("relay", Some(url)) => {
                 let relay = Options::from_url(url).and_then(Relay::new);
@@ -63,6 +76,18 @@ impl Destination {
             Self::Discard(discard) => Self::Discard(*discard),
             Self::Relay(relay) => Self::Relay(Box::new(relay.anew()?)),
         })
+    }
+}
+
+/// A path, and whether the recipients are to be written down.
+fn path_of(text: &str) -> Result<(&str, bool), Error> {
+    match text.split_once('?') {
+        None => Ok((text, false)),
+        Some((path, "delivered_to=false")) => Ok((path, false)),
+        Some((path, "delivered_to=true")) => Ok((path, true)),
+        Some(_) => Err(Error::invalid(
+            "disposition: behind the question mark of a path stands delivered_to=true or delivered_to=false",
+        )),
     }
 }
 
@@ -104,6 +129,11 @@ mod tests {
             "relay:smtp://user:hunter2@h:x",
             "mbox:/x",
             "maildir:/tmp/a\nb",
+            "maildir:?delivered_to=true",
+            "maildir:/tmp/a?",
+            "folder:/tmp/a?delivered_to",
+            "folder:/tmp/a?delivered_to=yes",
+            "folder:/tmp/a?delivered_to=true?",
         ] {
             let error = Destination::open(text).expect_err(text);
             assert!(error.message().starts_with("disposition: "), "{error}");

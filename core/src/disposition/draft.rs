@@ -1,5 +1,6 @@
 //! A message on its way into a file: nobody sees it before it is whole and on the disk, and nothing is left of it otherwise.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -31,7 +32,7 @@ const STALLED: Duration = Duration::from_secs(1);
 const NAMES: usize = 8;
 
 /// Where drafts stand, and where whole messages do: on one file system.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) drafts: PathBuf,
     pub(super) messages: PathBuf,
@@ -41,6 +42,8 @@ pub(super) struct Place {
     pub(super) suffix: &'static str,
     /// Whether lines end with LF alone.
     pub(super) bare_lf: bool,
+    /// Whether the recipients of the envelope stand in front.
+    pub(super) delivered_to: bool,
     pub(super) host: String,
 }
 
@@ -109,6 +112,20 @@ pub(super) async fn deliver(
     }
 }
 
+/// What final delivery writes in front of a message: RFC 5321 section 4.4, RFC 9228.
+fn head(place: &Place, envelope: &Envelope) -> String {
+    let mut head = format!("Return-Path: <{}>\r\n", envelope.reverse_path());
+    if place.delivered_to {
+        for recipient in envelope.recipients() {
+            let path = recipient.path();
+            let ascii = path.to_ascii();
+            // Writing to a string cannot fail. An address was parsed: no line end is in it.
+            let _ = write!(head, "Delivered-To: {}\r\n", ascii.as_ref().unwrap_or(path));
+        }
+    }
+    head
+}
+
 /// Does what may wait for the disk where no session waits for it.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -119,8 +136,7 @@ async fn aside<T: Send + 'static>(
 
 impl Draft {
     fn new(place: Arc<Place>, envelope: &Envelope) -> Self {
-        // RFC 5321 section 4.4.
-        let head = format!("Return-Path: <{}>\r\n", envelope.reverse_path());
+        let head = head(&place, envelope);
         let is_binary = envelope.parameters().body == Some(BodyType::BinaryMime);
         Self {
             bare_lf: place.bare_lf && !is_binary,
@@ -281,6 +297,7 @@ mod tests {
             draft_form: (".", ".part"),
             suffix: ".eml",
             bare_lf: false,
+            delivered_to: false,
             host: "h".to_owned(),
         }
     }

@@ -12,16 +12,18 @@ use crate::server::{Answers, Body, SessionInfo};
 /// Delivers into a Maildir (qmail's `maildir(5)`), and answers 250 once the message is on the disk.
 ///
 /// A message is written into `tmp` while it arrives, synced to the disk, renamed into `new`, and `new` is synced, in this order;
-/// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`. What was left there 36 hours ago or
-/// earlier is removed when the Maildir is opened, if its name is one that this library makes, as readers of Maildirs remove it too. Files are for the owner alone (mode 0600), their names are made of time, process, counter, random
-/// bits and host, and no file is ever written over. One message is one file, however many recipients it has; with LMTP all of them
-/// get the same answer.
+/// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`. What was not touched there for 36 hours is
+/// removed when the Maildir is opened, as readers of Maildirs do it too, but only files with names that this library makes.
+///
+/// Files are for the owner alone (mode 0600), their names are made of time, process, counter, random bits and host, and no file is ever
+/// written over. One message is one file, however many recipients it has; with LMTP all of them get the same answer.
 ///
 /// In front stands `Return-Path:` with the reverse-path, as final delivery has it (RFC 5321 section 4.4). Lines end with LF, as
 /// software for Maildirs expects, but for a message of BODY=BINARYMIME, which stays as it is.
 ///
 /// The file does not tell the recipients of the envelope, which may be others than those of the header, as with a blind copy. Where
-/// they matter, a [`Session`](crate::server::Session) of one's own knows them, and picks a Maildir by them.
+/// they matter, [`set_delivered_to`](Self::set_delivered_to) writes them down, or a [`Session`](crate::server::Session) of one's own,
+/// which knows them, picks a Maildir by them.
 ///
 /// A disk that is full or a quota that is used up is 452 4.3.1, any other fault of the file system 451 4.3.0, and nothing is left
 /// of the message. Files are written on tokio's threads for blocking work. Where the server gives up waiting at the end of its
@@ -42,10 +44,19 @@ impl Maildir {
             draft_form: ("", ""),
             suffix: "",
             bare_lf: true,
+            delivered_to: false,
             host: names::host(),
         };
         leftovers::remove(&place);
         Ok(Self(Arc::new(place)))
+    }
+
+    /// Whether a `Delivered-To:` field for each recipient of the envelope stands below `Return-Path:` (RFC 9228), so that the file tells who
+    /// was to get the message, those of a blind copy too. By default it does not. One message is one file: whoever may read it learns of all
+    /// its recipients. Set it where the files are for one reader, as for an archive, and not where several recipients read them. Domains are
+    /// written in A-labels, but for a local part outside ASCII.
+    pub fn set_delivered_to(&mut self, on: bool) {
+        Arc::make_mut(&mut self.0).delivered_to = on;
     }
 }
 

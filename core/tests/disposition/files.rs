@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use mailwire::blocking::{Call, Client};
 use mailwire::client::{Content, Options};
-use mailwire::disposition::{Discard, Folder, Maildir};
+use mailwire::disposition::{Destination, Discard, Folder, Maildir};
 use mailwire::proto::{Envelope, Protocol};
 use mailwire::server::Extensions;
 use tempfile::TempDir;
@@ -98,6 +98,47 @@ fn the_null_reverse_path_and_letters_outside_ascii_stand_in_front() {
             let start = format!("Return-Path: <{path}>{}", case.line_end);
             let all = texts(&case.messages);
             assert!(all.iter().any(|text| text.starts_with(&start)), "{all:?}");
+        }
+    }
+}
+
+#[test]
+fn the_recipients_stand_below_where_that_is_asked_for_and_nowhere_else() {
+    for case in Case::all() {
+        for asked in [false, true] {
+            let text = format!(
+                "{}:{}?delivered_to={asked}",
+                case.name,
+                case.path().display()
+            );
+            let running = Running::with(Destination::open(&text).unwrap(), |_| {});
+            let mut talk = running.client();
+            assert!(
+                talk.ask("MAIL FROM:<a@b.example> SMTPUTF8")
+                    .starts_with("250 ")
+            );
+            let recipients = [
+                "c@d.example",
+                "\"b c\"@d.example",
+                "d@bücher.example",
+                "jürgen@bücher.example",
+                "Postmaster",
+            ];
+            for recipient in recipients {
+                let reply = talk.ask(&format!("RCPT TO:<{recipient}>"));
+                assert!(reply.starts_with("250 "), "{reply}");
+            }
+            assert!(talk.ask("DATA").starts_with("354 "));
+            assert!(talk.ask("Subject: one\r\n.").starts_with("250 "));
+            let fields = "Delivered-To: c@d.example\r\n\
+                 Delivered-To: \"b c\"@d.example\r\n\
+                 Delivered-To: d@xn--bcher-kva.example\r\n\
+                 Delivered-To: jürgen@bücher.example\r\n\
+                 Delivered-To: Postmaster\r\n";
+            let fields = if asked { fields } else { "" };
+            let kept = texts(&case.messages);
+            let expected = case.kept(&format!("{fields}Subject: one\r\n"));
+            assert!(kept.contains(&expected), "{kept:?}");
         }
     }
 }
