@@ -266,7 +266,8 @@ class Lost:
     def __init__(self):
         """With nothing known yet."""
         self.calls = []
-        self.begun, self.over, self.goes_on = threading.Event(), threading.Event(), threading.Event()
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.lost, self.over = threading.Event(), threading.Event()
 
     def stream(self, session, envelope, body):
         """Reads to the end that does not come."""
@@ -279,6 +280,7 @@ class Lost:
             with pytest.raises(Discarded):
                 next(body)
             self.calls.append("discarded")
+            self.lost.set()
             raise
 
     def mail(self, session, sender, options):
@@ -408,8 +410,29 @@ def test_a_hook_that_reads_does_not_hold_up_stop():
     client.send(b"half\r\n")
     assert handler.begun.wait(10)
     server.stop(grace=0.2)
-    assert "discarded" in handler.calls
+    assert handler.lost.wait(10)
     client.close()
+
+
+def test_a_hook_that_begins_to_read_when_nobody_waits_any_more(caplog):
+    lost = threading.Event()
+
+    class Handler:
+        def stream(self, session, envelope, body):
+            # The client was told 451 and has gone on before this is over.
+            assert answered.wait(20)
+            with pytest.raises(Discarded):
+                body.read()
+            lost.set()
+
+    answered = threading.Event()
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.2)) as server, begun(server) as client:
+        assert client.docmd("DATA")[0] == 451
+        assert client.noop()[0] == 250
+        answered.set()
+        assert lost.wait(10)
+        client.rset()
+    assert caplog.text == ""
 
 
 def test_a_hook_that_reads_may_stop_the_server():
