@@ -72,6 +72,9 @@ class Server:
 
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
+
+    `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set` of C takes,
+    and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Server:
         strict_spaces=False,
         workers=1,
         threads=4,
+        options=None,
     ):
         """A server that does not listen yet. Port 0 is a free port."""
         check = auth if callable(auth) else None
@@ -152,7 +156,12 @@ class Server:
             settings["hostname"] = text(hostname, "hostname")
         listen, self._unix = _listening(host, port, unix, sockets)
         self._options = _native.ServerOptions(
-            [*(("listen", one) for one in listen), *settings.items(), *(limits or Limits())._settings()],
+            [
+                *(("listen", one) for one in listen),
+                *settings.items(),
+                *(limits or Limits())._settings(),
+                *_pairs(options),
+            ],
             None if domains is None else texts(domains, "domains"),
             [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
             [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
@@ -326,6 +335,23 @@ def _certificate(tls):
     if not isinstance(tls, TLS):
         raise wrong("tls", "a mailwire.TLS", tls)
     return tls._native
+
+
+def _pairs(options):
+    """Settings by name, as the engine takes them."""
+    if options is None:
+        return []
+    if hasattr(options, "items"):
+        options = options.items()
+    given = []
+    for pair in several(options, "options", "a dict of names and texts, or pairs of them,"):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise wrong("options", "a pair of name and value", pair)
+        name = text(pair[0], "options")
+        if name in {"disposition", "stream"}:
+            raise InvalidArgument(f"options: {name} is not for here; it is an argument or a hook of its own")
+        given.append((name, text(pair[1], f"options: {name}")))
+    return given
 
 
 def _listening(host, port, unix, sockets):

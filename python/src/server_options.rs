@@ -78,7 +78,9 @@ impl ServerOptions {
         if let Some(tls) = tls {
             options.set_tls(tls.get().tls.clone());
         }
-        options.set_domains(domains.map(|names| parse_domains(py, &names)).transpose()?);
+        if let Some(names) = domains {
+            options.set_domains(Some(parse_domains(py, &names)?));
+        }
         options.set_hooks(hooks_of(py, &hooks)?);
         let streams = hooks.iter().any(|name| name == "stream");
         options.set_stream(streams);

@@ -1,8 +1,10 @@
 """The README's programs, run as they stand there, with the server's name replaced by that of one on this machine."""
 
 import os
+import pty
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,8 @@ import pytest
 from conftest import ROOT, Certificates
 
 URL = "smtp://me:secret@mail.example.org"
+MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
+RECEIVED = f"a@b.example sent {len(MESSAGE)} octets\n"
 
 
 def programs(language: str, readme: str = "README.md") -> list[str]:
@@ -59,6 +63,43 @@ def test_the_urls_are_understood() -> None:
     rows = (ROOT / "core" / "src" / "client" / "providers.tsv").read_text().splitlines()
     known = len([row for row in rows if not row.startswith("#")]) - 1
     assert f"one of {known} known providers" in (ROOT / "README.md").read_text()
+
+
+def test_the_options_of_a_listener_are_understood() -> None:
+    """Each of the list; those that need a file, keys or a descriptor of a parent say that these are wrong."""
+    (block,) = (block for block in programs("text") if block.startswith("listen="))
+    options = re.findall(r"(?:^|  )([a-z_]+)=(\S+)", block, re.MULTILINE)
+    assert len(options) == len(re.findall("=", block)) > 35
+    for name, value in options:
+        if name in {"tls", "tls_sni", "client_ca", "user_keys"} or value in {"systemd", "fd:3"}:
+            with pytest.raises(mailwire.Error, match=f"{name}: |chain.pem") as told:
+                mailwire.Server(options=[(name, value)])
+            assert "no option" not in str(told.value)
+        else:
+            mailwire.Server(options=[("allow_plaintext_auth", "true"), (name, value)])
+
+
+def listening_on_3(code: str) -> str:
+    address = '"127.0.0.1:2525"'
+    assert address in code
+    return code.replace(address, '"fd:3"')
+
+
+def printed_by_a_listener(program: Path) -> str:
+    """Runs a program that listens on descriptor 3, sends it a mail, and gives the line that it prints."""
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        # What goes to a terminal is printed line by line.
+        ours, theirs = pty.openpty()
+        become = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
+        command = [sys.executable, "-c", become, str(inherited.fileno()), program]
+        with open(ours) as lines, subprocess.Popen(command, stdout=theirs, pass_fds=[inherited.fileno()]) as process:
+            os.close(theirs)
+            try:
+                url = f"smtp://127.0.0.1:{inherited.getsockname()[1]}"
+                mailwire.send(MESSAGE, url, sender="a@b.example", recipients=["c@d.example"], timeout=20)
+                return lines.readline()
+            finally:
+                process.kill()
 
 
 def test_python_sends(server: mailwire.Server, certificates: Certificates, tmp_path: Path) -> None:
@@ -123,7 +164,7 @@ def test_the_python_packages_own_readme(tmp_path: Path) -> None:
     ("language", "compiler", "suffix", "said"),
     [("c", ["cc", "-std=c99"], ".c", "Hello from C."), ("cpp", ["c++", "-std=c++17"], ".cpp", "Hello from C++.")],
 )
-def test_c_and_cpp_send(
+def test_c_and_cpp(
     language: str,
     compiler: list[str],
     suffix: str,
@@ -141,6 +182,9 @@ def test_c_and_cpp_send(
     warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     subprocess.run([*compiler, *warnings, source, *flags, "-o", tmp_path / "hello"], check=True, timeout=120)
     assert run_and_receive([tmp_path / "hello"], server) == said
+    source.write_text(listening_on_3(programs(language)[1]))
+    subprocess.run([*compiler, *warnings, source, *flags, "-o", tmp_path / "receive"], check=True, timeout=120)
+    assert printed_by_a_listener(tmp_path / "receive") == RECEIVED
 
 
 def installed_flags(prefix: Path) -> list[str]:
@@ -156,12 +200,14 @@ def installed_flags(prefix: Path) -> list[str]:
     )
 
 
-def test_rust_sends_and_shows_what_was_said(server: mailwire.Server, certificates: Certificates) -> None:
+def test_rust_sends_receives_and_shows_what_was_said(server: mailwire.Server, certificates: Certificates) -> None:
     source = ROOT / "build" / "readme"
     shutil.rmtree(source, ignore_errors=True)
     (source / "src" / "bin").mkdir(parents=True)
-    for name, program in zip(("sends", "builds", "shows"), programs("rust"), strict=True):
+    sends, builds, receives, shows = programs("rust")
+    for name, program in (("sends", sends), ("builds", builds), ("shows", shows)):
         (source / "src" / "bin" / f"{name}.rs").write_text(adapted(program, server, certificates))
+    (source / "src" / "bin" / "receives.rs").write_text(listening_on_3(receives))
     # With the workspace's own profile what `make lib` has built is used again.
     profile = re.search(r"^\[profile\.release\]\n(?:[^\[\n].*\n)*", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
     manifest = f"""
@@ -192,6 +238,7 @@ def test_rust_sends_and_shows_what_was_said(server: mailwire.Server, certificate
     assert run_and_receive([target / "release" / "sends"], server) == "Hello from Rust."
     told = "you@example.net: accepted\n"
     assert run_and_receive([target / "release" / "builds"], server, told) == "Hello, with a note."
+    assert printed_by_a_listener(target / "release" / "receives") == RECEIVED
     shown = subprocess.run([target / "release" / "shows"], check=True, timeout=60, capture_output=True, text=True)
     notes = [line.split(" ", 2)[2] for line in shown.stderr.splitlines()]
     assert notes[-3:] == ["C: QUIT", "S: 221 2.0.0 Bye", "* closed by the client"]
