@@ -183,8 +183,10 @@ fn start(
 
 async fn begin_all(phase: Phase, to: Targets, count: usize) -> Outcome<Vec<TcpStream>> {
     let at_once = if phase == Phase::Unread { count } else { 100 };
+    // Those of another phase are at other addresses.
+    let first = phase as usize * count.next_multiple_of(BY_ADDRESS);
     many(count, at_once, |number| {
-        phase.begin(to, source(number, BY_ADDRESS))
+        phase.begin(to, source(first + number, BY_ADDRESS))
     })
     .await
 }
