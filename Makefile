@@ -104,7 +104,7 @@ crash: need ## kill a listener that delivers into a Maildir under load, ROUNDS=n
 mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards
 	$(PYTHON) tests/mutants/mutants.py $(if $(MOST),--most $(MOST))
 
-mutants-rules: need need-python ## break each of the ten rules of security, and see its test turn red
+mutants-rules: need need-python ## break each of the promises of SECURITY.md, and see its test turn red
 	$(PYTHON) tests/mutants/rules.py
 
 conformance: need ## hold any server to the RFCs: TARGET=host:port ARGS='--recipient joe@example.org --insecure'

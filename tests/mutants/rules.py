@@ -1,4 +1,4 @@
-"""A mutant for each of the ten rules of security, and the test that turns red for it.
+"""A mutant for each of the eleven promises of SECURITY.md, and the test that turns red for it.
 
     python3 tests/mutants/rules.py [RULE ...]
 
@@ -6,7 +6,7 @@ Each mutant is a small change that breaks one rule and nothing else. The tree is
 seen green there, the change is made, and the same test has to turn red: not fail to build, and not some other test. The status is 1
 if a mutant stays green, if its test was red before, or if the code that it changes is not there any more.
 
-Rule 10 is that every rule has such a test. Its mutant changes nothing that matters, and the rule holds if it is seen to stay green.
+Rule 12 is that every rule has such a test. Its mutant changes nothing that matters, and the rule holds if it is seen to stay green.
 """
 
 from __future__ import annotations
@@ -198,6 +198,51 @@ MUTANTS = [
     ),
     Mutant(
         10,
+        "strangers name any recipient where networks alone are trusted",
+        "core/src/server/relay.rs",
+        "self.domains.is_some() || self.trusted_networks.is_some()",
+        "self.domains.is_some()",
+        STREAMS,
+        "server::tests::relay::where_only_networks_are_set_strangers_reach_the_postmaster_alone",
+    ),
+    Mutant(
+        10,
+        "a user sends in the name of another one",
+        "core/src/server/relay.rs",
+        "at_own && mailbox.is_of(user)",
+        "at_own",
+        STREAMS,
+        "server::tests::relay::a_user_sends_in_no_other_name",
+    ),
+    Mutant(
+        10,
+        "a client behind XCLIENT has the certificate of its proxy",
+        "core/src/proto/server/connection.rs",
+        "if self.speaks_for_another {\n            tls.without_peer()",
+        "if self.speaks_for_another && !self.trusted {\n            tls.without_peer()",
+        SERVER,
+        "verbs::s377_behind_xclient_the_certificate_and_the_channel_of_the_proxy_are_not_offered",
+    ),
+    Mutant(
+        11,
+        "an account is never locked",
+        "core/src/server/attempts.rs",
+        "            return Gate::Locked(ACCOUNT_LOCKED);",
+        "            {}",
+        STREAMS,
+        "server::tests::attempts::an_account_is_locked_at_its_edge_and_others_are_not",
+    ),
+    Mutant(
+        11,
+        "logins at once are not counted",
+        "core/src/server/attempts.rs",
+        "            return Gate::Full;",
+        "            {}",
+        STREAMS,
+        "server::attempts::tests::those_that_are_being_judged_count_until_they_were",
+    ),
+    Mutant(
+        12,
         "nothing that matters",
         "core/src/proto/limits.rs",
         "/// Lines in one reply.",
@@ -236,7 +281,7 @@ def verdict(mutant: Mutant) -> str | None:
 
 
 def main(rules: list[str]) -> int:
-    missing = set(range(1, 11)) - {mutant.rule for mutant in MUTANTS}
+    missing = set(range(1, 13)) - {mutant.rule for mutant in MUTANTS}
     if missing:
         print(f"no mutant for rule {missing}")
         return 1

@@ -1,6 +1,8 @@
 //! Looks at every file of the repository, after trying each rule on a file that breaks it.
 
-use mailwire_house::files::{TextFile, below};
+use std::fs;
+
+use mailwire_house::files::{TextFile, below, repository};
 use mailwire_house::tidy::{GENERATED, MOST_LINES, SOURCES, of_file};
 
 fn complaints(path: &str, text: &str) -> usize {
@@ -93,4 +95,37 @@ fn the_repository_is_tidy() {
         broken.len(),
         broken.join("\n")
     );
+}
+
+/// What somebody's tool has left there is not to be kept by accident.
+#[test]
+fn nothing_lies_in_the_root_that_does_not_belong_there() {
+    const BELONGS: &[&str] = &[
+        ".clang-format",
+        ".clang-format-ignore",
+        ".gitignore",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "Cargo.lock",
+        "Cargo.toml",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "Makefile",
+        "README.md",
+        "SECURITY.md",
+        "clippy.toml",
+        "deny.toml",
+        "ruff.toml",
+        "rustfmt.toml",
+    ];
+    let strange: Vec<String> = fs::read_dir(repository())
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().unwrap().is_file())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        // What a worktree has instead of a folder.
+        .filter(|name| name != ".git" && !BELONGS.contains(&name.as_str()))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
 }
