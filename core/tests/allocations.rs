@@ -175,7 +175,7 @@ fn a_client_allocates_for_a_transaction_what_its_envelope_and_outcome_hold() {
     assert_eq!(counted[1..], [0; 6], "all that follows, up to the end mark");
 }
 
-/// What a machine may keep at most, whoever is at the other end: 64 KiB of replies that wait, an envelope of a hundred recipients,
+/// What a machine may keep at most, whoever is at the other end: 16 KiB of replies that wait, an envelope of a hundred recipients,
 /// one reply of 64 KiB or one line, and what vectors have in reserve.
 const KEPT: u64 = 256 * 1024;
 

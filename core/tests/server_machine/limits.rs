@@ -369,9 +369,9 @@ fn a_message_is_far_over_the_limit_behind_so_many_octets() {
 }
 
 #[test]
-fn replies_that_wait_hold_commands_back_beyond_64_kib() {
+fn replies_that_wait_hold_commands_back_beyond_16_kib() {
     let reply = "250 2.0.0 OK\r\n".len();
-    let in_time = 64 * 1024 / reply + 1;
+    let in_time = 16 * 1024 / reply + 1;
     // As many as fit, one more on the way over the limit, and no other.
     let mut talk = greeted(config().with_max_idle_commands(1_000_000));
     let input = b"NOOP\r\n".repeat(in_time + 10);
@@ -387,7 +387,7 @@ fn replies_that_wait_hold_commands_back_beyond_64_kib() {
     }
     assert_eq!(used, in_time * 6);
     // Exactly so many octets hold nothing back yet.
-    talk.connection.sent(in_time * reply - 64 * 1024);
+    talk.connection.sent(in_time * reply - 16 * 1024);
     let again = talk.connection.receive(&input[used..]);
     assert!(
         matches!(again, Ok(Progress::Need { used: 6, .. })),

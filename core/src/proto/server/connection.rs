@@ -20,7 +20,7 @@ use crate::proto::{
 use crate::sasl::{self, Mechanism, SaslError, Secret, ServerExchange};
 
 /// Replies that may wait before no more commands are looked at: a client that sends and never reads costs no more memory.
-const OUTBOX: usize = 64 * 1024;
+const OUTBOX: usize = 16 * 1024;
 
 /// The server's side of one connection. It holds no message and no input.
 #[expect(
@@ -192,7 +192,7 @@ impl Connection {
     /// The first `used` octets of the input are done with. The others are lent again, in front of what is read next: they
     /// are the start of a line, never more than [`limits::AUTH_LINE`] and a little.
     ///
-    /// [`Need::More`] also comes when more than 64 KiB of replies wait to be sent, with commands left in the input. So
+    /// [`Need::More`] also comes when more than 16 KiB of replies wait to be sent, with commands left in the input. So
     /// whenever there was something to transmit, call again with the rest before reading.
     ///
     /// After [`Need::Answer`] nothing is parsed before *all* owed answers were given.
