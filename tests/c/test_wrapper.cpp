@@ -128,7 +128,7 @@ static void serving() {
         mailwire::event event = server.next_event(nullptr, std::chrono::seconds(10), &e);
         CHECK_INT(event.kind(), MAILWIRE_EVENT_MAIL);
         CHECK(event.tls_server_name().empty() && event.tls_peer_certificate().empty());
-        CHECK(event.auth_identity().empty() && event.wanted_keys().empty());
+        CHECK(event.auth_identity().empty() && event.wanted_keys().empty() && event.queue_id().empty());
         CHECK_INT(event.auth_proof(), MAILWIRE_PROOF_NONE);
         CHECK(!event.supply_password("word", &e));
         CHECK_INT(e.status(), MAILWIRE_ERR_MISUSE);

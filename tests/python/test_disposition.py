@@ -36,3 +36,15 @@ def test_a_disposition_relays_only_for_some(message):
         pass
     with pytest.raises(mailwire.InvalidArgument, match="disposition"):
         mailwire.Server(disposition="mbox:/var/mail/tim")
+
+
+def test_the_recipients_of_the_envelope_are_written_where_that_is_asked_for(message, tmp_path):
+    with mailwire.Server(disposition=f"folder:{tmp_path}?delivered_to=true") as server:
+        mailwire.send(
+            message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.net", "c@example.net"]
+        )
+    (kept,) = tmp_path.glob("*.eml")
+    fields = b"\r\nDelivered-To: b@example.net\r\nDelivered-To: c@example.net\r\n"
+    assert fields + message in kept.read_bytes()
+    with pytest.raises(mailwire.InvalidArgument, match="question mark"):
+        mailwire.Server(disposition=f"folder:{tmp_path}?delivered_to=perhaps")
