@@ -64,7 +64,7 @@ impl Options {
     }
 
     /// Adds a socket that listens already, as a `TcpListener` or `UnixListener` of the standard library. It becomes non-blocking, for
-    /// all who share it. It is closed when these options, their clones and the servers made of them are gone.
+    /// all who share it. It is closed when these options and their clones are gone, and the servers made of them have stopped.
     ///
     /// Fails with [`Status::InvalidArgument`](crate::Status) if it is no listening stream socket, or was added already.
     pub fn listen_on(&mut self, socket: impl Into<OwnedFd>) -> Result<(), Error> {

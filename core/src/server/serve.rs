@@ -77,10 +77,12 @@ impl Server {
         Self::with_hooks(options, usual)
     }
 
-    pub(crate) fn with_hooks(options: Options, usual: Hooks) -> Result<Self, Error> {
+    pub(crate) fn with_hooks(mut options: Options, usual: Hooks) -> Result<Self, Error> {
         let hooks = options.hooks.unwrap_or(usual);
         options.check(hooks)?;
         let bound = options.bind()?;
+        // Sockets that were made elsewhere are to close when accepting ends, and not only with the server.
+        options.listen.clear();
         let hostname = match &options.hostname {
             Some(hostname) => hostname.clone(),
             None => own_name()?,

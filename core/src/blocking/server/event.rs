@@ -106,7 +106,7 @@ pub enum EventKind {
     },
     /// QUIT; informs. The session goes on once this was dropped.
     Quit,
-    /// The connection is gone; informs.
+    /// The connection is gone; informs. It comes too where the end of the server cuts off a session that waits for an answer.
     Disconnect,
 }
 
@@ -302,8 +302,9 @@ impl Event {
         self.accept()
     }
 
-    /// Whether nobody waits for the answer any more.
-    pub(super) fn is_too_late(&self) -> bool {
+    /// Whether nobody waits for the answer any more: the client is gone, or was told 451 when it had waited long enough. False where
+    /// nobody has waited.
+    pub fn is_too_late(&self) -> bool {
         self.ticket
             .as_ref()
             .is_some_and(|ticket| ticket.sender.is_closed())

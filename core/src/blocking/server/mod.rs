@@ -30,7 +30,8 @@ use crate::tls::ServerTls;
 /// An SMTP or LMTP server as a queue of events.
 ///
 /// Any number of threads may take events at the same time, and an event may be answered by any thread, in any order. Where nobody
-/// answers within [`Options::set_answer_timeout`], the client is told 451. Only the questions of [`Options::set_hooks`] are
+/// answers within [`Options::set_answer_timeout`], the client is told 451, and goes on: only then can a second event of a session come
+/// while an earlier one is still open, and perhaps to another thread. Only the questions of [`Options::set_hooks`] are
 /// asked, and each message is; all others are answered by the library.
 ///
 /// Its threads are named `mailwire-io-0` and so on, and have all signals blocked. Dropping the server ends all sessions and

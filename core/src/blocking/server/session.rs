@@ -15,7 +15,7 @@ use crate::net::ForkGuard;
 use crate::proto::{Envelope, MailParameters, Protocol, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{
-    Answer, Answers, Body, Handler, LOCAL_ERROR, PIECE, Room, Session, SessionInfo, Shared,
+    Answer, Answers, Body, Handler, Hooks, LOCAL_ERROR, PIECE, Room, Session, SessionInfo, Shared,
 };
 
 /// What one session's pieces of a streamed message may take, in octets.
@@ -45,13 +45,16 @@ pub(super) struct QueueSession {
     protocol: Protocol,
     stream: bool,
     destination: Option<Arc<Destination>>,
+    /// What was known at the last event, until the application has heard that the connection is gone. `None` if it does not ask.
+    untold: Option<SessionInfo>,
 }
 
 impl Handler for QueueHandler {
     type Session = QueueSession;
 
-    fn session(&self, _: &SessionInfo) -> QueueSession {
+    fn session(&self, info: &SessionInfo) -> QueueSession {
         let options = &self.shared.options;
+        let is_asked = self.shared.hooks.has(Hooks::DISCONNECT);
         QueueSession {
             post: Arc::clone(&self.post),
             queue: Arc::clone(&self.queue),
@@ -60,6 +63,7 @@ impl Handler for QueueHandler {
             protocol: options.protocol(),
             stream: options.stream(),
             destination: self.destination.clone(),
+            untold: is_asked.then(|| info.clone()),
         }
     }
 
@@ -82,7 +86,7 @@ impl QueueSession {
 
     /// The same, and the session goes on once the event is gone: what it tells of next is not to be heard before, by whichever thread.
     fn tell_and_wait(
-        &self,
+        &mut self,
         info: &SessionInfo,
         kind: EventKind,
     ) -> impl Future<Output = ()> + use<> {
@@ -92,14 +96,14 @@ impl QueueSession {
         }
     }
 
-    fn ask(&self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
+    fn ask(&mut self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
         let answers = self.ask_all(info, kind, 1);
         async move { answers.await.at(0) }
     }
 
     /// The event is on its way when this returns; what is left to the future is to wait, so that a session which waits is small.
     fn ask_all(
-        &self,
+        &mut self,
         info: &SessionInfo,
         kind: EventKind,
         owed: usize,
@@ -109,7 +113,7 @@ impl QueueSession {
 
     /// The same of a message with this id.
     fn ask_of(
-        &self,
+        &mut self,
         id: Option<Arc<str>>,
         info: &SessionInfo,
         kind: EventKind,
@@ -119,13 +123,16 @@ impl QueueSession {
     }
 
     fn ask_into(
-        &self,
+        &mut self,
         info: &SessionInfo,
         kind: EventKind,
         owed: usize,
         found: Option<FoundSlot>,
         id: Option<Arc<str>>,
     ) -> impl Future<Output = Answers> + use<> {
+        if let Some(known) = &mut self.untold {
+            known.clone_from(info);
+        }
         let post = Arc::clone(&self.post);
         let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post, found);
         self.post.send(event.of(id));
@@ -148,7 +155,7 @@ impl QueueSession {
     }
 
     async fn streamed(
-        &self,
+        &mut self,
         info: &SessionInfo,
         envelope: Envelope,
         body: &mut Body<'_>,
@@ -323,5 +330,15 @@ impl Session for QueueSession {
 
     async fn disconnect(&mut self, info: &SessionInfo, _: Option<&Error>) {
         self.tell_in_time(info, EventKind::Disconnect).await;
+        self.untold = None;
+    }
+}
+
+// A session that waits for its application, or for its client to read, is ended in the middle when the server stops.
+impl Drop for QueueSession {
+    fn drop(&mut self) {
+        if let Some(info) = self.untold.take() {
+            self.tell(&info, EventKind::Disconnect);
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! How a server ends: by shutdown, by being dropped, and in the child of a fork.
 
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::super::{Inner, Server};
-use super::{Call, Hooks, greeted, is_readable, next, send, start};
+use super::{Call, EventKind, Hooks, greeted, is_readable, next, send, start};
 use crate::error::Status;
 use crate::net::ForkGuard;
 
@@ -54,6 +54,44 @@ fn an_event_taken_and_kept_holds_the_end_back_until_it_is_too_late_to_answer() {
     assert_eq!(end.status(), Status::End);
     assert!(begun.elapsed() < Duration::from_secs(5));
     drop(event);
+}
+
+#[test]
+fn a_session_that_the_end_cuts_off_is_told_as_gone() {
+    let server = start(|options| {
+        options.set_hooks(Hooks::MAIL.with(Hooks::DISCONNECT));
+        options.set_answer_timeout(Duration::from_secs(20)).unwrap();
+    });
+    let mut client = greeted(&server);
+    client.send("MAIL FROM:<a@b.example>\r\n");
+    let asked = next(&server);
+    server.shutdown(Duration::ZERO).unwrap();
+    let gone = next(&server);
+    assert!(
+        matches!(gone.kind(), EventKind::Disconnect),
+        "{:?}",
+        gone.kind()
+    );
+    assert_eq!(gone.session().id(), asked.session().id());
+    assert_eq!(gone.session().hello_name(), Some("client.example"));
+    assert!(asked.is_too_late() && !gone.is_too_late());
+    drop(asked);
+    // Once.
+    let end = server
+        .next_event(Some(Duration::ZERO), Call::default())
+        .unwrap_err();
+    assert_eq!(end.status(), Status::End);
+}
+
+#[test]
+fn a_socket_that_was_given_closes_when_the_server_stops() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let server = start(|options| options.listen_on(socket).unwrap());
+    drop(greeted(&server));
+    server.shutdown(Duration::ZERO).unwrap();
+    assert!(TcpStream::connect(address).is_err());
+    drop(server);
 }
 
 #[test]
