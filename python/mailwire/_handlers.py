@@ -49,14 +49,17 @@ _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 
 class Dispatcher:
-    """Runs a handler's hooks. Any number of threads may do so at once; of one session only one event is open at a time."""
+    """Runs a handler's hooks for one run of a server, in any number of threads; those of one session never at the same time."""
 
     def __init__(self, handler, auth):
         """For a handler, object, class or callable, and a callable for AUTH or None."""
         self._make = handler if isinstance(handler, type) else None
-        self._handler = None if self._make else handler
+        self._handler = handler
         self._auth = auth
         self._sessions = {}
+        # By the number of a session whose hook runs: the events that came meanwhile.
+        self._left = {}
+        self._lock = threading.Lock()
         # The threads of `stream` hooks.
         self.streaming = set()
         self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
@@ -73,8 +76,36 @@ class Dispatcher:
             _no_coroutine("auth", auth)
             self.hooks.add("auth")
 
+    def anew(self):
+        """The same for another run of the server, which numbers its sessions from the beginning: it knows none of these."""
+        return Dispatcher(self._handler, self._auth)
+
     def handle(self, event):
-        """Runs the hook that an event is for, and answers. Never raises."""
+        """Runs the hook that an event is for, and answers. Never raises.
+
+        A hook that its client waits for no more does not hold the session back. What the session tells while it still runs is left to
+        its thread, so that a slow session has one thread at the most.
+        """
+        number = event.session.id
+        with self._lock:
+            left = self._left.get(number)
+            if left is not None:
+                left.append(event)
+                return
+            left = self._left[number] = []
+        self._run(event)
+        while True:
+            with self._lock:
+                if not left:
+                    del self._left[number]
+                    return
+                event = left.pop(0)
+            if not event.is_late:
+                self._run(event)
+            elif event.reading is not None:
+                self._catch_up(event.reading)
+
+    def _run(self, event):
         session = None
         try:
             if event.kind == "disconnect" and "disconnect" not in self.hooks:
@@ -90,6 +121,9 @@ class Dispatcher:
             except Exception:
                 # The client has not waited.
                 return
+            finally:
+                if event.reading is not None:
+                    self._catch_up(event.reading)
 
     def _session(self, event):
         """The session's object, made at its first event."""
@@ -179,16 +213,16 @@ class Dispatcher:
             hook, arguments = session.handler.data, (session, envelope)
         else:
             return event.accept()
-        _answer_message(event, envelope, *self._judged(session, hook, *arguments))
+        _answer_message(event, envelope, *self._judged(session, envelope, hook, *arguments))
 
-    def _judged(self, session, hook, *arguments):
+    def _judged(self, session, envelope, hook, *arguments):
         """What a hook says to a message: one answer to all, and with LMTP perhaps some by recipient."""
         answers = {}
 
         def asked(*arguments):
             answer = hook(*arguments)
             if isinstance(answer, dict):
-                answers.update({address: reply_of(one, _BAD_MESSAGE) for address, one in answer.items()})
+                answers.update(_by_recipient(answer, envelope))
                 answer = None
             return answer
 
@@ -202,8 +236,6 @@ class Dispatcher:
             thread.start()
         except BaseException:
             self.streaming.discard(thread)
-            _answer(event, _LOCAL_ERROR)
-            self._catch_up(event.reading)
             raise
 
     def _stream(self, session, event):
@@ -219,7 +251,7 @@ class Dispatcher:
     def _read(self, session, event):
         envelope = envelope_of(event, session)
         body = Body(event, envelope)
-        reply, answers = self._judged(session, session.handler.stream, session, envelope, body)
+        reply, answers = self._judged(session, envelope, session.handler.stream, session, envelope, body)
         try:
             self._answer_body(body, envelope, reply, answers)
         except Exception:
@@ -308,6 +340,23 @@ def _answer_message(event, envelope, reply, answers):
         raise TypeError("only LMTP has an answer for each recipient; with SMTP return one")
     for place, address in enumerate(envelope.recipients):
         _answer_at(event, place, answers.get(address))
+
+
+def _by_recipient(answers, envelope):
+    """A hook's answers by recipient as replies, by the envelope's spelling of these. One to nobody would be lost."""
+    replies = {text(address, "a recipient"): reply_of(one, _BAD_MESSAGE) for address, one in answers.items()}
+    meant = {_meaning(address): reply for address, reply in replies.items()}
+    wanted = {address: _meaning(address) for address in envelope.recipients}
+    nobody = meant.keys() - wanted.values()
+    if nobody:
+        raise ValueError(f"a hook answers for {', '.join(map(repr, sorted(nobody)))}, no recipient of the message")
+    return {address: replies.get(address, meant[one]) for address, one in wanted.items() if one in meant}
+
+
+def _meaning(address):
+    """What two spellings of an address have in common: domains are the same in small and in capital letters (RFC 5321 section 2.4)."""
+    local, at, domain = address.rpartition("@")
+    return local + at + domain.lower()
 
 
 def _answer_at(event, place, reply):

@@ -4,7 +4,6 @@ import atexit
 import os
 import threading
 import time
-import weakref
 
 from . import _native
 from ._errors import InvalidArgument, Misuse
@@ -14,10 +13,13 @@ from ._message import mechanisms as joined
 from ._session import Session
 from ._settings import TLS, Limits
 
+_GRACE = 5.0
+
 # The grace of servers that still run when Python ends.
 _LAST_GRACE = 1.0
 
-_running = weakref.WeakSet()
+# A server runs until it is stopped, also one that nobody else keeps.
+_running = set()
 
 
 class Server:
@@ -43,13 +45,19 @@ class Server:
     exception, does so at once: before something was read in place of the message, else in its middle, and the client is told at the
     end. A hook that accepts without having read all has the rest read and dropped.
 
+    With LMTP both may return a dict of answers by recipient; who is not in it is accepted. Domains may be in small or capital letters.
+    An answer to somebody who is no recipient of the message is an error.
+
+    A client that has waited `limits.answer_timeout` for a hook is told 451 (454, 421) and goes on, and what the hook then says is told
+    to nobody. As long as it runs no other hook of its session does; what the client asks waits, and is answered so too.
+
     `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys` has made of
     it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of one hash serve that
     hash alone: name the `mechanisms` then.
 
     It listens at `host`, an IP address or a list of them, and `port`; or on the Unix socket `unix`; or on `sockets`, a list of
-    `socket.socket` that listen already. These stay open and the caller's to close, become non-blocking, and take no harm from
-    `stop`. With `reuse_port` several servers, also of several processes, may listen on the same port.
+    `socket.socket` that listen already. These must be open whenever it is started, stay the caller's to close, become non-blocking, and
+    take no harm from `stop`. With `reuse_port` several servers, also of several processes, may listen on the same port.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of
     names and what `scram_keys` has made of their passwords. AUTH needs TLS unless `allow_plaintext_auth` is set. `mechanisms` are the
@@ -154,7 +162,12 @@ class Server:
             settings["disposition"] = text(disposition, "disposition")
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
-        listen, self._unix = _listening(host, port, unix, sockets)
+        self._sockets = None if sockets is None else several(sockets, "sockets", "a list of listening sockets")
+        listen, self._unix = _listening(host, port, unix, self._sockets)
+        if self._sockets:
+            # Only looked at: options that kept a descriptor would keep the port, when the server is stopped and the socket is closed.
+            _native.ServerOptions([("listen", one) for one in listen], None, [], [], None, [])
+            listen = []
         self._options = _native.ServerOptions(
             [
                 *(("listen", one) for one in listen),
@@ -170,33 +183,26 @@ class Server:
         )
         self._keeps_messages = disposition is None
         self._thread_count = threads
-        self._threads = []
-        self._native = None
-        self._process = None
+        self._run = None
         self._lock = threading.RLock()
-        self._ended = threading.Event()
 
     def start(self):
         """Begins to listen. Gives the server itself."""
         with self._lock:
             if self._runs():
                 raise Misuse("the server runs already")
-            self._native = _native.Server(self._options)
-            self._process = os.getpid()
-            self._ended.clear()
-            count = self._thread_count if self._dispatcher else 0
-            self._threads = [
-                threading.Thread(
-                    target=_serve, args=(self._native, self._dispatcher), name=f"mailwire-handler-{number}", daemon=True
-                )
-                for number in range(1, count + 1)
-            ]
-            for thread in self._threads:
-                thread.start()
+            native = _native.Server(self._options, _descriptors(self._sockets) if self._sockets else [])
+            # A hook may ask for the port at once.
+            self._run = _Run(native, self._dispatcher and self._dispatcher.anew(), self._thread_count)
+            try:
+                self._run.begin()
+            except BaseException:
+                self._run = None
+                raise
             _running.add(self)
         return self
 
-    def stop(self, grace=5.0):
+    def stop(self, grace=_GRACE):
         """Stops listening, lets transactions finish for `grace` seconds, and ends every connection.
 
         Called from a hook it returns at once, and the rest happens behind it; so it does after Ctrl-C.
@@ -204,46 +210,35 @@ class Server:
         grace = seconds(grace, "grace")
         if not 0 <= grace <= threading.TIMEOUT_MAX:
             raise InvalidArgument(f"grace: {grace} is no number of seconds")
-        taken = self._taken()
-        if taken is None:
+        self._stop(self._run, grace)
+
+    def _stop(self, run, grace):
+        if not self._taken(run):
             return
-        in_hook = threading.current_thread() in (*taken[1], *self._streaming())
+        in_hook = threading.current_thread() in run.hooks()
         # The wait for a thread of its own is one that a signal ends.
-        ending = threading.Thread(target=self._end, args=(*taken, grace), name="mailwire-stop", daemon=not in_hook)
+        ending = threading.Thread(target=run.end, args=(grace,), name="mailwire-stop", daemon=not in_hook)
         ending.start()
         if not in_hook:
             ending.join()
 
-    def _taken(self):
-        """The running listener and its threads, for the one who stops it; None if it does not run."""
+    def _taken(self, run):
+        """Whether this run goes on until now, and is the caller's to end."""
         with self._lock:
-            if not self._runs():
-                return None
-            taken = self._native, self._threads
-            self._native, self._threads = None, []
+            if run is not self._run or not self._runs():
+                return False
+            self._run = None
             _running.discard(self)
-        return taken
-
-    def _end(self, native, threads, grace):
-        native.shutdown(grace)
-        # The thread of a hook that does not end must not hold up the program.
-        until = time.monotonic() + _LAST_GRACE
-        for thread in (*threads, *self._streaming()):
-            thread.join(max(0.0, until - time.monotonic()))
-        self._ended.set()
-
-    def _streaming(self):
-        """The threads of hooks that read a message."""
-        return tuple(self._dispatcher.streaming) if self._dispatcher else ()
+        return True
 
     def serve_forever(self):
         """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did."""
-        if not self._runs():
-            self.start()
+        with self._lock:
+            run = (self if self._runs() else self.start())._run
         try:
-            self._ended.wait()
+            run.ended.wait()
         finally:
-            self.stop()
+            self._stop(run, _GRACE)
 
     def messages(self, timeout=None):
         """Iterates over what arrives, for a server without a handler. A message is accepted when it is handed over.
@@ -288,15 +283,16 @@ class Server:
 
     def _runs(self):
         """Whether it was started, in this process."""
-        return self._native is not None and self._process == os.getpid()
+        return self._run is not None and self._run.process == os.getpid()
 
     def _live(self):
         """The running listener."""
-        if self._native is None:
+        run = self._run
+        if run is None:
             raise Misuse("the server was not started, or was stopped")
-        if self._process != os.getpid():
+        if run.process != os.getpid():
             raise Misuse("the server was started before a fork; it runs in the parent, make a new one here")
-        return self._native
+        return run.native
 
     def __enter__(self):
         """Starts it, unless it runs."""
@@ -309,6 +305,42 @@ class Server:
     def __reduce__(self):
         """A server holds a listener: it does not pickle."""
         raise TypeError("a Server cannot be pickled; make one where it is needed")
+
+
+class _Run:
+    """A server from its start to its stop. Nothing of it, such as a hook that still runs, is the next one's."""
+
+    def __init__(self, native, dispatcher, count):
+        """With its listener, and so many threads for hooks if there are any."""
+        self.native = native
+        self.process = os.getpid()
+        self.ended = threading.Event()
+        self._dispatcher = dispatcher
+        self._threads = [
+            threading.Thread(target=_serve, args=(native, dispatcher), name=f"mailwire-handler-{number}", daemon=True)
+            for number in range(1, count + 1 if dispatcher else 1)
+        ]
+
+    def begin(self):
+        """Starts its threads. Without all of them it ends: it would listen, and perhaps answer nobody."""
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            self.native.shutdown(0.0)
+            raise
+
+    def hooks(self):
+        """The threads that hooks run in."""
+        return (*self._threads, *self._dispatcher.streaming) if self._dispatcher else ()
+
+    def end(self, grace):
+        """Ends it, and waits for its hooks, but not for one that does not end: that must not hold up the program."""
+        self.native.shutdown(grace)
+        until = time.monotonic() + _LAST_GRACE
+        for thread in self.hooks():
+            thread.join(max(0.0, until - time.monotonic()))
+        self.ended.set()
 
 
 def _serve(native, dispatcher):
@@ -359,7 +391,7 @@ def _listening(host, port, unix, sockets):
     if sockets is not None:
         if unix is not None:
             raise TypeError("sockets: they are listened on instead of `unix`; give one of the two")
-        return _descriptors(several(sockets, "sockets", "a list of listening sockets"))
+        return _descriptors(sockets), _path_of(sockets)
     if unix is not None:
         name = path(unix, "unix")
         return [f"unix:{name}"], name
@@ -370,7 +402,7 @@ def _listening(host, port, unix, sockets):
 
 
 def _descriptors(sockets):
-    from socket import AF_UNIX, socket
+    from socket import socket
 
     for one in sockets:
         if not isinstance(one, socket):
@@ -379,8 +411,14 @@ def _descriptors(sockets):
             raise InvalidArgument("sockets: one of them is closed")
     if not sockets:
         raise InvalidArgument("sockets: at least one is needed")
-    only_unix = all(one.family == AF_UNIX for one in sockets)
-    return [f"fd:{one.fileno()}" for one in sockets], sockets[0].getsockname() if only_unix else None
+    return [f"fd:{one.fileno()}" for one in sockets]
+
+
+def _path_of(sockets):
+    """The path of Unix sockets; None where one of them has a port."""
+    from socket import AF_UNIX
+
+    return sockets[0].getsockname() if all(one.family == AF_UNIX for one in sockets) else None
 
 
 def _address(host, port):
@@ -396,6 +434,6 @@ def _stop_all():
     """Before the interpreter goes, nothing of ours may need it any more."""
     for server in list(_running):
         # No thread can be made so late.
-        taken = server._taken()
-        if taken is not None:
-            server._end(*taken, _LAST_GRACE)
+        run = server._run
+        if server._taken(run):
+            run.end(_LAST_GRACE)

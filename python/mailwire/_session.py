@@ -18,7 +18,7 @@ class Session:
 
     @property
     def id(self):
-        """A number that no other session of the server has had."""
+        """A number that no other session of the server has had since it was started."""
         return self._info.id
 
     @property

@@ -31,8 +31,8 @@ class Limits:
 
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
-    there, and at most `auth_delay` seconds (4) of waiting before the next; 0 turns each off. `connections_per_minute` from
-    one address: 0 (the default) is no limit. `max_hops`: Received fields in a message, beyond which it goes in circles and is
+    there, and at most `auth_delay` seconds (4) of waiting before the next. A number of failures that is 0, or an `auth_delay` of 0,
+    turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address: 0 (the default) is no limit. `max_hops`: Received fields in a message, beyond which it goes in circles and is
     refused (100).
     """
 

@@ -95,6 +95,13 @@ impl Event {
         self.lock().owed()
     }
 
+    /// Whether it is a question whose answer nobody waits for any more.
+    #[getter]
+    fn is_late(&self) -> bool {
+        let event = self.lock();
+        event.owed() > 0 && event.is_too_late()
+    }
+
     /// The argument of EHLO, VRFY, EXPN, HELP or ETRN, or of a command that is not known.
     #[getter]
     fn argument(&self) -> Option<String> {

@@ -36,10 +36,19 @@ impl Server {
 
 #[pymethods]
 impl Server {
+    /// With what is in the options it listens on `listen`, descriptors that the options must not keep open.
     #[new]
-    fn new(py: Python<'_>, options: &Bound<'_, ServerOptions>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        options: &Bound<'_, ServerOptions>,
+        listen: Vec<String>,
+    ) -> PyResult<Self> {
         let options = options.get();
-        let starting = options.options.clone();
+        let mut starting = options.options.clone();
+        listen
+            .iter()
+            .try_for_each(|one| starting.listen(one))
+            .map_err(|error| error::to_python(py, &error, None))?;
         let server = py
             .detach(|| match &options.destination {
                 Some(destination) => blocking::Server::start_with(starting, destination),

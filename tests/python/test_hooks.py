@@ -353,6 +353,44 @@ def test_lmtp_answers_for_each_recipient(message, tmp_path):
     assert caught.value.smtp_code == 451
 
 
+def lmtp(server):
+    """A message to two of LMTP: the codes of the answers."""
+    with smtplib.LMTP("127.0.0.1", server.port, timeout=20) as client:
+        client.ehlo("client.example.org")
+        client.mail("a@example.org")
+        for recipient in ("Tim@example.ORG", "kurt@example.org"):
+            client.rcpt(recipient)
+        assert client.docmd("DATA")[0] == 354
+        client.send(b"x\r\n.\r\n")
+        return [client.getreply()[0] for _ in range(2)]
+
+
+@pytest.mark.parametrize("hook", ["data", "stream"])
+@pytest.mark.parametrize(
+    ("answers", "codes"),
+    [
+        ({"Tim@Example.org": False}, [554, 250]),
+        ({"Tim@EXAMPLE.ORG": 552, "Tim@example.ORG": 550, "kurt@example.org": True}, [550, 250]),
+        ({}, [250, 250]),
+        # Nobody is called so: an answer must not be lost.
+        ({"tim@example.org": False}, [451, 451]),
+        ({"kurt@example.org": False, "nobody@typo.example": False}, [451, 451]),
+        ({"kurt@example.org": False, 7: False}, [451, 451]),
+        ({"kurt@example.org": 3.5}, [451, 451]),
+    ],
+)
+def test_an_answer_to_a_recipient_is_by_its_address(hook, answers, codes):
+    errors = []
+    hooks = {
+        "data": lambda self, session, envelope: answers,
+        "stream": lambda self, session, envelope, body: body.read() and answers,
+    }
+    hooks = {hook: hooks[hook], "error": lambda self, session, error: errors.append(error)}
+    with mailwire.Server(type("Handler", (), hooks), protocol="lmtp") as server:
+        assert lmtp(server) == codes
+    assert len(errors) == codes.count(451) // 2
+
+
 def test_a_slow_hook_holds_up_nobody_else(message):
     release, names = threading.Event(), set()
 

@@ -442,9 +442,10 @@ def test_a_hook_that_reads_may_stop_the_server():
             body.read()
 
     server = mailwire.Server(Handler()).start()
+    ended = server._run.ended
     with begun(server) as client:
         assert data(client, b"x\r\n")[0] == 250
-        assert server._ended.wait(10)
+        assert ended.wait(10)
         # It says 421 by itself.
         client.close()
 
