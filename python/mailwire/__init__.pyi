@@ -256,6 +256,9 @@ class Limits:
     auth_lockout: float | None
     auth_delay: float | None
     connections_per_minute: int | None
+    messages_per_minute: int | None
+    recipients_per_minute: int | None
+    command_line: int | None
     max_hops: int | None
     def __init__(
         self,
@@ -279,6 +282,9 @@ class Limits:
         auth_lockout: float | None = None,
         auth_delay: float | None = None,
         connections_per_minute: int | None = None,
+        messages_per_minute: int | None = None,
+        recipients_per_minute: int | None = None,
+        command_line: int | None = None,
         max_hops: int | None = None,
     ) -> None: ...
 

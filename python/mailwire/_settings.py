@@ -31,9 +31,11 @@ class Limits:
 
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
-    there, and at most `auth_delay` seconds (4) of waiting before the next. A number of failures that is 0, or an `auth_delay` of 0,
-    turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address: 0 (the default) is no limit. `max_hops`: Received fields in a message, beyond which it goes in circles and is
-    refused (100).
+    there, and at most `auth_delay` seconds (4) of waiting before the next. A number of failures that is 0, or an `auth_delay`
+    of 0, turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address, and
+    `messages_per_minute` and `recipients_per_minute` in all its sessions: 0 (the default) is no limit. `command_line`:
+    octets of a command with its CRLF (4096), from 512 to 32768. `max_hops`: Received fields in a message, beyond which it
+    goes in circles and is refused (100).
     """
 
     __slots__ = (
@@ -46,6 +48,7 @@ class Limits:
         "bad_commands",
         "body_memory",
         "body_memory_per_address",
+        "command_line",
         "commands",
         "connections",
         "connections_per_minute",
@@ -53,8 +56,10 @@ class Limits:
         "idle",
         "least_rate",
         "max_hops",
+        "messages_per_minute",
         "per_ip",
         "recipients",
+        "recipients_per_minute",
         "session",
         "size",
     )
@@ -81,6 +86,9 @@ class Limits:
         auth_lockout=None,
         auth_delay=None,
         connections_per_minute=None,
+        messages_per_minute=None,
+        recipients_per_minute=None,
+        command_line=None,
         max_hops=None,
     ):
         """Limits; they are checked when a server is made with them."""
@@ -103,6 +111,9 @@ class Limits:
         self.auth_lockout = auth_lockout
         self.auth_delay = auth_delay
         self.connections_per_minute = connections_per_minute
+        self.messages_per_minute = messages_per_minute
+        self.recipients_per_minute = recipients_per_minute
+        self.command_line = command_line
         self.max_hops = max_hops
 
     def _given(self):

@@ -4,6 +4,9 @@
 /// comes near this.
 pub const COMMAND_LINE: usize = 4096;
 
+/// What a server may be told to take instead: no less than RFC 5321 asks for, and half of what is skipped at the most.
+pub const COMMAND_LINES: std::ops::RangeInclusive<usize> = 512..=SKIPPED_LINE / 2;
+
 /// A line of an AUTH exchange with its CRLF: RFC 4954 section 4 asks for 12288 octets of base64.
 pub const AUTH_LINE: usize = 12_288 + 2;
 

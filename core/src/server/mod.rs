@@ -19,6 +19,7 @@ mod listen;
 mod memory;
 mod network;
 mod options;
+mod rate;
 mod relay;
 mod serve;
 mod session;

@@ -18,6 +18,7 @@ use super::aside::Turns;
 use super::attempts::Attempts;
 use super::limits::{Admission, Connections};
 use super::memory::BodyMemory;
+use super::rate::Rate;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
@@ -165,6 +166,8 @@ pub(crate) struct Shared {
     pub(crate) hooks: Hooks,
     pub(crate) connections: Arc<Connections>,
     pub(super) memory: Arc<BodyMemory>,
+    pub(super) messages: Rate,
+    pub(super) recipients: Rate,
     pub(super) counters: Counters,
     pub(crate) stop: Stop,
     tls: RwLock<Option<ServerTls>>,
@@ -200,10 +203,14 @@ impl Shared {
             .with_mechanisms(options.offered_mechanisms(hooks))
             .with_auth_in_clear(options.allow_plaintext_auth)
             .with_required_auth(options.auth_required)
+            .with_command_line(options.command_line)
             .with_max_bad_commands(options.max_bad_commands)
             .with_max_idle_commands(options.max_idle_commands)
             .with_max_auth_failures(options.max_auth_failures)
-            .with_hooks(hooks.of_machine(options.restricts_recipients(), options.bind_sender));
+            .with_hooks(hooks.of_machine(
+                options.restricts_recipients() || options.recipients_per_minute > 0,
+                options.bind_sender || options.messages_per_minute > 0,
+            ));
         let own = options.own_mechanisms.iter().cloned();
         let config = own.fold(config, Config::with_own_mechanism);
         Ok(Self {
@@ -217,6 +224,8 @@ impl Shared {
             ),
             attempts: Arc::new(Attempts::new(&options)),
             memory: Arc::new(BodyMemory::new(&options)),
+            messages: Rate::new(options.messages_per_minute),
+            recipients: Rate::new(options.recipients_per_minute),
             counters: Counters::default(),
             stop: Stop::default(),
             tls: RwLock::new(options.tls.clone()),

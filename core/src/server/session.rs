@@ -13,8 +13,10 @@ use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
 use super::guarded::{begun, guarded};
 use super::limits::Admission;
+use super::rate::{TOO_MANY_MESSAGES, TOO_MANY_RECIPIENTS};
 use super::relay::{NOT_OURS, NOT_YOURS};
 use super::serve::Shared;
+use super::statistics::Counters;
 use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
@@ -34,7 +36,7 @@ pub(super) struct Conversation<S> {
     /// Recipients that the client sent in one go and that are not answered yet.
     batch: Vec<Recipient>,
     /// What was said to a message that is still being drained.
-    verdict: Option<Box<Answers>>,
+    verdict: Option<Box<Verdict>>,
     /// The login that is being judged, and how many have failed in this session.
     attempt: Option<Box<Admitted>>,
     auth_failures: u32,
@@ -258,7 +260,22 @@ impl<S: Session> Conversation<S> {
                 return;
             }
         };
-        self.answer(answer.unwrap_or(Answer::Reply(LOCAL_ERROR)));
+        let answer = answer.unwrap_or(Answer::Reply(LOCAL_ERROR));
+        if matches!(
+            question,
+            Question::Connect | Question::Hello(_) | Question::Mail
+        ) {
+            self.note_refusal(&answer);
+        }
+        self.answer(answer);
+    }
+
+    /// Counts the application's answer if it refuses.
+    fn note_refusal(&self, answer: &Answer) {
+        if !is_positive(answer) {
+            let counters = &self.channel.shared.counters;
+            counters.refused_by_application.add(1);
+        }
     }
 
     /// What the machine has learnt goes into what the application is told.
@@ -277,9 +294,13 @@ impl<S: Session> Conversation<S> {
         let _ = self.channel.machine.answer(answer);
     }
 
-    /// MAIL: who has authenticated sends in no other name, if so wanted. `None` if the application is to be asked.
+    /// MAIL: an address does not send too often, and who has authenticated in no other name, if so wanted. `None` if the application is to be asked.
     fn judge_sender(&self, reverse_path: &ReversePath) -> Option<Answer> {
         let (machine, shared) = (&self.channel.machine, &self.channel.shared);
+        if shared.messages.is_exceeded(self.channel.info.address()) {
+            shared.counters.messages_too_often.add(1);
+            return Some(Answer::Reply(TOO_MANY_MESSAGES));
+        }
         if shared.options.bind_sender
             && let Some(user) = machine.user()
             && let Some(sender) = reverse_path.mailbox()
@@ -293,7 +314,7 @@ impl<S: Session> Conversation<S> {
 
     /// RCPT: all that the client sent in one go.
     async fn ask_recipients(&mut self) {
-        let denied = self.deny_strangers();
+        let refused = self.refuse_unasked();
         let answers = if self.hooks.has(Hooks::RCPT) && !self.batch.is_empty() {
             let (session, info) = (&mut self.session, &self.channel.info);
             guarded(pin!(begun(|| session.recipients(info, &self.batch))))
@@ -302,42 +323,46 @@ impl<S: Session> Conversation<S> {
         } else {
             Answers::accept()
         };
-        self.answer_recipients(&answers, &denied);
+        self.answer_recipients(&answers, refused);
     }
 
     /// Takes those out of the batch that are refused anyway, for the application is not asked about them. Their places are counted
     /// in all that the client sent.
-    fn deny_strangers(&mut self) -> Vec<usize> {
-        let options = &self.channel.shared.options;
+    fn refuse_unasked(&mut self) -> Vec<(usize, Refused)> {
+        let (shared, address) = (&self.channel.shared, self.channel.info.address());
+        let options = &shared.options;
         let may_relay = !options.restricts_recipients()
             || self.channel.machine.has_identity()
-            || options.trusts(self.channel.info.address());
-        let mut denied = Vec::new();
-        if !may_relay {
-            let mut place = 0;
-            self.batch.retain(|recipient| {
-                let own = options.is_own(recipient.path());
-                if !own {
-                    denied.push(place);
-                }
-                place += 1;
-                own
-            });
-        }
-        denied
+            || options.trusts(address);
+        let mut refused = Vec::new();
+        let mut place = 0;
+        self.batch.retain(|recipient| {
+            let why = if shared.recipients.is_exceeded(address) {
+                Some(Refused::TooOften)
+            } else if may_relay || options.is_own(recipient.path()) {
+                None
+            } else {
+                Some(Refused::NotOurs)
+            };
+            refused.extend(why.map(|why| (place, why)));
+            place += 1;
+            why.is_none()
+        });
+        refused
     }
 
-    fn answer_recipients(&mut self, answers: &Answers, denied: &[usize]) {
+    fn answer_recipients(&mut self, answers: &Answers, refused: Vec<(usize, Refused)>) {
         let asked = std::mem::take(&mut self.batch).len();
-        let mut denied = denied.iter().peekable();
+        let mut refused = refused.into_iter().peekable();
         let mut own = 0;
         for place in 0.. {
-            let answer = if denied.next_if_eq(&&place).is_some() {
-                self.channel.shared.counters.denied_relays.add(1);
-                Answer::Reply(NOT_OURS)
+            let answer = if let Some((_, why)) = refused.next_if(|(at, _)| *at == place) {
+                why.answer(&self.channel.shared.counters)
             } else if own < asked {
                 own += 1;
-                answers.at(own - 1)
+                let answer = answers.at(own - 1);
+                self.note_refusal(&answer);
+                answer
             } else {
                 break;
             };
@@ -384,16 +409,21 @@ impl<S: Session> Conversation<S> {
             Stage::Offered => {
                 if let Some(reply) = answers.refusal_of_all().cloned() {
                     shared.counters.refused_messages.add(1);
+                    shared.counters.refused_by_application.add(1);
                     self.answer(Answer::Reply(reply));
                 } else {
                     // Taken unread: it is still to come, and its end is what is accepted.
                     self.answer(Answer::Accept);
                     self.channel.begin_body();
-                    self.verdict = Some(Box::new(answers));
+                    self.verdict = Some(Box::new(Verdict::of_application(answers)));
                 }
             }
-            Stage::Open => self.verdict = Some(Box::new(worded(answers))),
-            Stage::Whole(size) => self.end_of_data(size, Some(worded(answers))),
+            Stage::Open => {
+                self.verdict = Some(Box::new(Verdict::of_application(worded(answers))));
+            }
+            Stage::Whole(size) => {
+                self.end_of_data(size, Some(Verdict::of_application(worded(answers))));
+            }
             Stage::Refused(reply) => {
                 let counters = &shared.counters;
                 let reason = match &reply {
@@ -401,7 +431,10 @@ impl<S: Session> Conversation<S> {
                     _ => &counters.bad_messages,
                 };
                 reason.add(1);
-                let refusal = reply.map(Answers::from);
+                let refusal = reply.map(|reply| Verdict {
+                    answers: reply.into(),
+                    of_application: false,
+                });
                 if self.channel.machine.owed() > 0 {
                     self.end_of_data(0, refusal);
                 } else if refusal.is_some() {
@@ -419,10 +452,13 @@ impl<S: Session> Conversation<S> {
     }
 
     /// The end of a message that came whole: in LMTP it is answered once for each recipient.
-    fn end_of_data(&mut self, size: u64, answers: Option<Answers>) {
-        let answers = answers
-            .or_else(|| self.verdict.take().map(|answers| *answers))
-            .unwrap_or_else(|| LOCAL_ERROR.into());
+    fn end_of_data(&mut self, size: u64, verdict: Option<Verdict>) {
+        let Verdict {
+            answers,
+            of_application,
+        } = verdict
+            .or_else(|| self.verdict.take().map(|verdict| *verdict))
+            .unwrap_or_else(|| Verdict::of_application(LOCAL_ERROR.into()));
         let mut taken = false;
         for index in 0..self.channel.machine.owed() {
             let answer = answers.at(index);
@@ -435,7 +471,45 @@ impl<S: Session> Conversation<S> {
             counters.octets.add(size);
         } else {
             counters.refused_messages.add(1);
+            counters
+                .refused_by_application
+                .add(u64::from(of_application));
         }
+    }
+}
+
+/// What a message is answered at its end.
+struct Verdict {
+    answers: Answers,
+    /// Or else of the server itself.
+    of_application: bool,
+}
+
+impl Verdict {
+    fn of_application(answers: Answers) -> Self {
+        Self {
+            answers,
+            of_application: true,
+        }
+    }
+}
+
+/// Why a recipient is refused without asking.
+#[derive(Clone, Copy)]
+enum Refused {
+    TooOften,
+    NotOurs,
+}
+
+impl Refused {
+    /// What it is answered, and the count of its reason.
+    fn answer(self, counters: &Counters) -> Answer {
+        let (reason, reply) = match self {
+            Self::TooOften => (&counters.recipients_too_often, TOO_MANY_RECIPIENTS),
+            Self::NotOurs => (&counters.denied_relays, NOT_OURS),
+        };
+        reason.add(1);
+        Answer::Reply(reply)
     }
 }
 

@@ -50,6 +50,7 @@ const NAMES: &[&str] = &[
     "verb",
     "xclient",
     "proxy_protocol",
+    "command_line",
     "max_bad_commands",
     "max_idle_commands",
     "max_auth_failures",
@@ -58,6 +59,8 @@ const NAMES: &[&str] = &[
     "auth_lockout",
     "auth_delay",
     "connections_per_minute",
+    "messages_per_minute",
+    "recipients_per_minute",
     "max_connections",
     "connections_per_address",
     "body_memory",
@@ -177,6 +180,7 @@ impl Options {
     /// The same for its limits.
     fn set_limit(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
+            "command_line" => self.set_command_line(number(name, value)?)?,
             "max_bad_commands" => self.set_max_bad_commands(small_number(name, value)?)?,
             "max_idle_commands" => self.set_max_idle_commands(small_number(name, value)?)?,
             "max_auth_failures" => self.set_max_auth_failures(small_number(name, value)?)?,
@@ -191,6 +195,8 @@ impl Options {
             "connections_per_minute" => {
                 self.set_connections_per_minute(small_number(name, value)?);
             }
+            "messages_per_minute" => self.set_messages_per_minute(small_number(name, value)?),
+            "recipients_per_minute" => self.set_recipients_per_minute(small_number(name, value)?),
             "max_connections" => self.set_max_connections(number(name, value)?)?,
             "connections_per_address" => {
                 self.set_connections_per_address(number(name, value)?)?;
@@ -412,6 +418,10 @@ mod tests {
             ("user_keys", "tim:SCRAM-SHA-1$4096:c2FsdA==$AAAA:AAAA"),
             ("max_transactions", "0"),
             ("max_recipient_domains", "0"),
+            ("command_line", "511"),
+            ("command_line", "32769"),
+            ("messages_per_minute", "-1"),
+            ("recipients_per_minute", "4294967296"),
             ("max_bad_commands", "0"),
             ("max_idle_commands", "0"),
             ("max_auth_failures", "0"),

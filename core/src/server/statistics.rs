@@ -31,6 +31,13 @@ pub struct Statistics {
     pub denied_relays: u64,
     /// Senders that are not the user's own.
     pub foreign_senders: u64,
+    /// MAIL commands refused since their address had begun too many messages within a minute.
+    pub messages_too_often: u64,
+    /// Recipients refused since their sender's address had named too many within a minute.
+    pub recipients_too_often: u64,
+    /// Connections, hellos, senders, recipients and messages that the application refused, by 4yz or 5yz, left unanswered, or failed
+    /// over.
+    pub refused_by_application: u64,
     /// Octets of messages that are held in memory now, and 768 for each of their pieces.
     pub body_memory: u64,
     /// Octets that were read in sessions that are over, commands and messages, inside of TLS.
@@ -94,10 +101,13 @@ const ROWS: &[Row] = rows! {
     octets "mailwire_message_octets_total" "" "Octets of the messages that were taken."
     refused_messages "mailwire_refused_messages_total" "" "Messages that were refused, for any reason."
     refused_recipients "mailwire_refused_recipients_total" "" "Recipients that were refused, for any reason."
-    bad_messages "mailwire_refusals_total" "{reason=\"content\"}" "What the server refused by itself."
+    bad_messages "mailwire_refusals_total" "{reason=\"content\"}" "What was refused, by reason."
     messages_without_memory "mailwire_refusals_total" "{reason=\"memory\"}" ""
     denied_relays "mailwire_refusals_total" "{reason=\"relaying\"}" ""
     foreign_senders "mailwire_refusals_total" "{reason=\"sender\"}" ""
+    messages_too_often "mailwire_refusals_total" "{reason=\"message_rate\"}" ""
+    recipients_too_often "mailwire_refusals_total" "{reason=\"recipient_rate\"}" ""
+    refused_by_application "mailwire_refusals_total" "{reason=\"application\"}" ""
     body_memory "mailwire_body_memory_octets" "" "Octets of messages that are held in memory now."
     octets_received "mailwire_received_octets_total" "" "Octets read in sessions that are over."
     octets_sent "mailwire_sent_octets_total" "" "Octets sent in sessions that are over."
@@ -171,6 +181,9 @@ pub(super) struct Counters {
     pub(super) refused_recipients: Counter,
     pub(super) denied_relays: Counter,
     pub(super) foreign_senders: Counter,
+    pub(super) messages_too_often: Counter,
+    pub(super) recipients_too_often: Counter,
+    pub(super) refused_by_application: Counter,
     pub(super) octets_received: Counter,
     pub(super) octets_sent: Counter,
     pub(super) tls_handshakes: Counter,
@@ -200,6 +213,9 @@ impl Counters {
             refused_recipients: self.refused_recipients.get(),
             denied_relays: self.denied_relays.get(),
             foreign_senders: self.foreign_senders.get(),
+            messages_too_often: self.messages_too_often.get(),
+            recipients_too_often: self.recipients_too_often.get(),
+            refused_by_application: self.refused_by_application.get(),
             octets_received: self.octets_received.get(),
             octets_sent: self.octets_sent.get(),
             tls_handshakes: self.tls_handshakes.get(),

@@ -135,6 +135,9 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("proxy_protocol", "127.0{}.0.1", |text| {
         server(|o| o.set("proxy_protocol", text))
     }),
+    ("command_line", "10{}00", |text| {
+        server(|o| o.set("command_line", text))
+    }),
     ("max_bad_commands", "1{}0", |text| {
         server(|o| o.set("max_bad_commands", text))
     }),
@@ -158,6 +161,12 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     }),
     ("connections_per_minute", "1{}0", |text| {
         server(|o| o.set("connections_per_minute", text))
+    }),
+    ("messages_per_minute", "1{}0", |text| {
+        server(|o| o.set("messages_per_minute", text))
+    }),
+    ("recipients_per_minute", "1{}0", |text| {
+        server(|o| o.set("recipients_per_minute", text))
     }),
     ("max_connections", "1{}0", |text| {
         server(|o| o.set("max_connections", text))

@@ -32,6 +32,34 @@ fn s009_s010_an_over_long_line_gets_one_500_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_command_may_be_as_long_as_the_server_was_told() {
+    // What is out of range becomes the nearest that is not.
+    for (told, most) in [
+        (512, 512),
+        (1000, 1000),
+        // As long as AUTH may be: no other command is taken for it.
+        (12_322, 12_322),
+        (32_768, 32_768),
+        (0, 512),
+        (usize::MAX, 32_768),
+    ] {
+        let mut talk = greeted(config().with_command_line(told));
+        talk.lend(&noop_of(most));
+        talk.lend(&noop_of(most + 1));
+        talk.follow(&[
+            "S: 250 2.0.0 OK",
+            "S: 500 5.5.2 Line too long",
+            "C: NOOP",
+            "S: 250 2.0.0 OK",
+        ]);
+        // By pieces too.
+        let long = noop_of(most + 1);
+        long.chunks(400).for_each(|piece| talk.lend(piece));
+        talk.follow(&["S: 500 5.5.2 Line too long"]);
+    }
+}
+
+#[test]
 fn s383_a_line_without_end_ends_the_connection_and_is_not_kept() {
     let mut talk = greeted(config());
     let line = noop_of(64 * 1024 + 1);

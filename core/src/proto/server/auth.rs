@@ -1,8 +1,8 @@
 //! AUTH (RFC 4954): the command, the lines of its exchange, and the verdict.
 
-use super::connection::{Owed, State, Step};
+use super::connection::{Line, Owed, State, Step};
 use super::{Connection, Event, NotOwed, replies};
-use crate::proto::{Found, InitialResponse, Need, Reply, Violation, limits};
+use crate::proto::{Found, InitialResponse, Need, Reply, Violation};
 use crate::sasl::{
     self, Credentials, Decoy, Identity, MAX_RESPONSE, Mechanism, Nonce, Proof, SaslError, Secret,
     ServerContext, ServerExchange, base64,
@@ -165,7 +165,7 @@ impl Connection {
     /// A line of the exchange.
     pub(super) fn auth_line<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Violation> {
         self.secret_heard |= !input.is_empty();
-        let (len, used) = match self.find_line(input, limits::AUTH_LINE) {
+        let (len, used) = match self.find_line(input, Line::Exchange) {
             Found::More { used } => return Ok(Step::Need(used, Need::More)),
             Found::Line { len, used } => (len, used),
             Found::TooLong { used } => {

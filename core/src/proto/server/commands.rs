@@ -1,17 +1,11 @@
 //! Commands: which of them fit where the session stands, and what they do (RFC 5321 sections 3 and 4.1).
 
-use super::connection::{Owed, State, Step};
+use super::connection::{Line, Owed, State, Step};
 use super::{Connection, Event, Extensions, Hooks, replies, strangers};
 use crate::proto::{
     ClientAttributes, Command, CommandError, Extension, ForwardPath, Found, LineFinder, Need,
-    RcptParameters, Violation, limits,
+    RcptParameters, Violation,
 };
-
-/// An AUTH command may hold an initial response as long as a line of the exchange (RFC 4954 section 4).
-const AUTH_COMMAND: usize = limits::AUTH_LINE + 32;
-
-/// A BDAT command is short. Behind one that is too long nobody knows where the chunk ends.
-const BDAT_COMMAND: usize = 512;
 
 impl Connection {
     /// The greeting (RFC 5321 section 3.1), or the question whether to give it.
@@ -34,17 +28,16 @@ impl Connection {
             self.close();
             return Err(Violation::OtherProtocol(name));
         }
-        let limit = self.skipping().unwrap_or(line_limit(input));
-        self.secret_heard |= limit == AUTH_COMMAND || is_auth(input);
-        let too_long = if limit == AUTH_COMMAND {
-            replies::AUTH_LINE_TOO_LONG
-        } else {
-            replies::LINE_TOO_LONG
+        let line = self.skipping().unwrap_or_else(|| seeming(input));
+        self.secret_heard |= line == Line::Auth || is_auth(input);
+        let too_long = match line {
+            Line::Auth => replies::AUTH_LINE_TOO_LONG,
+            _ => replies::LINE_TOO_LONG,
         };
-        match self.find_line(input, limit) {
+        match self.find_line(input, line) {
             Found::More { used } => Ok(Step::Need(used, Need::More)),
             Found::TooLong { used } => {
-                if limit == BDAT_COMMAND {
+                if line == Line::Chunk {
                     self.refuse_chunk_size();
                 } else {
                     self.bad(too_long);
@@ -84,7 +77,7 @@ impl Connection {
         if !self.batch_has_room() {
             return None;
         }
-        let limit = limits::COMMAND_LINE;
+        let limit = self.config.command_line;
         let mut finder = LineFinder::lenient(self.config.lenient_line_ends);
         let Found::Line { len, used } = finder.find(input, limit, limit) else {
             return None;
@@ -451,12 +444,12 @@ fn is_auth(input: &[u8]) -> bool {
         .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH"))
 }
 
-/// The longest line that is taken for what this one seems to become.
-fn line_limit(input: &[u8]) -> usize {
+/// What this line seems to become.
+fn seeming(input: &[u8]) -> Line {
     match input.get(..5) {
-        Some(verb) if !b" \t".contains(&verb[4]) => limits::COMMAND_LINE,
-        Some(verb) if verb[..4].eq_ignore_ascii_case(b"AUTH") => AUTH_COMMAND,
-        Some(verb) if verb[..4].eq_ignore_ascii_case(b"BDAT") => BDAT_COMMAND,
-        _ => limits::COMMAND_LINE,
+        Some(verb) if !b" \t".contains(&verb[4]) => Line::Command,
+        Some(verb) if verb[..4].eq_ignore_ascii_case(b"AUTH") => Line::Auth,
+        Some(verb) if verb[..4].eq_ignore_ascii_case(b"BDAT") => Line::Chunk,
+        _ => Line::Command,
     }
 }

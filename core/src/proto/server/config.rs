@@ -33,6 +33,7 @@ pub struct Config {
     pub(super) other_identities: bool,
     pub(super) require_auth: bool,
     pub(super) max_auth_failures: u32,
+    pub(super) command_line: usize,
     pub(super) max_bad_commands: u32,
     pub(super) max_idle_commands: u32,
     pub(super) hooks: Hooks,
@@ -64,6 +65,7 @@ impl Config {
             other_identities: false,
             require_auth: false,
             max_auth_failures: limits::AUTH_FAILURES,
+            command_line: limits::COMMAND_LINE,
             max_bad_commands: limits::BAD_COMMANDS,
             max_idle_commands: limits::IDLE_COMMANDS,
             hooks: Hooks::NONE,
@@ -213,6 +215,15 @@ impl Config {
     #[must_use]
     pub fn with_max_auth_failures(mut self, failures: u32) -> Self {
         self.max_auth_failures = failures;
+        self
+    }
+
+    /// The octets of a command with its CRLF before it is answered 500, within [`limits::COMMAND_LINES`]. By default
+    /// [`limits::COMMAND_LINE`]. AUTH and its lines may be as long as [`limits::AUTH_LINE`] whatever this says.
+    #[must_use]
+    pub fn with_command_line(mut self, octets: usize) -> Self {
+        let (least, most) = limits::COMMAND_LINES.into_inner();
+        self.command_line = octets.clamp(least, most);
         self
     }
 

@@ -72,8 +72,20 @@ pub struct Connection {
     finder: LineFinder,
     /// For the message that is being received, where its line ends are made canonical.
     pub(super) normaliser: Option<Box<Normaliser>>,
-    /// The limit of the over-long line that is being skipped.
-    skipping: Option<usize>,
+    /// The over-long line that is being skipped.
+    skipping: Option<Line>,
+}
+
+/// What a line seems to become, by which its length is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Command,
+    /// AUTH, which may hold an initial response as long as a line of the exchange (RFC 4954 section 4).
+    Auth,
+    /// A line of an exchange of AUTH.
+    Exchange,
+    /// BDAT, which is short. Behind one that is too long nobody knows where the chunk ends.
+    Chunk,
 }
 
 /// Of what is seldom and large there is a box: thousands of connections may only wait for a command.
@@ -448,19 +460,25 @@ impl Connection {
         }
     }
 
-    /// Looks for the end of a line, and remembers by which limit an over-long one is skipped: to be called with it again.
-    pub(super) fn find_line(&mut self, input: &[u8], limit: usize) -> Found {
+    /// Looks for the end of a line, and remembers what an over-long one is that is skipped: to be called with it again.
+    pub(super) fn find_line(&mut self, input: &[u8], line: Line) -> Found {
+        let limit = match line {
+            Line::Command => self.config.command_line,
+            Line::Auth => limits::AUTH_LINE + 32,
+            Line::Exchange => limits::AUTH_LINE,
+            Line::Chunk => 512,
+        };
         let found = self.finder.find(input, limit, limits::SKIPPED_LINE);
         match found {
             Found::More { used: 0 } => {}
-            Found::More { .. } => self.skipping = Some(limit),
+            Found::More { .. } => self.skipping = Some(line),
             _ => self.skipping = None,
         }
         found
     }
 
-    /// Whether the input begins in the middle of an over-long line, and then the limit that it has passed.
-    pub(super) fn skipping(&self) -> Option<usize> {
+    /// Whether the input begins in the middle of an over-long line, and then of what.
+    pub(super) fn skipping(&self) -> Option<Line> {
         self.skipping
     }
 

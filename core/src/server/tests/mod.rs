@@ -8,6 +8,7 @@ mod limits;
 mod listening;
 mod memory;
 mod messages;
+mod rates;
 mod relay;
 mod sessions;
 pub(crate) mod talk;
