@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::time::timeout;
 
-use super::buffer::{READ_BUFFER, overwrite};
+use super::buffer::{READ_BUFFER, append, overwrite};
 use super::channel::{Channel, Ended};
 use super::memory::Room;
 use super::trace::{MAIL_LOOP, Trace};
@@ -129,29 +129,28 @@ impl Body<'_> {
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
         while let Some(piece) = self.next_piece().await? {
-            let large = match piece {
-                Piece::LineEnd => {
-                    tail.extend_from_slice(CRLF);
-                    continue;
-                }
-                Piece::Read(part) if part.end - part.start < COPIED => {
-                    tail = self.copy(&part, tail);
-                    None
-                }
-                Piece::Made(octets) if octets.len() < COPIED => {
-                    tail.extend_from_slice(&octets);
-                    None
-                }
-                Piece::Read(part) => Some(self.take(&part)),
-                Piece::Made(octets) => Some(octets),
+            let len = match &piece {
+                Piece::LineEnd => CRLF.len(),
+                Piece::Read(part) => part.end - part.start,
+                Piece::Made(octets) => octets.len(),
             };
-            if large.is_none() && tail.len() + COPIED < READ_BUFFER {
-                continue;
-            }
-            if !tail.is_empty() {
+            let fits = len < COPIED && tail.len() + len <= READ_BUFFER;
+            if !fits && !tail.is_empty() {
                 pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
             }
-            pieces.extend(large.map(|octets| self.charge(octets)));
+            match piece {
+                Piece::LineEnd => tail.extend_from_slice(CRLF),
+                Piece::Read(part) if len < COPIED => tail = self.copy(&part, tail),
+                Piece::Made(octets) if len < COPIED => append(&mut tail, &octets),
+                Piece::Read(part) => {
+                    let octets = self.take(&part);
+                    pieces.push(self.charge(octets));
+                }
+                Piece::Made(octets) => pieces.push(self.charge(octets)),
+            }
+            if fits {
+                continue;
+            }
             if let Some(refusal) = self.memory.refusal() {
                 return Err(self.no_memory(refusal));
             }
@@ -324,7 +323,7 @@ impl Body<'_> {
     }
 
     fn copy(&mut self, part: &Part, mut to: BytesMut) -> BytesMut {
-        to.extend_from_slice(&self.channel.input[part.start..part.end]);
+        append(&mut to, &self.channel.input[part.start..part.end]);
         self.channel.input.advance(part.used);
         to
     }

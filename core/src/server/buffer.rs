@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 use zeroize::Zeroize;
 
+use super::recycled;
+
 /// The size of a read buffer, in octets. Larger ones leave the processor's cache, smaller ones cost more system calls.
 pub(crate) const READ_BUFFER: usize = 64 * 1024;
 
@@ -21,7 +23,9 @@ pub(crate) fn make_room(buffer: &mut BytesMut, least: usize) {
         *buffer = fresh();
     } else if buffer.is_empty() {
         // The memory is had again unless a part of it was handed out and is still held.
-        buffer.reserve(READ_BUFFER);
+        if !buffer.try_reclaim(READ_BUFFER) {
+            *buffer = fresh();
+        }
     } else if buffer.capacity() - buffer.len() < least {
         let mut full = std::mem::replace(buffer, fresh());
         buffer.reserve(full.len() + least);
@@ -38,7 +42,19 @@ fn fresh() -> BytesMut {
     POOL.try_with(|pool| pool.borrow_mut().pop())
         .ok()
         .flatten()
+        .or_else(recycled::take)
         .unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER))
+}
+
+/// Adds octets to what is gathered of a message. What grows large comes into a buffer that can be had again.
+pub(crate) fn append(gathered: &mut BytesMut, octets: &[u8]) {
+    let len = gathered.len() + octets.len();
+    if len > gathered.capacity() && (READ_BUFFER / 2..=READ_BUFFER).contains(&len) {
+        let mut larger = fresh();
+        larger.extend_from_slice(gathered);
+        *gathered = larger;
+    }
+    gathered.extend_from_slice(octets);
 }
 
 /// Overwrites octets that may be a password: the memory of a buffer goes to the next session.

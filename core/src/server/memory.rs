@@ -12,6 +12,7 @@ use super::Options;
 use super::buffer::READ_BUFFER;
 use super::limits::network;
 use super::options::within;
+use super::recycled;
 use crate::error::Error;
 use crate::proto::Reply;
 
@@ -257,6 +258,7 @@ impl AsRef<[u8]> for Charged {
 impl Drop for Charged {
     fn drop(&mut self) {
         self.room.give_back(cost(&self.octets));
+        recycled::give(std::mem::take(&mut self.octets));
     }
 }
 

@@ -20,6 +20,7 @@ mod memory;
 mod network;
 mod options;
 mod rate;
+mod recycled;
 mod relay;
 mod serve;
 mod session;

@@ -19,6 +19,7 @@ use super::attempts::Attempts;
 use super::limits::{Admission, Connections};
 use super::memory::BodyMemory;
 use super::rate::Rate;
+use super::recycled;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
@@ -316,7 +317,16 @@ pub(crate) async fn serve<H: Handler>(
         ));
     }
     let mut result = Ok(());
-    while let Some(ended) = accepting.join_next().await {
+    let mut keeping = pin!(recycled::keep());
+    loop {
+        let ended = tokio::select! {
+            biased;
+            ended = accepting.join_next() => ended,
+            never = &mut keeping => match never {},
+        };
+        let Some(ended) = ended else {
+            break;
+        };
         if let Ok(Err(error)) = ended {
             // The other listeners are of no use without this one: whoever runs the server must know.
             shared.stop.begin(shared.options.grace);
