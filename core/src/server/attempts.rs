@@ -42,6 +42,9 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// How long the attempt behind the first failure of an address or account is held back; behind each further one it is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
+/// How long it is remembered where an account was last logged in to.
+const AT_HOME: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Addresses and accounts of which failures are remembered, each twice at most.
 const REMEMBERED: usize = 32 * 1024;
 
@@ -54,8 +57,11 @@ impl Options {
     }
 
     /// The failed logins to one account, from wherever, before AUTH is answered 454 for it, also with the right password. They count
-    /// within [`set_auth_lockout`](Self::set_auth_lockout), until a login succeeds. Names that nobody has count alike, so that
-    /// nothing is told of who is there. 0 turns it off, for anybody can lock out a user whose name is known. The default is 10.
+    /// within [`set_auth_lockout`](Self::set_auth_lockout); a login that succeeds takes those of its own address back. Names that
+    /// nobody has count alike, so that nothing is told of who is there. 0 turns it off. The default is 10.
+    ///
+    /// Anybody can lock out a user whose name is known, but not at an address, or of IPv6 a /64 network, where that user's last login
+    /// succeeded, within seven days: there the account's failures from elsewhere do not count.
     pub fn set_auth_failures_per_account(&mut self, failures: u32) {
         self.auth_failures_per_account = failures;
     }
@@ -89,7 +95,14 @@ struct Failures {
     addresses: Kind<IpAddr>,
     /// By a hash of the name that nobody can foretell, so that names of any length cost the same.
     accounts: Kind<u64>,
+    /// Of what has failed at an account, that from one address.
+    shares: Tally<Place>,
+    /// Where the last login to an account has succeeded.
+    homes: Tally<Place>,
 }
+
+/// An account at an address, or at none, as a client of a Unix socket has it.
+type Place = (u64, Option<IpAddr>);
 
 /// What has failed, and what is being judged and may fail. Of the latter there are as many as sessions at most.
 #[derive(Debug)]
@@ -137,6 +150,8 @@ impl Attempts {
             failures: Mutex::new(Failures {
                 addresses: Kind::new(options.auth_failures_per_address, options.auth_lockout),
                 accounts: Kind::new(options.auth_failures_per_account, options.auth_lockout),
+                shares: Tally::new(options.auth_lockout, REMEMBERED),
+                homes: Tally::new(AT_HOME, REMEMBERED),
             }),
             settled: Notify::new(),
             hashing: RandomState::new(),
@@ -180,12 +195,17 @@ impl Attempts {
         if failures.addresses.is_reached(address.failed) {
             return Gate::Locked(ADDRESS_LOCKED);
         }
-        if failures.accounts.is_reached(account.failed) {
+        let place = attempt.place();
+        let at_home = place.is_some_and(|place| failures.homes.times(place, now) > 0);
+        if !at_home && failures.accounts.is_reached(account.failed) {
             return Gate::Locked(ACCOUNT_LOCKED);
         }
-        if failures.addresses.is_reached(address.all())
-            || failures.accounts.is_reached(account.all())
-        {
+        let counted = if at_home {
+            account.pending
+        } else {
+            account.all()
+        };
+        if failures.addresses.is_reached(address.all()) || failures.accounts.is_reached(counted) {
             return Gate::Full;
         }
         failures.addresses.begin(attempt.address);
@@ -210,10 +230,32 @@ impl Attempts {
         let mut failures = self.failures();
         failures.addresses.fail(attempt.address, now);
         failures.accounts.fail(attempt.account, now);
+        if let Some(place) = attempt.place() {
+            failures.shares.count(place, now);
+            failures.homes.forget(place);
+        }
+    }
+
+    /// It was judged, and is who it says.
+    fn succeeded(&self, attempt: Attempt, now: Instant) {
+        let mut failures = self.failures();
+        if let Some(place) = attempt.place() {
+            let own = failures.shares.times(place, now);
+            failures.accounts.failed.take_back(place.0, own, now);
+            failures.shares.forget(place);
+            failures.homes.count(place, now);
+            failures.homes.begin_anew(place, now);
+        }
     }
 
     fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    fn place(self) -> Option<Place> {
+        self.account.map(|account| (account, self.address))
     }
 }
 
@@ -225,10 +267,8 @@ impl Admitted {
     }
 
     /// It was judged, and is who it says.
-    pub(super) fn succeeded(self) {
-        if let Some(name) = self.attempt.account {
-            self.all.failures().accounts.failed.forget(name);
-        }
+    pub(super) fn succeeded(self, now: Instant) {
+        self.all.succeeded(self.attempt, now);
     }
 }
 
@@ -359,7 +399,7 @@ mod tests {
             admitted(&all, one, now).0.failed(now);
             if number < 4 {
                 let own = from(&all, "2001:db8::7", "own");
-                admitted(&all, own, now).0.succeeded();
+                admitted(&all, own, now).0.succeeded(now);
             }
         }
         // Of IPv6 the network counts.
@@ -370,6 +410,48 @@ mod tests {
     }
 
     #[test]
+    fn a_login_that_succeeds_takes_back_what_failed_at_its_own_address_alone() {
+        let all = attempts(|_| {});
+        let now = Instant::now();
+        let (tim, kurt) = (
+            from(&all, "192.0.2.1", "tim"),
+            from(&all, "192.0.2.1", "kurt"),
+        );
+        let guess = |number: u8| from(&all, &format!("198.51.100.{number}"), "tim");
+        admitted(&all, guess(1), now).0.failed(now);
+        for _ in 0..4 {
+            all.failed(tim, now);
+            admitted(&all, tim, now).0.succeeded(now);
+        }
+        admitted(&all, kurt, now).0.succeeded(now);
+        admitted(&all, guess(2), now).0.failed(now);
+        admitted(&all, guess(3), now).0.failed(now);
+        assert_eq!(locked(&all, guess(4), now), Some(ACCOUNT_LOCKED));
+        // Where the user was last, nobody is locked out by that, until somebody fails there.
+        let (before, after) = (now + AT_HOME - Duration::from_secs(1), now + AT_HOME);
+        assert_eq!(locked(&all, tim, now), None);
+        (0..3).for_each(|number| all.failed(guess(number), before));
+        assert_eq!(locked(&all, tim, before), None);
+        assert_eq!(locked(&all, tim, after), Some(ACCOUNT_LOCKED));
+        admitted(&all, tim, before).0.failed(before);
+        assert_eq!(locked(&all, tim, before), Some(ACCOUNT_LOCKED));
+    }
+
+    #[test]
+    fn no_more_are_judged_at_once_where_the_user_was_last() {
+        let all = attempts(|options| options.set_auth_failures_per_address(0));
+        let now = Instant::now();
+        let one = from(&all, "192.0.2.1", "tim");
+        admitted(&all, one, now).0.succeeded(now);
+        let pending: Vec<_> = (0..3).map(|_| admitted(&all, one, now).0).collect();
+        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
+        for one in pending {
+            one.failed(now);
+        }
+        assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
+    }
+
+    #[test]
     fn a_login_that_succeeds_clears_its_account() {
         let all = attempts(|_| {});
         let now = Instant::now();
@@ -377,7 +459,7 @@ mod tests {
         for _ in 0..2 {
             all.failed(one, now);
             all.failed(one, now);
-            admitted(&all, one, now).0.succeeded();
+            admitted(&all, one, now).0.succeeded(now);
         }
         assert_eq!(locked(&all, one, now), None);
     }

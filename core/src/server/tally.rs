@@ -59,6 +59,21 @@ impl<K: Eq + Hash + Copy> Tally<K> {
         self.put(key, Count { times, since: now });
     }
 
+    /// So many of those that were counted count no more.
+    pub(super) fn take_back(&mut self, key: K, times: u32, now: Instant) {
+        let left = self.times(key, now).saturating_sub(times);
+        match self.get(key) {
+            Some(count) if left > 0 => self.put(
+                key,
+                Count {
+                    times: left,
+                    ..count
+                },
+            ),
+            _ => self.forget(key),
+        }
+    }
+
     /// Nothing was counted for this key.
     pub(super) fn forget(&mut self, key: K) {
         self.recent.remove(&key);
@@ -100,6 +115,16 @@ mod tests {
             (tally.times("b", at(159)), tally.times("b", at(160))),
             (1, 0)
         );
+        tally.begin_anew("a", at(60));
+        tally.count("a", at(61));
+        tally.take_back("a", 1, at(62));
+        assert_eq!(
+            (tally.times("a", at(119)), tally.times("a", at(120))),
+            (1, 0)
+        );
+        tally.take_back("a", 5, at(62));
+        assert_eq!(tally.times("a", at(62)), 0);
+        tally.count("a", at(61));
         tally.forget("a");
         assert_eq!(tally.times("a", at(61)), 0);
     }

@@ -85,7 +85,7 @@ impl<S: Session> Conversation<S> {
         if let Some(admitted) = self.attempt.take()
             && machine.user().is_some()
         {
-            admitted.succeeded();
+            admitted.succeeded(Instant::now());
             shared.counters.logins.add(1);
         }
     }
