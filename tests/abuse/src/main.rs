@@ -45,8 +45,8 @@ async fn figures(names: &[String]) -> Outcome<()> {
     println!("| attack | figures |\n| --- | --- |");
     for kind in ["tasks", "queue"] {
         if wanted("idle") {
-            print(&idle(&program, kind, Over::Clear, 9000, 5 << 10).await?);
-            print(&idle(&program, kind, Over::Tls, 9000, 20 << 10).await?);
+            print(&idle(&program, kind, Over::Clear, 9000, 2 << 10).await?);
+            print(&idle(&program, kind, Over::Tls, 9000, 10 << 10).await?);
         }
         if wanted("drips") {
             for phase in Phase::ALL {
