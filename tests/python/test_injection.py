@@ -93,6 +93,8 @@ SERVER = {
     "mechanisms": ["PLA{}IN"],
     "user_keys": {"us{}er": KEYS},
     "user_keys keys": {"user": KEYS.replace(":", ":{}", 1)},
+    "options": ("max_{}hops", "9"),
+    "options extensions": ("extensions", "DS{}N"),
 }
 
 # Rows by the callable whose parameters they are.
@@ -271,6 +273,7 @@ def words(name):
         "headers": ["header"],
         "mail_options": ["parameter", "mail_options"],
         "rcpt_options": ["parameter", "rcpt_options"],
+        "options": ["options:", "option of a server", "extensions:"],
     }.get(name, [name])
 
 
