@@ -279,7 +279,8 @@ pub unsafe extern "C" fn mailwire_event_queue_id(event: *const mailwire_event) -
 }
 
 /// The content of MESSAGE and CHUNK, as it came, with CRLF as line end and without the dots that SMTP adds. It may hold NUL, and
-/// no NUL ends it: mailwire_event_content_length says how long it is.
+/// no NUL ends it: mailwire_event_content_length says how long it is. The first call makes one piece of a large message,
+/// a copy that does not count towards "body_memory"; the option "stream" gives such messages as CHUNK, without a copy.
 ///
 /// It is never NULL, and lives as long as the event.
 /// Thread: any.

@@ -9,8 +9,10 @@ use bytes::Bytes;
 /// The octets of a message: line ends are CRLF, dots and end mark are removed.
 ///
 /// They are held in the pieces that they were read in, and put together by one copy when they are first looked at as a whole; a
-/// small message is one piece already. The memory counts towards
-/// [`Options::set_body_memory`](crate::server::Options::set_body_memory) until this is dropped.
+/// small message is one piece already. The pieces count towards
+/// [`Options::set_body_memory`](crate::server::Options::set_body_memory) until this is dropped. The copy does not: a program that holds
+/// many large messages and looks at them as wholes holds up to twice as much, which [`pieces`](Self::pieces) and
+/// [`Options::set_stream`](crate::server::Options::set_stream) avoid.
 pub struct Received {
     pieces: Vec<Bytes>,
     whole: OnceLock<Vec<u8>>,
