@@ -63,6 +63,8 @@ pub(super) struct Channel {
     in_exchange: bool,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
+    /// How long more of that message was waited for since something of it came, by futures that were dropped too.
+    waited: Duration,
     /// Where its messages are counted, once there was one.
     memory: Option<Arc<Room>>,
     /// What was read and sent in all.
@@ -76,6 +78,22 @@ pub(super) struct Ended {
     status: Status,
     phase: Phase,
     text: String,
+}
+
+/// A wait for the client. It counts also where it is given up, or whoever waits again and again would wait for ever; what the
+/// application does in between is not the client's fault.
+struct Waiting<'a> {
+    channel: &'a mut Channel,
+    /// Of a message only: the wait for a command has its own beginning.
+    since: Option<Instant>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            self.channel.waited += since.elapsed();
+        }
+    }
 }
 
 /// What came of waiting for the client.
@@ -136,6 +154,7 @@ impl Channel {
             command_wait: None,
             in_exchange: false,
             patience: SLOW_START,
+            waited: Duration::ZERO,
             memory: None,
             received: 0,
             sent: 0,
@@ -160,6 +179,7 @@ impl Channel {
     /// A message begins.
     pub(super) fn begin_body(&mut self) {
         self.patience = SLOW_START;
+        self.waited = Duration::ZERO;
     }
 
     /// Sends what there is to send, then reads once.
@@ -192,8 +212,10 @@ impl Channel {
                 Woken::TimeOut
             } else {
                 let heed_shutdown = !self.shared.stop.begun();
-                let this = &mut *self;
-                poll_fn(move |cx| this.poll_read(cx, until, heed_shutdown)).await
+                let since = (phase == Phase::Body).then_some(begun);
+                let channel = &mut *self;
+                let waiting = Waiting { channel, since };
+                poll_fn(move |cx| waiting.channel.poll_read(cx, until, heed_shutdown)).await
             };
             match woken {
                 Woken::Read(Ok(0)) => {
@@ -205,7 +227,8 @@ impl Channel {
                     tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
                         let least_rate = self.shared.options.least_rate;
-                        let left = self.patience.saturating_sub(begun.elapsed());
+                        let waited = std::mem::take(&mut self.waited);
+                        let left = self.patience.saturating_sub(waited);
                         self.patience = patience(left, octets as u64, least_rate);
                     }
                     return Ok(());
@@ -365,14 +388,18 @@ impl Channel {
     /// Until when the client is waited for, and what it is told then.
     fn limit(&mut self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
         let options = &self.shared.options;
-        let since = match phase {
-            Phase::Body => now,
-            _ => *self.command_wait.get_or_insert(now),
+        let mut limit = if phase == Phase::Body {
+            let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;
+            let (whole, reply) = if is_slow {
+                (self.patience, &TOO_SLOW)
+            } else {
+                (options.idle_timeout, &IDLE)
+            };
+            (now + whole.saturating_sub(self.waited), reply)
+        } else {
+            let since = *self.command_wait.get_or_insert(now);
+            (since + options.idle_timeout, &IDLE)
         };
-        let mut limit = (since + options.idle_timeout, &IDLE);
-        if phase == Phase::Body && options.least_rate > 0 && now + self.patience < limit.0 {
-            limit = (now + self.patience, &TOO_SLOW);
-        }
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
         }

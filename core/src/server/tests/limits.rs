@@ -69,6 +69,11 @@ fn an_idle_client_is_told_and_left() {
 /// Says `start`, and then one octet every ten seconds of a clock that jumps. Gives the server's last reply, and the seconds until it
 /// closed.
 async fn drip(start: &[u8]) -> (String, u64) {
+    drip_then(start, 1000, b"").await
+}
+
+/// The same, with something to say behind so many octets.
+async fn drip_then(start: &[u8], octets: usize, last: &[u8]) -> (String, u64) {
     let server = Server::bind(Options::new()).unwrap();
     let address = server.addresses()[0];
     let handler = Scripted(super::Seen::default());
@@ -80,7 +85,7 @@ async fn drip(start: &[u8]) -> (String, u64) {
     writer.write_all(start).await.unwrap();
     let begun = tokio::time::Instant::now();
     let mut said = Vec::new();
-    for _ in 0..1000 {
+    for _ in 0..octets {
         let reading = reader.read_to_end(&mut said);
         if tokio::time::timeout(Duration::from_secs(10), reading)
             .await
@@ -90,6 +95,9 @@ async fn drip(start: &[u8]) -> (String, u64) {
         }
         writer.write_all(b"x").await.unwrap();
     }
+    // Where the server has closed already, it hears nothing of it, and there is nothing to read.
+    let _ = writer.write_all(last).await;
+    let _ = reader.read_to_end(&mut said).await;
     let seconds = begun.elapsed().as_secs();
     serving.abort();
     let said = String::from_utf8(said).unwrap();
@@ -121,6 +129,20 @@ async fn s382_a_message_that_drips_is_below_the_least_rate() {
     let (reply, seconds) = drip(&quick).await;
     assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
     assert!((290..=310).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s382_waits_that_the_application_gives_up_count_too() {
+    let start = |sender: &str| {
+        format!("EHLO x\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n")
+    };
+    let (reply, seconds) = drip(start("impatient@b.example").as_bytes()).await;
+    assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
+    assert!((60..=70).contains(&seconds), "{seconds}");
+    // Between them the client is not waited for: here no more than a second of seven minutes, in which more has come.
+    let begin = format!("{}x\r\n", start("impatient.busy@b.example"));
+    let (reply, _) = drip_then(begin.as_bytes(), 30, b"\r\n.\r\nQUIT\r\n").await;
+    assert_eq!(reply, "221 2.0.0 Bye");
 }
 
 /// The session has a second, so that a machine with other work comes as far as DATA in it.

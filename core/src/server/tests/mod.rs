@@ -163,6 +163,19 @@ async fn obey(word: &str) -> Answer {
     }
 }
 
+/// Waits for each piece of a message a second at a time, and does something else for so long where none came.
+async fn impatient(body: &mut Body<'_>, pause: Duration) -> Result<Vec<Bytes>, Error> {
+    let mut pieces = Vec::new();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), body.chunk()).await {
+            Ok(Ok(Some(piece))) => pieces.push(piece),
+            Ok(Ok(None)) => return Ok(pieces),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+    }
+}
+
 impl Session for ScriptedSession {
     async fn connect(&mut self, info: &SessionInfo) -> Answer {
         assert!(info.peer().starts_with("127.0.0.1:"));
@@ -234,7 +247,10 @@ impl Session for ScriptedSession {
             let _ = body.chunk().await;
             std::panic::resume_unwind(Box::new("as you wish"))
         }
-        let collected = if word.contains("hold") {
+        let collected = if word.contains("impatient") {
+            let pause = if word.contains("busy") { 400 } else { 0 };
+            impatient(body, Duration::from_secs(pause)).await
+        } else if word.contains("hold") {
             let mut held = Vec::new();
             loop {
                 match body.chunk().await {
