@@ -9,18 +9,16 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::Disposition;
 use super::fault::NO_ROOM;
 use crate::proto::Envelope;
-use crate::server::{Answers, Body, LOCAL_ERROR, SessionInfo};
+use crate::server::{Answers, Body, Held, LOCAL_ERROR, SessionInfo};
 
-/// So many messages wait at the most: an empty one takes room too, which [`Options::set_body_memory`] does not count.
-///
-/// [`Options::set_body_memory`]: crate::server::Options::set_body_memory
+/// So many messages wait at the most, however small they are.
 const MOST: usize = 16 * 1024;
 
 /// Keeps messages in memory until the program takes them from the [`Collection`] that was made with it. The 250 is said when the
 /// message stands there: it is lost with the process.
 ///
-/// The octets count towards [`Options::set_body_memory`](crate::server::Options::set_body_memory) until a message that was taken
-/// is dropped. Over it, and while 16,384 messages wait, the next ones are answered 452 4.3.1; once the collection was dropped,
+/// Octets and envelopes count towards [`Options::set_body_memory`](crate::server::Options::set_body_memory) until a message that was
+/// taken is dropped. Over it, and while 16,384 messages wait, the next ones are answered 452 4.3.1; once the collection was dropped,
 /// 451 4.3.0.
 #[derive(Debug, Clone)]
 pub struct Collect(mpsc::Sender<Collected>);
@@ -34,6 +32,7 @@ pub struct Collected {
     session: SessionInfo,
     envelope: Envelope,
     pieces: Vec<Bytes>,
+    _held: Held,
 }
 
 impl Collect {
@@ -78,6 +77,8 @@ impl Disposition for Collect {
         envelope: &Envelope,
         body: &mut Body<'_>,
     ) -> Answers {
+        // Before the message is read, which ends where there is no memory.
+        let held = body.hold(envelope);
         let Ok(pieces) = body.collect().await else {
             // Why is said to the client by the server itself.
             return LOCAL_ERROR.into();
@@ -86,6 +87,7 @@ impl Disposition for Collect {
             session: session.clone(),
             envelope: envelope.clone(),
             pieces,
+            _held: held,
         };
         match self.0.try_send(collected) {
             Ok(()) => Answers::accept(),

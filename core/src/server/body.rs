@@ -7,11 +7,11 @@ use tokio::time::timeout;
 
 use super::buffer::{READ_BUFFER, append, overwrite};
 use super::channel::{Channel, Ended};
-use super::memory::Room;
+use super::memory::{Held, Room};
 use super::trace::{MAIL_LOOP, Trace};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
-use crate::proto::{Need, Progress, Protocol, Reply};
+use crate::proto::{Envelope, Need, Progress, Protocol, Reply};
 
 const CRLF: &[u8] = b"\r\n";
 
@@ -165,6 +165,11 @@ impl Body<'_> {
     /// where there is none.
     pub(crate) fn has_memory(&self) -> bool {
         self.memory.is_free()
+    }
+
+    /// Counts an envelope that is kept with the octets of its message, where those are counted, until the result is dropped.
+    pub(crate) fn hold(&self, envelope: &Envelope) -> Held {
+        self.memory.hold_envelope(envelope)
     }
 
     /// What the server speaks: by LMTP each recipient gets an answer of its own.

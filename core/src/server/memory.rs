@@ -14,7 +14,7 @@ use super::limits::network;
 use super::options::within;
 use super::recycled;
 use crate::error::Error;
-use crate::proto::Reply;
+use crate::proto::{Envelope, Mailbox, Parameter, Recipient, Reply};
 
 /// No memory for a message now (RFC 5321 section 4.2.3).
 const NO_MEMORY: Reply = Reply::fixed(
@@ -34,8 +34,19 @@ const NO_MEMORY_OF_YOURS: Reply = Reply::fixed(
 /// how small its pieces are.
 pub(crate) const PIECE: u64 = 768;
 
+/// What a recipient of an envelope that is held costs beside its octets, at the most.
+const RECIPIENT: u64 = 256;
+
+// With the allocations for its address.
+const _: () = assert!(size_of::<Recipient>() as u64 + 64 <= RECIPIENT);
+
+/// The same for each of the parameters of an envelope.
+const PARAMETER: u64 = 128;
+
 impl Options {
-    /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB.
+    /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB. Of
+    /// what a [`Collect`](crate::disposition::Collect) holds, the envelopes count too: their octets, 768 for each of them, 256 for each
+    /// recipient and 128 for each parameter.
     /// Over it, streamed messages are not read on until memory was given back, and others are answered 452. Who waits is served in
     /// the order of coming, where all sessions of an address have one place in the line at a time.
     pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
@@ -215,11 +226,24 @@ impl Room {
 
     /// Counts `octets` and a [`PIECE`] until the result and all its clones and slices are dropped.
     pub(crate) fn charge(self: &Arc<Self>, octets: Bytes) -> Bytes {
-        self.add(cost(&octets));
+        let held = self.hold(octets.len() as u64 + PIECE);
         Bytes::from_owner(Charged {
             octets,
-            room: Arc::clone(self),
+            _held: held,
         })
+    }
+
+    /// Counts an envelope until the result is dropped.
+    pub(super) fn hold_envelope(self: &Arc<Self>, envelope: &Envelope) -> Held {
+        self.hold(cost(envelope))
+    }
+
+    fn hold(self: &Arc<Self>, octets: u64) -> Held {
+        self.add(octets);
+        Held {
+            octets,
+            room: Arc::clone(self),
+        }
     }
 
     fn add(&self, octets: u64) {
@@ -240,13 +264,49 @@ impl Room {
     }
 }
 
-fn cost(octets: &Bytes) -> u64 {
-    octets.len() as u64 + PIECE
+/// What it takes to keep an envelope.
+fn cost(envelope: &Envelope) -> u64 {
+    let sender = envelope.reverse_path().mailbox().map_or(0, octets_of);
+    let own = sender + parameters(&envelope.parameters().to_parameters());
+    let recipients = envelope.recipients().iter().map(|recipient| {
+        let address = recipient.path().mailbox().map_or(0, octets_of);
+        RECIPIENT + address + parameters(&recipient.parameters().to_parameters())
+    });
+    PIECE + own + recipients.sum::<u64>()
+}
+
+fn octets_of(mailbox: &Mailbox) -> u64 {
+    let a_labels = match mailbox.domain() {
+        domain if domain.is_ascii() => 0,
+        _ => mailbox.domain_as_ascii().len(),
+    };
+    (mailbox.as_str().len() + a_labels) as u64
+}
+
+fn parameters(parameters: &[Parameter]) -> u64 {
+    let octets = parameters.iter().map(|parameter| {
+        let value = parameter.value().map_or(0, str::len);
+        PARAMETER + (parameter.keyword().len() + value) as u64
+    });
+    octets.sum()
+}
+
+/// Memory that is counted until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    octets: u64,
+    room: Arc<Room>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.room.give_back(self.octets);
+    }
 }
 
 struct Charged {
     octets: Bytes,
-    room: Arc<Room>,
+    _held: Held,
 }
 
 impl AsRef<[u8]> for Charged {
@@ -257,7 +317,6 @@ impl AsRef<[u8]> for Charged {
 
 impl Drop for Charged {
     fn drop(&mut self) {
-        self.room.give_back(cost(&self.octets));
         recycled::give(std::mem::take(&mut self.octets));
     }
 }

@@ -38,7 +38,7 @@ pub struct Statistics {
     /// Connections, hellos, senders, recipients and messages that the application refused, by 4yz or 5yz, left unanswered, or failed
     /// over.
     pub refused_by_application: u64,
-    /// Octets of messages that are held in memory now, and 768 for each of their pieces.
+    /// Octets of messages that are held in memory now, and 768 for each of their pieces. Of what is collected the envelopes count too.
     pub body_memory: u64,
     /// Octets that were read in sessions that are over, commands and messages, inside of TLS.
     pub octets_received: u64,

@@ -56,6 +56,42 @@ fn where_nobody_takes_them_the_bound_is_452_and_taking_makes_room() {
 }
 
 #[test]
+fn envelopes_count_too_and_many_recipients_are_not_for_nothing() {
+    let (collect, mut collection) = Collect::new();
+    let running = Running::with(collect, |options| {
+        options.set_body_memory(300_000).unwrap();
+        options.set_body_memory_per_address(300_000).unwrap();
+    });
+    let mut talk = running.client();
+    let recipient = format!("{}@d.example", "c".repeat(54));
+    let mut send = || {
+        talk.send("RSET\r\nMAIL FROM:<a@b.example>\r\n");
+        talk.send(format!("RCPT TO:<{recipient}>\r\n").repeat(500));
+        for _ in 0..502 {
+            assert!(talk.reply().starts_with("250 "));
+        }
+        match talk.ask("DATA") {
+            go if go.starts_with("354 ") => talk.ask("x\r\n."),
+            refusal => refusal,
+        }
+    };
+    let replies: Vec<_> = (0..5).map(|_| send()).collect();
+    assert!(replies[1].starts_with("250 "), "{replies:?}");
+    assert!(
+        replies[2..]
+            .iter()
+            .all(|reply| reply.starts_with("452 4.3.1")),
+        "{replies:?}"
+    );
+    let taken = next(&mut collection).unwrap();
+    assert_eq!(taken.envelope().recipients().len(), 500);
+    drop(taken);
+    assert!(send().starts_with("250 "));
+    drop(collection);
+    assert_eq!(running.control.statistics().body_memory, 0);
+}
+
+#[test]
 fn where_nobody_will_ever_take_them_it_is_451() {
     let (collect, collection) = Collect::new();
     let running = Running::start(collect);
