@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::fault::refusal;
 use super::names;
+use crate::message::continues_field;
 use crate::proto::{BodyType, Envelope};
 use crate::server::{Answers, Body, LOCAL_ERROR};
 
@@ -54,6 +55,8 @@ struct Draft {
     pieces: Vec<Bytes>,
     octets: usize,
     bare_lf: bool,
+    /// Whether nothing of the message has come.
+    is_new: bool,
     file: Option<DraftFile>,
 }
 
@@ -143,11 +146,16 @@ impl Draft {
             place,
             octets: head.len(),
             pieces: vec![head.into()],
+            is_new: true,
             file: None,
         }
     }
 
     fn push(&mut self, octets: Bytes) {
+        // The message has no header, and ours is not to go on in it.
+        if std::mem::take(&mut self.is_new) && continues_field(&octets) {
+            self.push(Bytes::from_static(b"\r\n"));
+        }
         self.octets += octets.len();
         self.pieces.push(octets);
     }

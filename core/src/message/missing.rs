@@ -141,6 +141,7 @@ mod tests {
             ("A: b\r\n\tc\r\ndate: d\r\n", ID.to_owned(), "\r\n\r\nbody"),
             ("Message-Id : d\r\nB: c\r\n", DATE.to_owned(), "\r\nbody"),
             ("Message-ID: d\r\nDate:\r\n", String::new(), "\r\nbody"),
+            ("From a@b.example\r\nDate: d\r\n", ID.to_owned(), "\r\nbody"),
             ("Date: d\r\nMessage-ID: d", String::new(), ""),
             ("", format!("{DATE}{ID}"), "\r\nbody\r\n"),
         ] {
@@ -160,6 +161,7 @@ mod tests {
             ("Subject: s\r\n", "Hello, you: this.\r\nDate: body\r\n"),
             ("Subject: s\r\n", "\rx\r\n"),
             ("Subject: s\r\n", "\r"),
+            ("From a@b.example\r\n", "Hello\r\n"),
         ] {
             let message = format!("{header}{rest}");
             check(message.as_bytes(), &format!("{header}{DATE}{ID}\r\n{rest}"));

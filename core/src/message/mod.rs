@@ -23,6 +23,6 @@ mod tests;
 pub use assemble::Built;
 pub use mail::Mail;
 pub(crate) use missing::Missing;
-pub(crate) use scan::HeaderScan;
+pub(crate) use scan::{HeaderScan, continues_field};
 pub(crate) use trace::Received;
 pub(crate) use unique::unique;

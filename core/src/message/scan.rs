@@ -8,7 +8,8 @@ const LONGEST_NAME: u64 = 128;
 /// What is known of a header so far.
 ///
 /// It ends at an empty line, or else in front of the first line that neither is a field nor continues one. `Received` fields are
-/// counted up to the empty line even so: a loop is not to be hidden by a line that is none.
+/// counted up to the empty line even so: a loop is not to be hidden by a line that is none. A first line as mailbox files have it
+/// between their messages, `From` and white space, is overlooked: it is no field, and the fields are behind it.
 #[derive(Debug)]
 pub(crate) struct HeaderScan {
     received: usize,
@@ -18,8 +19,10 @@ pub(crate) struct HeaderScan {
     seen: u64,
     /// Where the line began.
     line: u64,
+    /// Whether nothing came in front of it but the line of a mailbox file.
+    is_first: bool,
     place: Place,
-    /// The start of a name, in lower case.
+    /// The start of a name.
     name: [u8; 10],
     length: usize,
     end: Option<HeaderEnd>,
@@ -55,6 +58,7 @@ impl HeaderScan {
             message_id: false,
             seen: 0,
             line: 0,
+            is_first: true,
             place: Place::Start,
             name: [0; 10],
             length: 0,
@@ -137,7 +141,7 @@ impl HeaderScan {
         match first {
             b'\r' => self.place = Place::Empty,
             b'\n' => self.body(),
-            b' ' | b'\t' if self.line > 0 => self.place = Place::Rest,
+            b' ' | b'\t' if !self.is_first => self.place = Place::Rest,
             _ => {
                 self.length = 0;
                 self.place = Place::Name;
@@ -154,7 +158,7 @@ impl HeaderScan {
         let count = rest.iter().take(room).take_while(is_name).count();
         let (name, after) = rest.split_at(count);
         for (place, octet) in self.name.iter_mut().skip(self.length).zip(name) {
-            *place = octet.to_ascii_lowercase();
+            *place = *octet;
         }
         self.length += count;
         if self.length == 0 || count == room {
@@ -172,6 +176,11 @@ impl HeaderScan {
                 after
             }
             b' ' | b'\t' if at - self.line < LONGEST_NAME => after,
+            // White space stands behind it.
+            _ if self.line == 0 && self.name.starts_with(b"From") && at > 4 && self.length == 4 => {
+                self.place = Place::Rest;
+                rest
+            }
             _ => {
                 self.no_field();
                 rest
@@ -181,8 +190,10 @@ impl HeaderScan {
 
     fn field(&mut self) {
         self.place = Place::Rest;
+        self.is_first = false;
         let in_header = self.end.is_none();
-        match self.name.get(..self.length) {
+        let name = self.name.to_ascii_lowercase();
+        match name.get(..self.length) {
             Some(b"received") => self.received += 1,
             Some(b"date") => self.date |= in_header,
             Some(b"message-id") => self.message_id |= in_header,
@@ -192,6 +203,7 @@ impl HeaderScan {
 
     fn no_field(&mut self) {
         self.place = Place::Rest;
+        self.is_first = false;
         self.end.get_or_insert(HeaderEnd {
             at: self.line,
             has_empty_line: false,
@@ -205,6 +217,11 @@ impl HeaderScan {
             has_empty_line: true,
         });
     }
+}
+
+/// Whether a field in front of these octets would go on in them, as a folded one does (RFC 5322 section 2.2.3).
+pub(crate) fn continues_field(octets: &[u8]) -> bool {
+    matches!(octets, [b' ' | b'\t', ..])
 }
 
 #[cfg(test)]
@@ -288,6 +305,17 @@ mod tests {
             (b"caf\xc3\xa9: b\r\n\r\n", false, false, end(0, false)),
             (b"\r\nDate: body\r\n", false, false, end(0, true)),
             (b"A: b\r\n\rDate: c\r\n", false, false, end(6, false)),
+            (
+                b"From a@b.example Thu Jan  1 00:00:00 1970\r\nDate: c\r\n\r\n",
+                true,
+                false,
+                end(52, true),
+            ),
+            (b"From \r\n d\r\n", false, false, end(7, false)),
+            (b"From : a\r\nFrom b\r\n", false, false, end(10, false)),
+            (b"From a\r\nFrom b\r\n", false, false, end(8, false)),
+            (b"From\r\nDate: c\r\n", false, false, end(0, false)),
+            (b"from a\r\nDate: c\r\n", false, false, end(0, false)),
             (b"Message-IDs: b\r\nDates: c\r\n", false, false, None),
             (b"", false, false, None),
             (longest.as_bytes(), false, false, end(132, true)),

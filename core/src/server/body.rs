@@ -200,7 +200,14 @@ impl Body<'_> {
                 return Ok(Some(Piece::Made(octets)));
             }
             let piece = self.next_part().await?;
-            if !self.trace.is_adding() {
+            let first = match &piece {
+                Some(Piece::Read(part)) => &self.channel.input[part.start..part.end],
+                _ => CRLF,
+            };
+            if self.trace.goes_on_in(first) {
+                // An empty line.
+                self.trace.give(Bytes::from_static(CRLF));
+            } else if !self.trace.is_adding() {
                 return Ok(piece);
             }
             let octets = match piece {

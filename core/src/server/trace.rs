@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::channel::Channel;
 use super::{Body, Options};
-use crate::message::{HeaderScan, Missing, Received, unique};
+use crate::message::{HeaderScan, Missing, Received, continues_field, unique};
 use crate::proto::{EnhancedStatus, Envelope, Reply};
 
 /// RFC 5321 section 6.3; the enhanced code is of RFC 3463 section 3.5.
@@ -42,7 +42,8 @@ impl Options {
     ///
     /// The fields go at the end of the header, in front of its empty line. Where a line stands in front of that which is no field and
     /// continues none, or no empty line comes, the header ends there, and they go there with an empty line behind them: a message
-    /// without a header is given one. A field that is there is never changed, even if its value is empty or wrong. What is added
+    /// without a header is given one. A first line that begins with `From` and white space, as mailbox files have it between their
+    /// messages, stays where it is and counts for nothing: the fields are looked for behind it. A field that is there is never changed, even if its value is empty or wrong. What is added
     /// counts in all sizes that the application is told, but not towards the greatest size of a message. A message that is accepted
     /// without being read is not looked at.
     pub fn set_add_missing(&mut self, add: bool) {
@@ -66,6 +67,8 @@ pub(super) struct Trace {
     missing: Option<Box<Missing>>,
     /// What is to be given before more is read.
     ready: VecDeque<Bytes>,
+    /// Whether our field is the last that was given: what comes would continue it.
+    is_open: bool,
 }
 
 impl Trace {
@@ -85,6 +88,7 @@ impl Trace {
             scan: HeaderScan::new(),
             most_hops: options.max_hops,
             missing,
+            is_open: field.is_some(),
             ready: field.into_iter().collect(),
         }
     }
@@ -94,14 +98,26 @@ impl Trace {
         self.ready.pop_front()
     }
 
+    /// What comes next, before more is read.
+    pub(super) fn give(&mut self, octets: Bytes) {
+        self.ready.push_back(octets);
+    }
+
     /// Whether what is read has to [`pass`](Self::pass) here.
     pub(super) fn is_adding(&self) -> bool {
         self.missing.is_some()
     }
 
+    /// Looks at the first octets of the message that are read. Whether our field would go on in them: the message has no header then,
+    /// and ours ends in front of it, as it does behind what is [added](Self::is_adding).
+    pub(super) fn goes_on_in(&mut self, octets: &[u8]) -> bool {
+        std::mem::take(&mut self.is_open) && !self.is_adding() && continues_field(octets)
+    }
+
     /// Takes octets that were looked at, or the end of the message. What they become is ready then, or held back.
     pub(super) fn pass(&mut self, octets: Option<&Bytes>) {
         let Some(missing) = &mut self.missing else {
+            self.ready.extend(octets.cloned());
             return;
         };
         let done = if let Some(octets) = octets {

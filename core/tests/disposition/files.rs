@@ -144,6 +144,26 @@ fn the_recipients_stand_below_where_that_is_asked_for_and_nowhere_else() {
 }
 
 #[test]
+fn what_stands_in_front_is_not_continued_by_the_message() {
+    for case in Case::all() {
+        for received in [false, true] {
+            let running = case.start(|options| options.set_received(received));
+            let mut talk = running.client();
+            talk.begin(&["c@d.example"]);
+            for octet in b"\tx: y\r\n z\r\n" {
+                talk.send([*octet]);
+            }
+            assert!(talk.ask(".").starts_with("250 "));
+        }
+        let texts = texts(&case.messages);
+        let end = "\r\n\r\n\tx: y\r\n z\r\n".replace("\r\n", case.line_end);
+        assert!(texts.iter().all(|text| text.ends_with(&end)), "{texts:?}");
+        let alone = case.kept("\r\n\tx: y\r\n z\r\n");
+        assert!(texts.len() == 2 && texts.contains(&alone), "{texts:?}");
+    }
+}
+
+#[test]
 fn a_large_message_arrives_octet_by_octet_while_memory_is_short() {
     let text = "0123456789 lines of some length\r\n".repeat(100_000);
     for case in Case::all() {

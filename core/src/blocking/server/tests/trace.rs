@@ -71,6 +71,31 @@ fn s130_s131_a_whole_message_has_one_more_field_in_front() {
 }
 
 #[test]
+fn a_message_whose_first_line_would_continue_our_field_has_an_empty_line_in_front() {
+    let large = format!(" {}\r\n", "x".repeat(900)).repeat(100);
+    for add_missing in [false, true] {
+        let server = start(|options| {
+            options.set_received(true);
+            options.set_add_missing(add_missing);
+        });
+        let mut talk = greeted(&server);
+        for send in [by_data, by_bdat] {
+            for text in [" for <x@evil.example>\r\n\r\nbody\r\n", "\tx\r\n", &large] {
+                envelope(&mut talk, &["c@d.example"]);
+                send(&mut talk, text);
+                let mut event = next(&server);
+                let whole = String::from_utf8(content(&event).to_vec()).unwrap();
+                let (header, body) = whole.split_once("\r\n\r\n").unwrap();
+                assert!(body == text, "{whole}");
+                assert_eq!(header.contains("\r\nDate: "), add_missing);
+                event.accept().unwrap();
+                while !talk.reply().contains("queued as") {}
+            }
+        }
+    }
+}
+
+#[test]
 fn no_recipient_learns_of_another_and_helo_is_smtp() {
     let server = start(|options| options.set_received(true));
     let mut talk = greeted(&server);
