@@ -240,12 +240,14 @@ impl Options {
                     [host, certificate, key] => (host, certificate, key),
                     _ => return Err(unfit(name, value, "host.example,certificate.pem,key.pem")),
                 };
-                self.tls_before(name)?
-                    .add_certificate(host, &Pem::file(certificate), &Pem::file(key))
+                // Their own: clones of these options, and servers that were made of them, keep what they have.
+                let tls = self.tls_before(name)?.copied()?;
+                tls.add_certificate(host, &Pem::file(certificate), &Pem::file(key))
                     .map_err(|error| {
                         Error::new(error.status(), format!("tls_sni: {}", error.message()))
                             .with_source(error)
                     })?;
+                self.set_tls(tls);
             }
             _ => {
                 let tls = self.tls_before(name)?.asking_clients(&[Pem::file(value)])?;

@@ -81,6 +81,12 @@ impl ServerTls {
         Self::of(identities, Some(clients))
     }
 
+    /// Options of their own with all that these have: what is added or reloaded here is not seen there.
+    pub(crate) fn copied(&self) -> Result<Self, Error> {
+        let identities = self.read().identities.clone();
+        Self::of(identities, self.clients.clone())
+    }
+
     /// Shows another certificate to clients that ask for `name` (SNI, RFC 6066 section 3): a host name, or one with `*` for its first
     /// label, as `*.example.org`, which stands behind those that are named in full. Clients that ask for no name, or for one that is
     /// not known, see the first certificate. A name that was added already gets the new certificate, which renews it while the

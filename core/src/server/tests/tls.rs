@@ -36,6 +36,24 @@ fn plain(user: &str, password: &str) -> String {
 }
 
 #[test]
+fn a_certificate_that_is_added_to_options_is_not_for_a_server_made_of_them_before() {
+    let (ours, other) = (Authority::new("ours"), Authority::new("other"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("later.pem");
+    let later = other.issue(&["mx.example.org"]);
+    std::fs::write(&file, later.certificate + &later.key).unwrap();
+    let mut options = Options::new();
+    options.set_hostname("mx.example.org").unwrap();
+    options.set_tls(ours.issue(&["mx.example.org"]).server());
+    let before = Running::start(options.clone());
+    let added = format!("mx.example.org,{}", file.display());
+    options.set("tls_sni", &added).unwrap();
+    secured(&before, &ours.client());
+    let behind = Running::start(options);
+    secured(&behind, &other.client());
+}
+
+#[test]
 fn starttls_then_auth_plain_and_login() {
     let (server, tls) = with_tls(|options| {
         options.add_user("tim", Secret::new("right")).unwrap();
