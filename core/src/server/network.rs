@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// An address, or all that begin with the same bits: `192.0.2.1`, `2001:db8::/32`.
+/// An address, or all that begin with the same bits: `192.0.2.1`, `2001:db8::/32`. An IPv4 network inside IPv6, as
+/// `::ffff:192.0.2.0/120`, is the IPv4 network; a prefix of fewer than 96 bits there is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -45,7 +46,7 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| invalid())?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
+        let bits: u8 = match bits {
             None => width,
             Some(bits) if bits.bytes().all(|b| b.is_ascii_digit()) => {
                 bits.parse().map_err(|_| invalid())?
@@ -55,7 +56,18 @@ impl FromStr for Network {
         if bits > width {
             return Err(invalid());
         }
-        Ok(Self { address, bits })
+        // An IPv4 network inside IPv6 is the IPv4 network, or it would hold nothing; a wider one is none of addresses that peers have.
+        let inside = match address {
+            IpAddr::V6(address) => address.to_ipv4_mapped(),
+            IpAddr::V4(_) => None,
+        };
+        Ok(match inside {
+            Some(inside) => Self {
+                address: inside.into(),
+                bits: bits.checked_sub(96).ok_or_else(invalid)?,
+            },
+            None => Self { address, bits },
+        })
     }
 }
 
@@ -77,6 +89,9 @@ mod tests {
             ("192.0.2.77/24", "::ffff:192.0.2.1", "::c000:201"),
             ("0.0.0.0/0", "255.255.255.255", "::1"),
             ("::/0", "2001:db8::1", "127.0.0.1"),
+            ("::ffff:192.0.2.0/120", "192.0.2.255", "192.0.3.0"),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
+            ("::ffff:0:0/96", "255.255.255.255", "::1"),
             ("2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::"),
         ] {
             let network: Network = network.parse().unwrap();
@@ -92,6 +107,12 @@ mod tests {
     }
 
     #[test]
+    fn an_ipv4_network_inside_ipv6_prints_as_what_it_is() {
+        let network: Network = "::ffff:192.0.2.0/120".parse().unwrap();
+        assert_eq!(network.to_string(), "192.0.2.0/24");
+    }
+
+    #[test]
     fn what_is_no_network_is_refused() {
         for text in [
             "",
@@ -102,6 +123,7 @@ mod tests {
             "192.0.2.1/+8",
             "192.0.2.1/-1",
             "::1/129",
+            "::ffff:192.0.2.0/95",
             "/8",
         ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
