@@ -9,7 +9,7 @@ use super::record::not_opened;
 use super::verdict;
 use super::{Connection, Options};
 use crate::error::{Error, Phase, Status};
-use crate::net::{self, Deadline, Stream};
+use crate::net::{self, Deadline, Stream, machine_name};
 use crate::proto::client::{Connection as Machine, Event, Hello};
 use crate::proto::{Domain, Protocol, Reply, TlsInfo, Violation};
 use crate::tls::{self, TlsPolicy};
@@ -276,8 +276,7 @@ impl Connection {
         if let Some(name) = &self.options.local_hostname {
             return name.clone();
         }
-        let host = rustix::system::uname();
-        own_name(host.nodename().to_str().ok(), self.stream.local_ip())
+        own_name(machine_name().as_deref(), self.stream.local_ip())
     }
 
     /// The server said no in `phase`: what that was, if the phase does not tell it, and what the reply means.

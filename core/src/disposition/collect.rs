@@ -7,9 +7,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Disposition;
-use super::fault::NO_ROOM;
 use crate::proto::Envelope;
-use crate::server::{Answers, Body, Held, LOCAL_ERROR, SessionInfo};
+use crate::server::{Answers, Body, Held, LOCAL_ERROR, NO_ROOM, SessionInfo};
 
 /// So many messages wait at the most, however small they are.
 const MOST: usize = 16 * 1024;

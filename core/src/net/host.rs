@@ -1,4 +1,4 @@
-//! The host of a server or a proxy: as people write it, as errors show it, and as name servers know it.
+//! The host of a server or a proxy: as people write it, as errors show it, and as name servers know it. And the name of our own.
 
 use std::net::IpAddr;
 
@@ -29,6 +29,12 @@ pub(crate) fn host_and_port(host: &str, port: u16) -> String {
     } else {
         format!("{bare}:{port}")
     }
+}
+
+/// What this machine calls itself, if that is text.
+pub(crate) fn machine_name() -> Option<String> {
+    let uname = rustix::system::uname();
+    uname.nodename().to_str().ok().map(str::to_owned)
 }
 
 pub(super) fn without_brackets(host: &str) -> &str {

@@ -22,7 +22,7 @@ pub(crate) use connect::{connect, connect_unix};
 pub(crate) use deadline::{Alarm, Deadline, limit, until};
 pub(crate) use fault::io_fault;
 pub(crate) use fork::ForkGuard;
-pub(crate) use host::{checked_host, host_and_port};
+pub(crate) use host::{checked_host, host_and_port, machine_name};
 pub(crate) use inherited::Inherited;
 pub(crate) use listener::{Bound, Listener};
 pub(crate) use proxy::{Proxy, connect_through};

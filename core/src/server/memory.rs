@@ -16,15 +16,15 @@ use super::recycled;
 use crate::error::Error;
 use crate::proto::{Envelope, Mailbox, Parameter, Recipient, Reply};
 
-/// No memory for a message now (RFC 5321 section 4.2.3).
-const NO_MEMORY: Reply = Reply::fixed(
+/// No room for a message now (RFC 5321 section 4.2.3, RFC 3463 section 3.4).
+pub(crate) const NO_ROOM: Reply = Reply::fixed(
     452,
     Some((4, 3, 1)),
     "Insufficient system storage, try again later",
 );
 
 /// The same where it is one client's own doing.
-const NO_MEMORY_OF_YOURS: Reply = Reply::fixed(
+const NO_ROOM_OF_YOURS: Reply = Reply::fixed(
     452,
     Some((4, 3, 1)),
     "Too much of messages from your address is held, try again later",
@@ -186,14 +186,14 @@ impl Room {
     pub(super) fn refusal(&self) -> Option<Reply> {
         match &self.share {
             _ if self.is_below_most() => self.all().and_then(Self::refusal),
-            Some(_) => Some(NO_MEMORY_OF_YOURS),
-            None => Some(NO_MEMORY),
+            Some(_) => Some(NO_ROOM_OF_YOURS),
+            None => Some(NO_ROOM),
         }
     }
 
     /// What is answered to who has waited in vain.
     pub(super) fn refusal_after_waiting(&self) -> Reply {
-        self.refusal().unwrap_or(NO_MEMORY)
+        self.refusal().unwrap_or(NO_ROOM)
     }
 
     /// Waits until there is room, behind those who came before. Dropping the future gives the place in the line up.
@@ -428,7 +428,7 @@ mod tests {
         let below = held(&own, 1999);
         assert_eq!((own.is_free(), own.refusal()), (true, None));
         let at_edge = held(&own, PIECE);
-        assert_eq!(own.refusal(), Some(NO_MEMORY_OF_YOURS));
+        assert_eq!(own.refusal(), Some(NO_ROOM_OF_YOURS));
         // Of IPv6 the network counts.
         let neighbour = from(&memory, "2001:db8::2");
         let mut waits = waiting(&neighbour);
@@ -437,7 +437,7 @@ mod tests {
         let other = from(&memory, "2001:db8:0:1::1");
         assert!(other.is_free() && other.refusal().is_none());
         let more = held(&other, 4000 - 1999 - PIECE);
-        assert_eq!(memory.of(None).refusal(), Some(NO_MEMORY));
+        assert_eq!(memory.of(None).refusal(), Some(NO_ROOM));
         drop(at_edge);
         assert!(!may_go(&mut waits) || memory.used() < 4000);
         drop((below, more));
@@ -451,7 +451,7 @@ mod tests {
         let octets = held(&first, 1000);
         drop(first);
         let again = from(&memory, "192.0.2.1");
-        assert_eq!(again.refusal(), Some(NO_MEMORY_OF_YOURS));
+        assert_eq!(again.refusal(), Some(NO_ROOM_OF_YOURS));
         drop(octets);
         assert!(again.is_free() && memory.shares().len() == 1);
         drop(again);
@@ -473,7 +473,7 @@ mod tests {
 
     #[test]
     fn the_replies_are_well_formed() {
-        for reply in [NO_MEMORY, NO_MEMORY_OF_YOURS] {
+        for reply in [NO_ROOM, NO_ROOM_OF_YOURS] {
             let again = Reply::new(reply.code(), reply.text().to_owned()).unwrap();
             assert_eq!(
                 again.with_enhanced(reply.enhanced().unwrap()).unwrap(),

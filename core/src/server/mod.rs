@@ -39,7 +39,7 @@ pub use body::Body;
 pub use handler::{Handler, Session};
 pub use hooks::Hooks;
 pub use info::SessionInfo;
-pub(crate) use memory::{Held, PIECE, Room};
+pub(crate) use memory::{Held, NO_ROOM, PIECE, Room};
 pub use network::{InvalidNetwork, Network};
 pub use options::Options;
 pub use serve::{Control, Server};

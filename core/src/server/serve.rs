@@ -23,8 +23,8 @@ use super::recycled;
 use super::session::Conversation;
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
-use crate::error::Error;
-use crate::net::{Bound, Listener, Peer, Stream, take_proxy_header};
+use crate::error::{Error, Status};
+use crate::net::{Bound, Listener, Peer, Stream, machine_name, take_proxy_header};
 use crate::proto::Domain;
 use crate::proto::server::Config;
 use crate::sasl::Decoy;
@@ -252,7 +252,7 @@ impl Shared {
         let mut current = self.tls.write().unwrap_or_else(PoisonError::into_inner);
         if current.is_none() {
             return Err(Error::new(
-                crate::error::Status::Misuse,
+                Status::Misuse,
                 "the server was set up without TLS, which cannot be turned on while it runs",
             ));
         }
@@ -473,8 +473,7 @@ async fn turn_away(mut stream: Stream, reply: &'static str) {
 
 /// The machine's own name, where it can stand in a greeting.
 fn own_name() -> Result<Domain, Error> {
-    let uname = rustix::system::uname();
-    let name = uname.nodename().to_str().ok();
+    let name = machine_name();
     name.and_then(|name| name.parse().ok())
         .map_or_else(|| "localhost".parse(), Ok)
         .map_err(|error| Error::invalid(format!("hostname: {error}")))
