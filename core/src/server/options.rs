@@ -358,6 +358,10 @@ impl Options {
         self.grace = grace;
     }
 
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
+    }
+
     pub(crate) fn answer_timeout(&self) -> Duration {
         self.answer_timeout
     }

@@ -327,7 +327,12 @@ pub(crate) async fn serve<H: Handler>(
         let Some(ended) = ended else {
             break;
         };
-        if let Ok(Err(error)) = ended {
+        // It panics only where this library is wrong.
+        let ended = ended.unwrap_or_else(|error| {
+            let text = format!("a listener has failed: {error}");
+            Err(Error::new(Status::Internal, text))
+        });
+        if let Err(error) = ended {
             // The other listeners are of no use without this one: whoever runs the server must know.
             shared.stop.begin(shared.options.grace);
             result = Err(error);

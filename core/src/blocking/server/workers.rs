@@ -66,7 +66,7 @@ impl Workers {
                         guard,
                         destination: destination.map(Arc::new),
                     };
-                    run(&runtime, listeners, handler, &ending);
+                    run(&runtime, listeners, handler, ending);
                 };
                 // A new thread has its maker's mask: a signal of the program's is never handled on ours.
                 with_signals_blocked(|| thread::Builder::new().name(name).spawn(work))
@@ -116,28 +116,93 @@ fn prepare(bound: &[Bound]) -> Result<(Runtime, Vec<Listener>), Error> {
     Ok((runtime, listeners))
 }
 
-fn run(runtime: &Runtime, listeners: Vec<Listener>, handler: QueueHandler, ending: &Ending) {
-    let (shared, post) = (Arc::clone(&handler.shared), Arc::clone(&handler.post));
-    let queue = Arc::clone(&handler.queue);
+fn run(runtime: &Runtime, listeners: Vec<Listener>, handler: QueueHandler, ending: Arc<Ending>) {
+    let mut running = Running {
+        shared: Arc::clone(&handler.shared),
+        post: Arc::clone(&handler.post),
+        queue: Arc::clone(&handler.queue),
+        ending,
+        failure: Some("an I/O thread has panicked".to_owned()),
+    };
+    let shared = Arc::clone(&handler.shared);
     let result = runtime.block_on(async {
-        let (post, queue) = (Arc::clone(&post), Arc::clone(&queue));
-        tokio::spawn(async move { post.deliver(&queue).await });
-        serve(shared, listeners, Arc::new(handler)).await
+        let (post, queue) = (Arc::clone(&handler.post), Arc::clone(&handler.queue));
+        let delivering = tokio::spawn(async move { post.deliver(&queue).await });
+        tokio::select! {
+            biased;
+            result = serve(shared, listeners, Arc::new(handler)) => result,
+            _ = delivering => {
+                let text = "nothing delivers the events of an I/O thread any more";
+                Err(Error::new(Status::Internal, text))
+            }
+        }
     });
-    post.close(&queue);
-    let mut failure = ending
-        .failure
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    if let Err(error) = result {
-        *failure = Some(error.to_string());
-    }
-    if ending.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-        queue.end(failure.take());
+    running.failure = result.err().map(|error| error.to_string());
+}
+
+/// An I/O thread that runs. However it ends, whoever waits for events learns of the last one's end, and the others end with one that
+/// fails.
+struct Running {
+    shared: Arc<Shared>,
+    post: Arc<Post>,
+    queue: Arc<Queue>,
+    ending: Arc<Ending>,
+    /// What is told if the thread were to end now.
+    failure: Option<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.post.close(&self.queue);
+        let failure = &self.ending.failure;
+        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = self.failure.take() {
+            self.shared.stop.begin(self.shared.options.grace());
+            *failure = Some(own);
+        }
+        if self.ending.running.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.queue.end(failure.take());
+        }
     }
 }
 
 fn cannot_start(error: std::io::Error) -> Error {
     let text = format!("an I/O thread cannot be started: {error}");
     Error::new(Status::Io, text).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::Taken;
+    use super::*;
+    use crate::server::{Hooks, Options, Server};
+
+    #[test]
+    fn threads_that_panic_end_the_server_and_its_queue() {
+        let server = Server::with_hooks(Options::new(), Hooks::NONE).unwrap();
+        let (shared, _bound) = server.parts();
+        let queue = Arc::new(Queue::new(shared.options.answer_timeout()).unwrap());
+        let ending = Arc::new(Ending {
+            running: AtomicUsize::new(2),
+            failure: Mutex::default(),
+        });
+        let running = |failure: Option<&str>| Running {
+            shared: Arc::clone(&shared),
+            post: Arc::new(Post::new()),
+            queue: Arc::clone(&queue),
+            ending: Arc::clone(&ending),
+            failure: failure.map(str::to_owned),
+        };
+        let bad = running(Some("it has panicked"));
+        let thread = thread::spawn(move || {
+            let _bad = bad;
+            // A panic that prints nothing.
+            std::panic::resume_unwind(Box::new(()));
+        });
+        assert!(thread.join().is_err());
+        assert!(shared.stop.begun());
+        assert!(matches!(queue.take(1), Taken::None { ending: false }));
+        drop(running(None));
+        assert!(matches!(queue.take(1), Taken::End(why) if why == "it has panicked"));
+    }
 }
