@@ -17,6 +17,7 @@ use super::buffer::{READ_BUFFER, give_back, make_room, overwrite};
 use super::limits::Admission;
 use super::memory::Room;
 use super::serve::Shared;
+use super::statistics::{Counter, Counters};
 use super::{Extensions, SessionInfo};
 use crate::error::{Error, Phase, Status};
 use crate::net::{Stream, io_fault};
@@ -70,6 +71,8 @@ pub(super) struct Channel {
     /// What was read and sent in all.
     received: u64,
     sent: u64,
+    /// Whether the session's end was counted.
+    is_counted: bool,
 }
 
 /// Why a session is over before its client said QUIT.
@@ -158,6 +161,7 @@ impl Channel {
             memory: None,
             received: 0,
             sent: 0,
+            is_counted: false,
             shared,
         }
     }
@@ -374,10 +378,23 @@ impl Channel {
             }
         };
         let _ = timeout(LAST_WORDS, closing).await;
-        self.shared.counters.octets_received.add(self.received);
-        self.shared.counters.octets_sent.add(self.sent);
+        self.count_octets();
         self.input.clear();
         give_back(&mut self.input);
+    }
+
+    /// Counts how the session came to its end.
+    pub(super) fn count_end(&mut self, end: impl FnOnce(&Counters) -> &Counter) {
+        end(&self.shared.counters).add(1);
+        self.is_counted = true;
+    }
+
+    fn count_octets(&mut self) {
+        let counters = &self.shared.counters;
+        counters
+            .octets_received
+            .add(std::mem::take(&mut self.received));
+        counters.octets_sent.add(std::mem::take(&mut self.sent));
     }
 
     /// What the session waits for.
@@ -441,6 +458,16 @@ impl Channel {
             return Poll::Ready(Woken::Shutdown);
         }
         poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
+    }
+}
+
+impl Drop for Channel {
+    /// A session that waits for its application when the server's time is over ends here.
+    fn drop(&mut self) {
+        if !self.is_counted {
+            self.count_end(|counters| &counters.sessions_closed);
+        }
+        self.count_octets();
     }
 }
 

@@ -454,10 +454,10 @@ fn conversation<H: Handler>(
     admission: Admission,
     handler: &Arc<H>,
 ) -> Option<Box<Conversation<H::Session>>> {
-    shared.counters.sessions.add(1);
     let id = shared.ids.fetch_add(1, Ordering::Relaxed);
     let info = SessionInfo::new(id, stream.peer_label(), address_of(&stream));
     let session = catch_unwind(AssertUnwindSafe(|| handler.session(&info))).ok()?;
+    shared.counters.sessions.add(1);
     // Boxed, so that what runs it is small: an idle session's memory is this and not much more.
     Some(Box::new(Conversation::new(
         stream,

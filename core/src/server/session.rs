@@ -84,18 +84,17 @@ impl<S: Session> Conversation<S> {
         }
     }
 
-    fn count_end(&self, result: &Result<(), Ended>) {
-        let counters = &self.channel.shared.counters;
-        let end = match result {
-            _ if self.quit => &counters.sessions_quit,
+    fn count_end(&mut self, result: &Result<(), Ended>) {
+        let quit = self.quit;
+        self.channel.count_end(|counters| match result {
+            _ if quit => &counters.sessions_quit,
             Ok(()) => &counters.sessions_closed,
             Err(ended) => match ended.status() {
                 Status::Timeout => &counters.sessions_timed_out,
                 Status::Protocol => &counters.sessions_violated,
                 _ => &counters.sessions_lost,
             },
-        };
-        end.add(1);
+        });
     }
 
     async fn converse(&mut self) -> Result<(), Ended> {

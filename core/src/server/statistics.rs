@@ -60,7 +60,8 @@ pub struct Statistics {
     pub sessions_lost: u64,
     /// Sessions that a limit of time has ended.
     pub sessions_timed_out: u64,
-    /// Sessions that were ended by a reply of ours, because of a limit, what the application said, or a shutdown.
+    /// Sessions that were ended by a reply of ours, because of a limit, what the application said, or a shutdown;
+    /// and those that waited for the application when the time of a shutdown was over, or whose server was dropped.
     pub sessions_closed: u64,
     /// Sessions that were ended because what came was no SMTP.
     pub sessions_violated: u64,

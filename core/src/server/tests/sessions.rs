@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::super::Hooks;
-use super::{Answer, Options, Running, Seen, Server, Talk, obey};
+use super::{
+    Answer, Handler, Options, Running, ScriptedSession, Seen, Server, SessionInfo, Talk, obey,
+};
 use crate::error::Status;
 use crate::server::tests::Scripted;
 
@@ -52,6 +54,48 @@ fn hooks_that_were_not_wanted_are_not_asked() {
     );
     assert_eq!(talk.ask("QUIT"), "221 2.0.0 Bye");
     assert_eq!(server.stop().all(), ["message x\\r\\n"]);
+}
+
+#[test]
+fn sessions_that_are_cut_at_the_end_of_the_grace_are_counted_too() {
+    let server = Running::with(|options| options.set_grace(Duration::ZERO));
+    let mut talk = server.greeted();
+    talk.send("MAIL FROM:<wait@b.example>\r\n");
+    server.seen.wait_for("mail wait@b.example");
+    let control = server.control.clone();
+    server.stop();
+    let told = control.statistics();
+    let sessions = (told.sessions, told.open_sessions, told.sessions_closed);
+    assert_eq!(sessions, (1, 0, 1));
+    assert!(told.octets_received > 40 && told.octets_sent > 40);
+}
+
+/// Its panic takes another one along, which nobody catches who makes sessions.
+struct Broken;
+
+struct Worse;
+
+impl Drop for Worse {
+    fn drop(&mut self) {
+        // A panic that prints nothing.
+        std::panic::resume_unwind(Box::new(()));
+    }
+}
+
+impl Handler for Broken {
+    type Session = ScriptedSession;
+
+    fn session(&self, _: &SessionInfo) -> ScriptedSession {
+        std::panic::resume_unwind(Box::new(Worse))
+    }
+}
+
+#[test]
+fn a_listener_that_panics_ends_the_server_with_an_error() {
+    let mut server = Running::serve(Options::new(), Broken, Seen::default());
+    let _talk = Talk::connect(server.address);
+    let ended = server.thread.take().unwrap().join().unwrap();
+    assert_eq!(ended.unwrap_err().status(), Status::Internal);
 }
 
 #[test]
