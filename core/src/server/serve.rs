@@ -393,7 +393,8 @@ fn begin<H: Handler>(
             shared.counters.turned_away.add(1);
             // In front of its header a proxy is told nothing.
             if !shared.options.implicit_tls && !is_proxy {
-                sessions.spawn(turn_away(stream, reply));
+                let mut stream = stream;
+                sessions.spawn(async move { turn_away(&mut stream, reply).await });
             }
             return;
         }
@@ -431,7 +432,8 @@ async fn begin_behind_proxy<H: Handler>(
     if let Err(reply) = claimed {
         shared.counters.turned_away.add(1);
         if !shared.options.implicit_tls {
-            turn_away(stream, reply).await;
+            // Lent: a descriptor is not to be closed before the admission, by which a fork finds it, is gone.
+            turn_away(&mut stream, reply).await;
         }
         return;
     }
@@ -468,7 +470,7 @@ fn conversation<H: Handler>(
     )))
 }
 
-async fn turn_away(mut stream: Stream, reply: &'static str) {
+async fn turn_away(stream: &mut Stream, reply: &'static str) {
     let saying = async {
         let _ = stream.write_all(reply.as_bytes()).await;
         let _ = stream.shutdown().await;
