@@ -406,12 +406,12 @@ impl Options {
         }
         if self.auth_required && !auth {
             return Err(Error::invalid(
-                "auth_required: nobody could authenticate without a user or an AUTH hook",
+                "auth_required: nobody could authenticate without a user, an AUTH or LOOKUP hook, or a mechanism of your own",
             ));
         }
         if self.bind_sender && !auth {
             return Err(Error::invalid(
-                "bind_sender: nobody could authenticate without a user or an AUTH hook",
+                "bind_sender: nobody could authenticate without a user, an AUTH or LOOKUP hook, or a mechanism of your own",
             ));
         }
         Ok(())
