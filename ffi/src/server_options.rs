@@ -128,9 +128,14 @@ pub unsafe extern "C" fn mailwire_server_options_set(
     })
 }
 
-/// Adds an address to listen on: "127.0.0.1:2525", "[::1]:0" (port 0: a free one) or "unix:/path".
+/// Adds an address to listen on: "127.0.0.1:2525", "[::1]:0" (port 0: a free one), "unix:/path", "fd:3" or "systemd".
 ///
-/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
+/// "fd:3" is a descriptor that a parent process has left open: a listening socket of TCP or a Unix stream socket. It stays open as long
+/// as this process runs, and becomes non-blocking for all who share it. "systemd" is all sockets that systemd's socket activation has
+/// handed over (sd_listen_fds(3)); LISTEN_PID and LISTEN_FDS are read from the environment now, and stay set.
+///
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also where a descriptor cannot be listened on or was added already, or systemd
+/// has handed over nothing; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
 /// Thread: any, one call at a time on these options.
 /// Since 0.1.
