@@ -25,7 +25,8 @@ impl Options {
     ///
     /// It has the client's name and address, this server's name, the protocol, version and cipher of TLS, the time in UTC, an id that
     /// no other message has ([`Body::id`]), and the recipient, if there is only one. It counts in all sizes that the application is
-    /// told. A field for the outcome of checks (Authentication-Results) belongs right above it.
+    /// told. A field for the outcome of checks (Authentication-Results) belongs right above it. A message that begins with white
+    /// space would continue it: that has no header, and an empty line goes in front of it.
     ///
     /// A message that was read and is accepted by the usual reply, and by no reply of the application's own, is answered
     /// `250 2.0.0 OK: queued as` and that id.
