@@ -242,6 +242,15 @@ MUTANTS = [
         "server::attempts::tests::those_that_are_being_judged_count_until_they_were",
     ),
     Mutant(
+        11,
+        "a guess does not count if a violation ends its session",
+        "core/src/server/session.rs",
+        "        self.note_attempt();\n        let (used, question, next)",
+        "        if heard.is_ok() {\n            self.note_attempt();\n        }\n        let (used, question, next)",
+        STREAMS,
+        "server::tests::attempts::a_guess_counts_though_its_session_ends_in_a_violation_behind_it",
+    ),
+    Mutant(
         12,
         "nothing that matters",
         "core/src/proto/limits.rs",

@@ -124,7 +124,6 @@ impl<S: Session> Conversation<S> {
             }
             input.advance(used);
             self.channel.input = input;
-            self.note_attempt();
             match next {
                 Next::Go => {}
                 Next::Message => Box::pin(self.message()).await?,
@@ -132,6 +131,8 @@ impl<S: Session> Conversation<S> {
                 Next::Auth(credentials) => {
                     let answer = Box::pin(self.judge(*credentials)).await;
                     self.answer(answer);
+                    // At once: behind XCLIENT the machine counts anew.
+                    self.note_attempt();
                 }
                 Next::Lookup(lookup) => Box::pin(self.look_up(*lookup)).await,
                 Next::OwnMechanism => Box::pin(self.admit_own_mechanism()).await,
@@ -149,10 +150,11 @@ impl<S: Session> Conversation<S> {
 
     /// Takes one step, and does what there is to do about it without waiting.
     fn receive<'a>(&mut self, input: &'a [u8]) -> Result<Heard<'a>, Ended> {
-        let (used, question, next) = match self.channel.machine.receive(input) {
+        let heard = self.channel.machine.receive(input);
+        // What came in front of it, also of a violation: a guess that is judged counts, whatever ends the session then.
+        self.note_attempt();
+        let (used, question, next) = match heard {
             Ok(Progress::Event { used, event }) => {
-                // What came in front of it in the same packet.
-                self.note_attempt();
                 self.learn();
                 let (question, next) = self.hear(event);
                 (used, question, next)

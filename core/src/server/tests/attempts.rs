@@ -61,18 +61,26 @@ fn client(server: &Running, address: &str) -> Talk {
 
 /// A login by SCRAM with a proof that is none.
 fn wrong_scram(talk: &mut Talk, user: &str) -> String {
+    match scram_proof(talk, user) {
+        Ok(proof) => talk.ask(&proof),
+        Err(reply) => reply,
+    }
+}
+
+/// An exchange of SCRAM up to the line of a proof that is none, or what it is answered before.
+fn scram_proof(talk: &mut Talk, user: &str) -> Result<String, String> {
     let first = talk.ask(&format!(
         "AUTH SCRAM-SHA-1 {}",
         encoded(&format!("n,,n={user},r=abc"))
     ));
     let Some(challenge) = first.strip_prefix("334 ") else {
-        return first;
+        return Err(first);
     };
     let challenge = base64::decode(challenge.as_bytes()).unwrap();
     let nonce = String::from_utf8(challenge.expose().to_vec()).unwrap();
     let nonce = nonce.split(',').next().unwrap().to_owned();
     let proof = "A".repeat(27);
-    talk.ask(&encoded(&format!("c=biws,{nonce},p={proof}=")))
+    Ok(encoded(&format!("c=biws,{nonce},p={proof}=")))
 }
 
 #[test]
@@ -115,6 +123,56 @@ fn an_address_is_locked_at_its_edge_and_others_are_not() {
         (told.logins, told.failed_logins, told.locked_logins),
         (2, 2, 2)
     );
+}
+
+/// Goes as far as the last line of a login that fails, and gives that.
+type Guess = fn(&mut Talk) -> String;
+
+#[test]
+fn a_guess_counts_though_its_session_ends_in_a_violation_behind_it() {
+    let guesses: [(&str, Guess); 3] = [
+        ("PLAIN", |_| plain("tim", "wrong")),
+        ("LOGIN", |talk| {
+            assert!(talk.ask("AUTH LOGIN").starts_with("334 "));
+            assert!(talk.ask(&encoded("tim")).starts_with("334 "));
+            encoded("wrong")
+        }),
+        ("SCRAM", |talk| scram_proof(talk, "tim").unwrap()),
+    ];
+    for (name, guess) in guesses {
+        for violation in ["GET ", "\x16\x03", "STARTTLS\r\nx"] {
+            let (server, _) = super::tls::with_tls(options(&[
+                ("auth_failures_per_account", "0"),
+                ("auth_failures_per_address", "3"),
+            ]));
+            for _ in 0..3 {
+                let mut talk = client(&server, "192.0.2.1");
+                let line = guess(&mut talk);
+                talk.send(format!("{line}\r\n{violation}"));
+                assert_eq!(talk.reply(), WRONG, "{name} {violation:?}");
+                // Its place is free once it has ended.
+                while !talk.reply().is_empty() {}
+            }
+            let mut talk = client(&server, "192.0.2.1");
+            let right = talk.ask(&plain("tim", "secret"));
+            assert_eq!(right, OF_ADDRESS, "{name} {violation:?}");
+            assert_eq!(server.statistics().failed_logins, 3);
+        }
+    }
+}
+
+#[test]
+fn a_guess_counts_though_a_proxy_goes_on_with_another_client_behind_it() {
+    let server = Running::with(options(&[("auth_failures_per_account", "2")]));
+    let mut talk = client(&server, "192.0.2.1");
+    for _ in 0..2 {
+        let guess = plain("tim", "wrong");
+        talk.send(format!("{guess}\r\nXCLIENT ADDR=192.0.2.2\r\n"));
+        assert_eq!(talk.reply(), WRONG);
+        assert!(talk.reply().starts_with("220 "));
+        talk.ask("EHLO client.example");
+    }
+    assert_eq!(talk.ask(&plain("tim", "secret")), OF_ACCOUNT);
 }
 
 #[test]
