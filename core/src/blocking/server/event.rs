@@ -74,8 +74,9 @@ pub enum EventKind {
     /// pieces were dropped.
     ///
     /// [`reply`](Event::reply) with a 4yz or 5yz refuses the message in the middle: of what the client still sends nothing is kept,
-    /// [`Discarded`](Self::Discarded) comes behind the last piece, and the reply is given at the end of data. Where the whole message
-    /// has come already, [`EndOfData`](Self::EndOfData) comes all the same, and the refusal counts whatever that is answered.
+    /// [`Discarded`](Self::Discarded) comes behind the last piece at once, also while the client sends nothing, and the reply is given
+    /// at the end of data. Where the whole message has come already, [`EndOfData`](Self::EndOfData) comes all the same, and the refusal
+    /// counts whatever that is answered.
     Chunk(Bytes),
     /// The end of that message. Owes what [`Message`](Self::Message) does.
     EndOfData {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::event::{Event, EventKind, FoundSlot, Refusal};
@@ -154,6 +155,12 @@ impl QueueSession {
         }
     }
 
+    /// The next piece of a message, once there is room for it. None: it will not come whole. Dropping the future loses nothing.
+    async fn piece(&self, credit: &Room, body: &mut Body<'_>) -> Option<Option<Bytes>> {
+        timeout(self.answer_timeout, credit.room()).await.ok()?;
+        body.chunk().await.ok()
+    }
+
     async fn streamed(
         &mut self,
         info: &SessionInfo,
@@ -172,14 +179,11 @@ impl QueueSession {
         let refusal = Arc::new(Refusal::default());
         let mut size = 0;
         loop {
-            let waited = tokio::select! {
+            let piece = self.piece(&credit, body);
+            let chunk = tokio::select! {
                 biased;
-                () = refusal.given() => Ok(()),
-                waited = timeout(self.answer_timeout, credit.room()) => waited,
-            };
-            let chunk = match waited {
-                Ok(()) if refusal.reply().is_none() => body.chunk().await.ok(),
-                _ => None,
+                () = refusal.given() => None,
+                chunk = piece => chunk,
             };
             match chunk {
                 Some(Some(chunk)) if refusal.reply().is_none() => {

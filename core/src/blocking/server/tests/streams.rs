@@ -194,6 +194,24 @@ fn a_streamed_message_can_be_refused_in_the_middle() {
 }
 
 #[test]
+fn a_refusal_in_the_middle_does_not_wait_for_a_client_that_stalls() {
+    let server = start(|options| options.set_stream(true));
+    let mut talk = greeted(&server);
+    talk.ask("MAIL FROM:<a@b.example>");
+    talk.ask("RCPT TO:<c@d.example>");
+    talk.send("DATA\r\n");
+    next(&server).accept().unwrap();
+    assert!(talk.reply().starts_with("354"));
+    talk.send("half a mess");
+    next(&server).reply(reply(554, "no such words")).unwrap();
+    assert!(matches!(next(&server).kind(), EventKind::Discarded));
+    // Of the rest nothing is lost: its end is found.
+    talk.send("age\r\n.\r\n");
+    assert_eq!(talk.reply(), "554 5.0.0 no such words");
+    assert_eq!(talk.ask("NOOP"), "250 2.0.0 OK");
+}
+
+#[test]
 fn a_refusal_counts_where_the_whole_message_has_come_already() {
     let server = start(|options| options.set_stream(true));
     let client = send(&server, "a@b.example", b"short\r\n");
