@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -82,6 +83,8 @@ pub(super) struct BodyMemory {
     most_of_one: u64,
     /// Of those addresses that have a session which takes messages, or of whose messages something is held.
     shares: Mutex<HashMap<IpAddr, Weak<Room>>>,
+    /// Where the server is.
+    process: u32,
 }
 
 impl BodyMemory {
@@ -90,6 +93,7 @@ impl BodyMemory {
             all: Arc::new(Room::new(options.body_memory)),
             most_of_one: options.memory_of_one_address(),
             shares: Mutex::default(),
+            process: process::id(),
         }
     }
 
@@ -145,6 +149,10 @@ struct Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        // In the child of a fork a thread may hold the lock that is not there, and nobody looks at the shares.
+        if self.memory.process != process::id() {
+            return;
+        }
         let mut shares = self.memory.shares();
         // There may be a new one already.
         if let Some(room) = shares.get(&self.address)
@@ -456,6 +464,18 @@ mod tests {
         assert!(again.is_free() && memory.shares().len() == 1);
         drop(again);
         assert!(memory.shares().is_empty());
+    }
+
+    #[test]
+    fn in_the_child_of_a_fork_what_is_dropped_waits_for_no_lock() {
+        let memory = Arc::new(BodyMemory {
+            process: process::id() + 1,
+            ..BodyMemory::new(&Options::new())
+        });
+        let octets = held(&from(&memory, "192.0.2.1"), 1000);
+        let _locked = memory.shares();
+        drop(octets);
+        assert_eq!(memory.used(), 0);
     }
 
     #[test]

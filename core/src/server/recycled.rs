@@ -2,9 +2,15 @@
 //!
 //! Else the allocator would give their pages back to the kernel and have them made anew for each message, which costs more than
 //! reading it. A buffer that comes back is empty: what a client has sent is behind its end, where nobody can read it.
+//!
+//! The child of a fork begins with nothing, for its parent's buffers and keepers are not its own. It may have got the lock as a thread
+//! held it that is not there: nobody waits for the lock who has not had it in the same process.
 
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::future::pending;
+use std::process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -18,6 +24,9 @@ const MOST: usize = 64;
 
 /// What nobody has needed for so long is given up.
 const UNNEEDED: Duration = Duration::from_secs(1);
+
+/// So often a server tries to be counted. The lock is never held for long, but by a thread that is not there.
+const ATTEMPTS: usize = 100;
 
 static SHELF: Shelf = Shelf::new();
 
@@ -33,45 +42,48 @@ pub(super) fn give(piece: Bytes) {
 
 /// Has buffers kept for as long as the future lives, and gives up what is not needed.
 pub(super) async fn keep() -> Infallible {
-    Keeper::of(&SHELF).keep().await
+    let Some(keeper) = Keeper::of(&SHELF) else {
+        // A server serves without too.
+        return pending().await;
+    };
+    keeper.keep().await
 }
 
 /// Where buffers wait.
 #[derive(Debug)]
-struct Shelf {
-    content: Mutex<Content>,
-    /// Told to one keeper when there is something to look after.
-    first: Notify,
-}
+struct Shelf(Mutex<Content>);
 
 #[derive(Debug)]
 struct Content {
+    /// Whose all this is; 0 before there was anything.
+    process: u32,
     buffers: Vec<BytesMut>,
     /// So many have lain there since a keeper looked last.
     unneeded: usize,
     keepers: usize,
     /// A keeper looks after them.
     attended: bool,
+    /// Told to one keeper when there is something to look after. Not the parent's, whose keepers wait there.
+    first: Option<Arc<Notify>>,
 }
 
 impl Shelf {
     const fn new() -> Self {
-        let content = Content {
-            buffers: Vec::new(),
-            unneeded: 0,
-            keepers: 0,
-            attended: false,
-        };
-        Self {
-            content: Mutex::new(content),
-            first: Notify::const_new(),
-        }
+        Self(Mutex::new(Content::of(0, None)))
     }
 
-    // Where another thread has the lock it is not waited for: to allocate costs less. In the child of a fork it may be held for ever.
+    /// What is there, unless a thread is at it: to allocate costs less than to wait.
+    fn content(&self) -> Option<MutexGuard<'_, Content>> {
+        let mut content = self.0.try_lock().ok()?;
+        let own = process::id();
+        if content.process != own {
+            *content = Content::of(own, Some(Arc::default()));
+        }
+        Some(content)
+    }
 
     fn take(&self) -> Option<BytesMut> {
-        let mut content = self.content.try_lock().ok()?;
+        let mut content = self.content()?;
         let buffer = content.buffers.pop();
         content.unneeded = content.unneeded.min(content.buffers.len());
         buffer
@@ -88,24 +100,87 @@ impl Shelf {
         if !buffer.try_reclaim(READ_BUFFER) || buffer.capacity() > 2 * READ_BUFFER {
             return;
         }
-        let Ok(mut content) = self.content.try_lock() else {
+        let Some(mut content) = self.content() else {
             return;
         };
         if content.keepers == 0 || content.buffers.len() >= MOST {
             return;
         }
         content.buffers.push(buffer);
-        let unattended = !content.attended;
-        content.attended = true;
-        drop(content);
-        if unattended {
-            self.first.notify_one();
+        if content.attended {
+            return;
         }
+        content.attended = true;
+        let first = content.first.clone();
+        drop(content);
+        if let Some(first) = first {
+            first.notify_one();
+        }
+    }
+}
+
+impl Content {
+    const fn of(process: u32, first: Option<Arc<Notify>>) -> Self {
+        Self {
+            process,
+            buffers: Vec::new(),
+            unneeded: 0,
+            keepers: 0,
+            attended: false,
+            first,
+        }
+    }
+}
+
+/// One of those who look after a shelf. With the last of them all is given up.
+struct Keeper<'a> {
+    shelf: &'a Shelf,
+    /// Where it was counted.
+    process: u32,
+    first: Arc<Notify>,
+    attends: bool,
+}
+
+impl<'a> Keeper<'a> {
+    /// `None` where the lock is never to be had.
+    fn of(shelf: &'a Shelf) -> Option<Self> {
+        let mut content = (0..ATTEMPTS).find_map(|_| {
+            let content = shelf.content();
+            if content.is_none() {
+                thread::yield_now();
+            }
+            content
+        })?;
+        let first = content.first.clone()?;
+        content.keepers += 1;
+        Some(Self {
+            shelf,
+            process: content.process,
+            first,
+            attends: false,
+        })
+    }
+
+    async fn keep(mut self) -> Infallible {
+        loop {
+            self.first.notified().await;
+            self.attends = true;
+            while self.attends {
+                sleep(UNNEEDED).await;
+                self.attends = self.tidy();
+            }
+        }
+    }
+
+    /// What is there, if it is still the same process's.
+    fn content(&self) -> Option<MutexGuard<'a, Content>> {
+        let is_own = self.process == process::id();
+        is_own.then(|| self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Gives up what was not needed since the last time. Tells whether something is left to look after.
     fn tidy(&self) -> bool {
-        let Ok(mut content) = self.content.lock() else {
+        let Some(mut content) = self.content() else {
             return false;
         };
         let left = content.buffers.len() - content.unneeded;
@@ -118,38 +193,9 @@ impl Shelf {
     }
 }
 
-/// One of those who look after a shelf. With the last of them all is given up.
-struct Keeper<'a> {
-    shelf: &'a Shelf,
-    attends: bool,
-}
-
-impl<'a> Keeper<'a> {
-    fn of(shelf: &'a Shelf) -> Self {
-        if let Ok(mut content) = shelf.content.lock() {
-            content.keepers += 1;
-        }
-        Self {
-            shelf,
-            attends: false,
-        }
-    }
-
-    async fn keep(mut self) -> Infallible {
-        loop {
-            self.shelf.first.notified().await;
-            self.attends = true;
-            while self.attends {
-                sleep(UNNEEDED).await;
-                self.attends = self.shelf.tidy();
-            }
-        }
-    }
-}
-
 impl Drop for Keeper<'_> {
     fn drop(&mut self) {
-        let Ok(mut content) = self.shelf.content.lock() else {
+        let Some(mut content) = self.content() else {
             return;
         };
         content.keepers -= 1;
@@ -157,7 +203,7 @@ impl Drop for Keeper<'_> {
             drop(content);
             if self.attends {
                 // Another one goes on.
-                self.shelf.first.notify_one();
+                self.first.notify_one();
             }
             return;
         }
@@ -173,7 +219,6 @@ impl Drop for Keeper<'_> {
 mod tests {
     use std::pin::Pin;
     use std::task::{Context, Waker};
-    use std::thread;
 
     use tokio::time::advance;
 
@@ -187,10 +232,14 @@ mod tests {
         piece.freeze()
     }
 
+    fn keeper(shelf: &Shelf) -> Keeper<'_> {
+        Keeper::of(shelf).unwrap()
+    }
+
     #[test]
     fn a_buffer_comes_back_empty_and_whole_from_another_thread() {
         let shelf = Shelf::new();
-        let _keeper = Keeper::of(&shelf);
+        let _keeper = keeper(&shelf);
         let piece = piece(READ_BUFFER - 5);
         let address = piece.as_ptr().addr();
         thread::scope(|scope| {
@@ -207,7 +256,7 @@ mod tests {
         let shelf = Shelf::new();
         shelf.give(piece(READ_BUFFER / 2));
         assert!(shelf.take().is_none(), "no server runs");
-        let keeper = Keeper::of(&shelf);
+        let keeper = keeper(&shelf);
         shelf.give(piece(READ_BUFFER / 2 - 1));
         let whole = piece(READ_BUFFER - 5);
         let part = whole.slice(1..2);
@@ -217,7 +266,7 @@ mod tests {
         for _ in 0..=MOST {
             shelf.give(piece(READ_BUFFER / 2));
         }
-        assert_eq!(shelf.content.lock().unwrap().buffers.len(), MOST);
+        assert_eq!(shelf.0.lock().unwrap().buffers.len(), MOST);
         drop(keeper);
         assert!(shelf.take().is_none(), "no server runs any more");
     }
@@ -225,8 +274,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_nobody_needs_is_given_up() {
         let shelf = Shelf::new();
-        let kept = || shelf.content.lock().unwrap().buffers.len();
-        let (first, second) = (Keeper::of(&shelf), Keeper::of(&shelf));
+        let kept = || shelf.0.lock().unwrap().buffers.len();
+        let (first, second) = (keeper(&shelf), keeper(&shelf));
         let (mut first, mut second) = (Box::pin(first.keep()), Box::pin(second.keep()));
         poll(first.as_mut());
         for _ in 0..3 {
@@ -248,6 +297,38 @@ mod tests {
         advance(UNNEEDED).await;
         poll(second.as_mut());
         assert_eq!(kept(), 0);
+    }
+
+    #[test]
+    fn the_child_of_a_fork_begins_with_nothing() {
+        let shelf = Shelf::new();
+        let mut parents = keeper(&shelf);
+        shelf.give(piece(READ_BUFFER / 2));
+        // As if it had been before the fork.
+        let parent = process::id() + 1;
+        parents.process = parent;
+        shelf.0.lock().unwrap().process = parent;
+        shelf.give(piece(READ_BUFFER / 2));
+        assert!(shelf.take().is_none(), "no server runs here");
+        let own = keeper(&shelf);
+        assert!(!Arc::ptr_eq(&own.first, &parents.first));
+        shelf.give(piece(READ_BUFFER / 2));
+        drop(parents);
+        let content = shelf.0.lock().unwrap();
+        assert_eq!((content.keepers, content.buffers.len()), (1, 1));
+        assert!(content.attended);
+    }
+
+    #[test]
+    fn a_lock_that_nobody_will_open_holds_up_nobody() {
+        let shelf = Shelf::new();
+        let mut parents = keeper(&shelf);
+        parents.process = process::id() + 1;
+        let _locked = shelf.0.lock().unwrap();
+        assert!(Keeper::of(&shelf).is_none());
+        shelf.give(piece(READ_BUFFER / 2));
+        assert!(shelf.take().is_none() && !parents.tidy());
+        drop(parents);
     }
 
     fn poll(keeping: Pin<&mut impl Future<Output = Infallible>>) {
