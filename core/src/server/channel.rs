@@ -62,10 +62,14 @@ pub(super) struct Channel {
     command_wait: Option<Instant>,
     /// What was waited for last belongs to an exchange of AUTH, whose lines have that time together too.
     in_exchange: bool,
+    /// What was waited for last is a chunk that is refused.
+    in_refused_chunk: bool,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
     waited: Duration,
+    /// How long the client was waited for to take what is sent to it now, by futures that were dropped too.
+    unsent: Duration,
     /// Where its messages are counted, once there was one.
     memory: Option<Arc<Room>>,
     /// What was read and sent in all.
@@ -95,6 +99,21 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(since) = self.since {
             self.channel.waited += since.elapsed();
+        }
+    }
+}
+
+/// Sending to the client. What was waited for counts as with [`Waiting`].
+struct Sending<'a> {
+    channel: &'a mut Channel,
+    /// Most writes need not wait, and no clock.
+    since: Option<Instant>,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            self.channel.unsent += since.elapsed();
         }
     }
 }
@@ -156,8 +175,10 @@ impl Channel {
             end: Instant::now() + shared.options.session_timeout,
             command_wait: None,
             in_exchange: false,
+            in_refused_chunk: false,
             patience: SLOW_START,
             waited: Duration::ZERO,
+            unsent: Duration::ZERO,
             memory: None,
             received: 0,
             sent: 0,
@@ -255,10 +276,13 @@ impl Channel {
         if self.stream.is_none() {
             return Err(gone(phase));
         }
-        // Most writes need not wait, and no clock.
-        let mut until = None;
-        let sent = poll_fn(|cx| self.poll_flush(cx, &mut until));
-        sent.await.map_err(|error| match error.kind() {
+        let mut sending = Sending {
+            channel: self,
+            since: None,
+        };
+        let sent = poll_fn(move |cx| sending.channel.poll_flush(cx, &mut sending.since)).await;
+        self.unsent = Duration::ZERO;
+        sent.map_err(|error| match error.kind() {
             // Our own alarm.
             std::io::ErrorKind::TimedOut => {
                 let text = "the client does not read what is sent to it";
@@ -268,11 +292,11 @@ impl Channel {
         })
     }
 
-    /// Writes what there is to send, at the latest until `until`, which is set once there is something to wait for.
+    /// Writes what there is to send. `since` is set once there is something to wait for.
     fn poll_flush(
         &mut self,
         cx: &mut Context<'_>,
-        until: &mut Option<Instant>,
+        since: &mut Option<Instant>,
     ) -> Poll<std::io::Result<()>> {
         let Some(stream) = self.stream.as_mut() else {
             return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
@@ -293,11 +317,11 @@ impl Channel {
                     self.machine.sent(octets);
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return self.or_alarm(cx, until),
+                Poll::Pending => return self.or_alarm(cx, since),
             }
         }
         match Pin::new(stream).poll_flush(cx) {
-            Poll::Pending => self.or_alarm(cx, until),
+            Poll::Pending => self.or_alarm(cx, since),
             ready @ Poll::Ready(_) => ready,
         }
     }
@@ -305,11 +329,12 @@ impl Channel {
     fn or_alarm(
         &mut self,
         cx: &mut Context<'_>,
-        until: &mut Option<Instant>,
+        since: &mut Option<Instant>,
     ) -> Poll<std::io::Result<()>> {
         self.waker = None;
+        let since = *since.get_or_insert_with(Instant::now);
         let limit = self.shared.options.idle_timeout;
-        let until = *until.get_or_insert_with(|| Instant::now() + limit);
+        let until = since + limit.saturating_sub(self.unsent);
         poll_alarm(&mut self.alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
@@ -404,6 +429,12 @@ impl Channel {
 
     /// Until when the client is waited for, and what it is told then.
     fn limit(&mut self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
+        let in_refused_chunk = self.machine.refuses_chunk();
+        if in_refused_chunk && !self.in_refused_chunk {
+            // It has nothing of what the message before has earned, or has used up.
+            self.begin_body();
+        }
+        self.in_refused_chunk = in_refused_chunk;
         let options = &self.shared.options;
         let mut limit = if phase == Phase::Body {
             let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;

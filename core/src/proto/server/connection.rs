@@ -202,7 +202,8 @@ impl Connection {
     /// Takes bytes from the client. The first call, with none, makes the greeting.
     ///
     /// The first `used` octets of the input are done with. The others are lent again, in front of what is read next: they
-    /// are the start of a line, never more than [`limits::AUTH_LINE`] and a little.
+    /// are the start of a line, never more than [`limits::AUTH_LINE`] and 32, or what
+    /// [`Config::with_command_line`](super::Config::with_command_line) allows where that is more.
     ///
     /// [`Need::More`] also comes when more than 16 KiB of replies wait to be sent, with commands left in the input. So
     /// whenever there was something to transmit, call again with the rest before reading.
@@ -270,6 +271,11 @@ impl Connection {
             State::Body(_) | State::Chunk(_) | State::Skip(_) => Some(Phase::Body),
             State::Tls => Some(Phase::Tls),
         }
+    }
+
+    /// Whether the octets of a chunk that is refused are waited for.
+    pub fn refuses_chunk(&self) -> bool {
+        matches!(self.state, State::Skip(_))
     }
 
     /// TLS is up. All that was learnt in clear is forgotten (RFC 3207 section 4.2): the client's name, AUTH, the transaction.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use super::super::{Hooks, Options, Server};
 use super::{Running, Scripted, Talk};
@@ -129,6 +129,55 @@ async fn s382_a_message_that_drips_is_below_the_least_rate() {
     let (reply, seconds) = drip(&quick).await;
     assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
     assert!((290..=310).contains(&seconds), "{seconds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn s382_a_chunk_that_is_refused_has_a_time_of_its_own() {
+    // Patience for minutes is earned before it, by a message.
+    let text = "0123456789 0123456789\r\n".repeat(40_000);
+    let start = format!(
+        "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nBDAT {} LAST\r\n{text}BDAT 1000 LAST\r\n",
+        text.len()
+    );
+    let (reply, seconds) = drip(start.as_bytes()).await;
+    assert_eq!(reply, "421 4.4.2 Too slow, closing the connection");
+    assert!((60..=70).contains(&seconds), "{seconds}");
+}
+
+/// Each flight of commands ends within a message, so that what is sent is waited for there.
+#[tokio::test(start_paused = true)]
+async fn waits_to_send_that_the_application_gives_up_count_too() {
+    let mut options = Options::new();
+    options.set_hooks(Hooks::NONE);
+    let server = Server::bind(options).unwrap();
+    let address = server.addresses()[0];
+    let seen = super::Seen::default();
+    let handler = Scripted(seen.clone());
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    // A client that never reads, with little room for what it is sent.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let flight = format!(
+        "{}MAIL FROM:<impatient@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nx\r\n",
+        "EHLO x\r\n".repeat(30)
+    );
+    let (mut messages, mut blocked) = (0, tokio::time::Instant::now());
+    stream.write_all(flight.as_bytes()).await.unwrap();
+    while blocked.elapsed() < Duration::from_secs(400) {
+        let _ = stream.write_all(format!(".\r\n{flight}").as_bytes()).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let all = seen.all().len();
+        if all > messages {
+            (messages, blocked) = (all, tokio::time::Instant::now());
+        }
+        if seen.all().iter().any(|what| what == "lost 102") {
+            break;
+        }
+    }
+    serving.abort();
+    assert_eq!(seen.all().last().unwrap(), "lost 102");
 }
 
 #[tokio::test(start_paused = true)]
