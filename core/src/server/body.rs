@@ -69,16 +69,15 @@ impl Body<'_> {
     ///
     /// They are a part of the buffer that they were read into, and count towards
     /// [`Options::set_body_memory`](super::Options::set_body_memory) until the last clone of them is dropped, with 768 octets more for
-    /// what it takes to keep them. While there is no memory this waits behind those who came before, and so does the client.
+    /// what it takes to keep them. While there is no memory this waits behind those who came before, and so does the client. A
+    /// future that was polled and is then kept without being polled holds up all who wait for memory behind it: poll it on, or drop it.
     ///
     /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, or was given up by the client between two
     /// chunks of BDAT ([`Status::Protocol`]), the connection is
     /// gone or the client too slow, or no memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the
     /// message is then to be dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        // What is known already needs no memory: the end, or why there is none.
-        let reads = matches!(self.stage, Stage::Offered | Stage::Open);
-        if reads && !self.memory.is_free() {
+        if self.reads() && !self.memory.is_free() {
             let idle = self.channel.shared.options.idle_timeout;
             if timeout(idle, self.memory.room()).await.is_err() {
                 return Err(self.no_memory(self.memory.refusal_after_waiting()));
@@ -125,6 +124,12 @@ impl Body<'_> {
     /// All that is left of the message, in pieces. Fails as [`chunk`](Self::chunk) does, and at once where there is no memory: two
     /// sessions that wait for each other's memory would wait for ever.
     pub async fn collect(&mut self) -> Result<Vec<Bytes>, Error> {
+        // What is kept beside the message may have taken all of it.
+        if self.reads()
+            && let Some(refusal) = self.memory.refusal()
+        {
+            return Err(self.no_memory(refusal));
+        }
         let mut pieces = Vec::new();
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
@@ -180,6 +185,11 @@ impl Body<'_> {
     /// Whether the client has begun to send, because a chunk was asked for.
     pub fn is_begun(&self) -> bool {
         !matches!(self.stage, Stage::Offered)
+    }
+
+    /// Whether more is to be read. What is known already needs no memory: the end, or why there is none.
+    fn reads(&self) -> bool {
+        matches!(self.stage, Stage::Offered | Stage::Open)
     }
 
     fn begin(&mut self) {
