@@ -13,7 +13,7 @@ use crate::server::{Answers, Body, SessionInfo};
 ///
 /// While a message arrives it is a hidden file, `.name.part`; it is synced to the disk and gets its name once it is whole, and then
 /// the folder is synced. So a file that ends with `.eml` is a whole message; what a crash leaves is a `.part`, which is removed when the
-/// folder is opened 36 hours later or after that. Line ends are CRLF. All else is as [`Maildir`](super::Maildir) has it: the names,
+/// folder is opened 36 hours later or after that: no more than 100,000 names of the folder are looked at, those of messages too. Line ends are CRLF. All else is as [`Maildir`](super::Maildir) has it: the names,
 /// `Return-Path:`, the mode 0600, the replies to faults, and that the recipients of the envelope stand nowhere unless
 /// [`set_delivered_to`](Self::set_delivered_to) has them written down.
 #[derive(Debug, Clone)]
@@ -39,7 +39,8 @@ impl Folder {
     /// Whether a `Delivered-To:` field for each recipient of the envelope stands below `Return-Path:` (RFC 9228), so that the file tells who
     /// was to get the message, those of a blind copy too. By default it does not. One message is one file: whoever may read it learns of all
     /// its recipients. Set it where the files are for one reader, as for an archive, and not where several recipients read them. Domains are
-    /// written in A-labels, but for a local part outside ASCII.
+    /// written in A-labels, but for a local part outside ASCII. A message may bring such fields of its own: only those above the first field of
+    /// another name are ours.
     pub fn set_delivered_to(&mut self, on: bool) {
         Arc::make_mut(&mut self.0).delivered_to = on;
     }

@@ -13,7 +13,8 @@ use crate::server::{Answers, Body, SessionInfo};
 ///
 /// A message is written into `tmp` while it arrives, synced to the disk, renamed into `new`, and `new` is synced, in this order;
 /// only then comes the 250. What does not come whole is removed; a crash may leave it in `tmp`. What was not touched there for 36 hours is
-/// removed when the Maildir is opened, as readers of Maildirs do it too, but only files with names that this library makes.
+/// removed when the Maildir is opened, as readers of Maildirs do it too, but only files with names that this library makes, and of no more than
+/// 100,000 names that stand there.
 ///
 /// Files are for the owner alone (mode 0600), their names are made of time, process, counter, random bits and host, and no file is ever
 /// written over. One message is one file, however many recipients it has; with LMTP all of them get the same answer.
@@ -55,7 +56,8 @@ impl Maildir {
     /// Whether a `Delivered-To:` field for each recipient of the envelope stands below `Return-Path:` (RFC 9228), so that the file tells who
     /// was to get the message, those of a blind copy too. By default it does not. One message is one file: whoever may read it learns of all
     /// its recipients. Set it where the files are for one reader, as for an archive, and not where several recipients read them. Domains are
-    /// written in A-labels, but for a local part outside ASCII.
+    /// written in A-labels, but for a local part outside ASCII. A message may bring such fields of its own: only those above the first field of
+    /// another name are ours.
     pub fn set_delivered_to(&mut self, on: bool) {
         Arc::make_mut(&mut self.0).delivered_to = on;
     }

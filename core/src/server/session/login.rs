@@ -11,10 +11,9 @@ use crate::sasl::{Credentials, Lookup, Nonce, Proof};
 use crate::server::aside::aside;
 use crate::server::channel::SHUTTING_DOWN;
 use crate::server::guarded::{begun, guarded};
+use crate::server::handler::BAD_CREDENTIALS;
 use crate::server::{Answer, Hooks, LOCAL_ERROR, Session};
 
-const BAD_CREDENTIALS: Reply =
-    Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
 /// Nobody could judge the credentials (RFC 4954 section 6).
 const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
 
