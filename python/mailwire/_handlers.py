@@ -2,6 +2,7 @@
 
 import threading
 
+from ._errors import Misuse
 from ._message import text
 from ._results import Reply
 from ._session import Credentials, Discarded, Envelope, Reject, Session, reply_of
@@ -42,6 +43,9 @@ _UNKNOWN = Reply(500, "Unknown command", "5.5.1")
 # What an exception stands for where a user is looked up.
 _NOT_JUDGED = Reply(454, "Temporary authentication failure", "4.7.0")
 
+# What is said where the hooks of other messages still read.
+_TOO_MANY = Reply(451, "Too many messages are being read here, try again later", "4.3.2")
+
 # What an exception stands for elsewhere.
 _LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
 
@@ -51,8 +55,8 @@ _COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
 class Dispatcher:
     """Runs a handler's hooks for one run of a server, in any number of threads; those of one session never at the same time."""
 
-    def __init__(self, handler, auth):
-        """For a handler, object, class or callable, and a callable for AUTH or None."""
+    def __init__(self, handler, auth, most_streams=0):
+        """For a handler, object, class or callable, a callable for AUTH or None, and so many `stream` hooks at a time."""
         self._make = handler if isinstance(handler, type) else None
         self._handler = handler
         self._auth = auth
@@ -60,8 +64,9 @@ class Dispatcher:
         # By the number of a session whose hook runs: the events that came meanwhile.
         self._left = {}
         self._lock = threading.Lock()
-        # The threads of `stream` hooks.
-        self.streaming = set()
+        # The threads of `stream` hooks, by the number of the session.
+        self.streaming = {}
+        self._most_streams = most_streams
         self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
         if not self.hooks and not self._takes_envelope:
@@ -76,9 +81,9 @@ class Dispatcher:
             _no_coroutine("auth", auth)
             self.hooks.add("auth")
 
-    def anew(self):
+    def anew(self, most_streams):
         """The same for another run of the server, which numbers its sessions from the beginning: it knows none of these."""
-        return Dispatcher(self._handler, self._auth)
+        return Dispatcher(self._handler, self._auth, most_streams)
 
     def handle(self, event):
         """Runs the hook that an event is for, and answers. Never raises.
@@ -93,17 +98,17 @@ class Dispatcher:
                 left.append(event)
                 return
             left = self._left[number] = []
-        self._run(event)
         while True:
+            # What the client was told 451 to long ago is asked of nobody.
+            if not event.is_late:
+                self._run(event)
+            elif event.reading is not None:
+                self._catch_up(event.reading)
             with self._lock:
                 if not left:
                     del self._left[number]
                     return
                 event = left.pop(0)
-            if not event.is_late:
-                self._run(event)
-            elif event.reading is not None:
-                self._catch_up(event.reading)
 
     def _run(self, event):
         session = None
@@ -229,14 +234,30 @@ class Dispatcher:
         return self._called(session, asked, _BAD_MESSAGE, *arguments), answers
 
     def _on_body(self, session, event):
-        # A client decides how long its message takes: it must not hold up those that the other threads serve.
-        thread = threading.Thread(target=self._stream, args=(session, event), name="mailwire-stream", daemon=True)
-        self.streaming.add(thread)
-        try:
-            thread.start()
-        except BaseException:
-            self.streaming.discard(thread)
-            raise
+        if not self._begins_to_stream(session, event):
+            _answer(event, _TOO_MANY)
+            self._catch_up(event.reading)
+
+    def _begins_to_stream(self, session, event):
+        """Whether there is a thread for it: as many as there may be connections.
+
+        A client decides how long its message takes: it must not hold up those that the other threads serve. One that hangs up leaves
+        its hook behind, and must not have another one for each time that it does.
+        """
+        with self._lock:
+            # The message before this one was answered, and its thread is about to end.
+            others = len(self.streaming) - (session.id in self.streaming)
+            if others >= self._most_streams:
+                return False
+            thread = threading.Thread(target=self._stream, args=(session, event), name="mailwire-stream", daemon=True)
+            # Its hook may ask at once whether it is one of these.
+            self.streaming[session.id] = thread
+            try:
+                thread.start()
+            except BaseException:
+                del self.streaming[session.id]
+                raise
+        return True
 
     def _stream(self, session, event):
         """A `stream` hook, in a thread of its own."""
@@ -245,8 +266,11 @@ class Dispatcher:
         except BaseException as error:
             self._failed(session, error)
         finally:
+            # In the child of a fork, where nothing more is to be done, this fails.
             self._catch_up(event.reading)
-            self.streaming.discard(threading.current_thread())
+            with self._lock:
+                if self.streaming.get(session.id) is threading.current_thread():
+                    del self.streaming[session.id]
 
     def _read(self, session, event):
         envelope = envelope_of(event, session)
@@ -274,12 +298,11 @@ class Dispatcher:
 
     def _on_reset(self, session, event):
         self._told(session, event, "reset")
-        # Until then the session tells of nothing more, so that no other thread runs its next hook.
-        event.accept()
+        _go_on(event)
 
     def _on_quit(self, session, event):
         self._told(session, event, "quit")
-        event.accept()
+        _go_on(event)
 
     def _on_disconnect(self, session, event):
         del self._sessions[session.id]
@@ -322,6 +345,15 @@ def _kept(value):
     if not text(value, "lookup"):
         raise ValueError("lookup: an empty password is nobody's; return None where there is no such user")
     return value
+
+
+def _go_on(event):
+    """Until then the session tells of nothing more, so that no other thread runs its next hook."""
+    try:
+        event.accept()
+    except Misuse:
+        # It has not waited so long.
+        return
 
 
 def _answer(event, reply):

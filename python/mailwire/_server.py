@@ -11,7 +11,7 @@ from ._handlers import Dispatcher, envelope_of
 from ._message import addresses, path, seconds, several, switch, text, texts, whole, wrong
 from ._message import mechanisms as joined
 from ._session import Session
-from ._settings import TLS, Limits
+from ._settings import TLS, Limits, most_connections
 
 _GRACE = 5.0
 
@@ -41,9 +41,10 @@ class Server:
 
     `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by iterating or
     `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a thread of its own, one for each
-    message that comes, so that slow clients hold up nobody else; limits.connections is the most. An answer that refuses, or an
+    message that comes, so that slow clients hold up nobody else. At most limits.connections of them run at a time, those whose client
+    has hung up counted; a message beyond these is answered 451. An answer that refuses, or an
     exception, does so at once: before something was read in place of the message, else in its middle, and the client is told at the
-    end. A hook that accepts without having read all has the rest read and dropped.
+    end. A hook that accepts without having read all has the rest read and dropped. In the child of a fork `body` reads nothing: `Misuse`.
 
     With LMTP both may return a dict of answers by recipient; who is not in it is accepted. Domains may be in small or capital letters.
     An answer to somebody who is no recipient of the message is an error.
@@ -168,19 +169,21 @@ class Server:
             # Only looked at: options that kept a descriptor would keep the port, when the server is stopped and the socket is closed.
             _native.ServerOptions([("listen", one) for one in listen], None, [], [], None, [])
             listen = []
+        chosen = [
+            *(("listen", one) for one in listen),
+            *settings.items(),
+            *(limits or Limits())._settings(),
+            *_pairs(options),
+        ]
         self._options = _native.ServerOptions(
-            [
-                *(("listen", one) for one in listen),
-                *settings.items(),
-                *(limits or Limits())._settings(),
-                *_pairs(options),
-            ],
+            chosen,
             None if domains is None else texts(domains, "domains"),
             [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
             [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
             None if tls is None else _certificate(tls),
             sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
         )
+        self._most_streams = most_connections(chosen)
         self._keeps_messages = disposition is None
         self._thread_count = threads
         self._run = None
@@ -193,7 +196,7 @@ class Server:
                 raise Misuse("the server runs already")
             native = _native.Server(self._options, _descriptors(self._sockets) if self._sockets else [])
             # A hook may ask for the port at once.
-            self._run = _Run(native, self._dispatcher and self._dispatcher.anew(), self._thread_count)
+            self._run = _Run(native, self._dispatcher and self._dispatcher.anew(self._most_streams), self._thread_count)
             try:
                 self._run.begin()
             except BaseException:
@@ -332,15 +335,19 @@ class _Run:
 
     def hooks(self):
         """The threads that hooks run in."""
-        return (*self._threads, *self._dispatcher.streaming) if self._dispatcher else ()
+        return (*self._threads, *self._dispatcher.streaming.values()) if self._dispatcher else ()
 
     def end(self, grace):
         """Ends it, and waits for its hooks, but not for one that does not end: that must not hold up the program."""
-        self.native.shutdown(grace)
-        until = time.monotonic() + _LAST_GRACE
-        for thread in self.hooks():
-            thread.join(max(0.0, until - time.monotonic()))
-        self.ended.set()
+        try:
+            self.native.shutdown(grace)
+            until = time.monotonic() + _LAST_GRACE
+            for thread in self.hooks():
+                # A signal's handler may end it before all were started.
+                if thread.is_alive():
+                    thread.join(max(0.0, until - time.monotonic()))
+        finally:
+            self.ended.set()
 
 
 def _serve(native, dispatcher):

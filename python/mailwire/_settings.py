@@ -18,6 +18,9 @@ _NAMES = {
     "auth_failures": "max_auth_failures",
 }
 
+# Of `connections`, where the engine is not told.
+_CONNECTIONS = 1000
+
 
 class Limits:
     """The limits of a server. One that is not given has its default.
@@ -128,6 +131,11 @@ class Limits:
     def __repr__(self):
         """Those that were given."""
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
+
+
+def most_connections(settings):
+    """How many connections a server with these settings, which the engine has taken, may have at a time."""
+    return int(dict(settings).get(_NAMES["connections"], _CONNECTIONS))
 
 
 def scram_keys(password, *, mechanism="SCRAM-SHA-256", iterations=4096):

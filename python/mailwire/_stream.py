@@ -11,7 +11,7 @@ class Body:
 
     Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client may send once
     something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message will not come whole `Discarded`
-    is raised. It is for one thread at a time, until the hook has returned.
+    is raised. It is for one thread at a time, until the hook has returned. In the child of a fork it reads nothing more: `Misuse`.
     """
 
     __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_reading", "_rest")
@@ -67,6 +67,7 @@ class Body:
         """The next event of the message. The first call has the client send it."""
         if self._is_lost:
             raise Discarded("the message will not come whole")
+        self._reading.check()
         beginning, self._beginning = self._beginning, None
         try:
             if beginning is not None:

@@ -1,6 +1,6 @@
 //! The engine's errors as the package's exceptions. Their classes are Python's: made at the first error, from smtplib's.
 
-use mailwire::Error;
+use mailwire::{Error, Status};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -51,6 +51,19 @@ pub(crate) fn invalid(py: Python<'_>, text: impl Into<String>) -> PyErr {
         py.import(MODULE)?
             .getattr(intern!(py, "InvalidArgument"))?
             .call1((text.into(),))
+    };
+    exception().map_or_else(|error| error, PyErr::from_value)
+}
+
+/// What was made before a fork is used in the child.
+pub(crate) fn forked(py: Python<'_>) -> PyErr {
+    let exception = || {
+        let text = "this was made before a fork and cannot be used in the child";
+        let fields = PyDict::new(py);
+        fields.set_item(intern!(py, "status"), Status::Forked.number())?;
+        py.import(MODULE)?
+            .getattr(intern!(py, "Misuse"))?
+            .call((text,), Some(&fields))
     };
     exception().map_or_else(|error| error, PyErr::from_value)
 }

@@ -10,6 +10,7 @@ use mailwire::Error;
 use mailwire::blocking::{self, EventKind};
 use pyo3::prelude::*;
 
+use crate::error;
 use crate::event::Event;
 
 /// The messages of a server that hooks are reading.
@@ -42,6 +43,8 @@ pub(crate) struct Reading {
     session: u64,
     stream: Arc<Stream>,
     streams: Arc<Streams>,
+    /// In a child of this process nobody fills the stream, and what is locked may stay so.
+    process: u32,
 }
 
 impl Streams {
@@ -94,6 +97,7 @@ impl Streams {
             session: event.session().id(),
             stream,
             streams: Arc::clone(self),
+            process: std::process::id(),
         };
         Event::beginning(event, reading)
     }
@@ -125,8 +129,18 @@ impl Told {
 
 #[pymethods]
 impl Reading {
+    /// Fails in the child of a fork, as all else here does.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if std::process::id() == self.process {
+            Ok(())
+        } else {
+            Err(error::forked(py))
+        }
+    }
+
     /// The next event of the message, which is waited for: a piece or the end. None: the message will not come whole.
-    fn next(&self, py: Python<'_>) -> Option<Event> {
+    fn next(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+        self.check(py)?;
         let mut told = lock(&self.stream.told);
         if told.events.is_empty() && !told.is_over {
             drop(told);
@@ -140,11 +154,12 @@ impl Reading {
             });
             told = lock(&self.stream.told);
         }
-        told.of_message().map(Event::new)
+        Ok(told.of_message().map(Event::new))
     }
 
     /// What else the session has told, once the hook is done. None: nothing, and what it tells from now on is for whoever takes it.
-    fn later(&self) -> Option<Event> {
+    fn later(&self, py: Python<'_>) -> PyResult<Option<Event>> {
+        self.check(py)?;
         let mut running = lock(&self.streams.running);
         let mut told = lock(&self.stream.told);
         let Some(event) = told.events.pop_front() else {
@@ -155,16 +170,16 @@ impl Reading {
             {
                 running.remove(&self.session);
             }
-            return None;
+            return Ok(None);
         };
         if !matches!(event.kind(), EventKind::Body { .. }) {
-            return Some(Event::new(event));
+            return Ok(Some(Event::new(event)));
         }
         let stream = Arc::<Stream>::default();
         lock(&stream.told).events = std::mem::take(&mut told.events);
         lock(&stream.told).is_over = told.is_over;
         running.insert(self.session, Arc::clone(&stream));
-        Some(self.streams.beginning(event, stream))
+        Ok(Some(self.streams.beginning(event, stream)))
     }
 }
 

@@ -206,3 +206,36 @@ def test_without_all_its_threads_a_server_does_not_start(monkeypatch):
         _ = server.port
     with server, connect(server) as client:
         assert client.noop()[0] == 250
+
+
+def test_a_server_that_is_stopped_while_its_threads_start():
+    def start(thread):
+        if thread.name == "mailwire-handler-2" and not runs:
+            # As the handler of a signal may do.
+            runs.append(server._run)
+            server.stop(grace=0)
+        begin(thread)
+
+    runs, begin = [], threading.Thread.start
+    server = mailwire.Server(lambda envelope: None, port=free_port())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        server.start()
+    (run,) = runs
+    assert run.ended.wait(10)
+    with pytest.raises(mailwire.Misuse):
+        _ = server.port
+
+
+def test_a_server_that_cannot_end_holds_nobody_up_who_waits_for_its_end():
+    class Failing:
+        def shutdown(self, grace):
+            raise OSError("not now")
+
+    with mailwire.Server(lambda envelope: None) as server:
+        run = server._run
+        native, run.native = run.native, Failing()
+        with pytest.raises(OSError, match="not now"):
+            run.end(0)
+        assert run.ended.is_set()
+        run.native = native

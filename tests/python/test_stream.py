@@ -2,10 +2,13 @@
 
 import hashlib
 import io
+import os
 import shutil
+import signal
 import smtplib
 import socket
 import threading
+import time
 
 import mailwire
 import pytest
@@ -448,6 +451,114 @@ def test_a_hook_that_reads_may_stop_the_server():
         assert ended.wait(10)
         # It says 421 by itself.
         client.close()
+
+
+def reading():
+    """The threads that `stream` hooks run in."""
+    return [thread for thread in threading.enumerate() if thread.name == "mailwire-stream"]
+
+
+def gone(server):
+    """Waits until the server has seen all its clients go."""
+    until = time.monotonic() + 20
+    while server.stats["open_sessions"]:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_clients_that_hang_up_have_no_more_threads_than_there_may_be_connections(by_name):
+    begins, goes_on = threading.Semaphore(0), threading.Event()
+
+    class Handler:
+        def stream(self, session, envelope, body):
+            next(body)
+            begins.release()
+            assert goes_on.wait(20)
+
+    others = set(reading())
+    given = {"options": {"max_connections": "2"}} if by_name else {"limits": mailwire.Limits(connections=2)}
+    with mailwire.Server(Handler(), **given) as server:
+        for _ in range(2):
+            client = begun(server)
+            client.docmd("DATA")
+            client.send(b"half\r\n")
+            assert begins.acquire(timeout=10)
+            client.close()
+            gone(server)
+        for _ in range(3):
+            with begun(server) as client:
+                code, text = client.docmd("DATA")
+                assert code == 451 and text.startswith(b"4.3.2 Too many messages are being read")
+                assert client.noop()[0] == 250
+            gone(server)
+        ours = set(reading()) - others
+        assert len(ours) == 2
+        goes_on.set()
+        for thread in ours:
+            thread.join(10)
+        with begun(server) as client:
+            for _ in range(3):
+                # One after the other has one place.
+                assert data(client, b"x\r\n")[0] == 250
+                client.mail("a@example.org")
+                client.rcpt("b@example.org")
+
+
+def test_what_the_client_was_told_451_to_is_asked_of_no_hook(caplog):
+    calls, goes_on, over = [], threading.Event(), threading.Event()
+
+    class Handler:
+        def stream(self, session, envelope, body):
+            assert goes_on.wait(20)
+
+        def mail(self, session, sender, options):
+            calls.append(sender)
+
+        def reset(self, session):
+            calls.append("reset")
+            over.set()
+
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server, begun(server) as client:
+        assert client.docmd("DATA")[0] == 451
+        assert client.rset()[0] == 250
+        assert client.mail("late@example.org")[0] == 451
+        goes_on.set()
+        assert over.wait(10)
+        assert client.mail("next@example.org")[0] == 250
+    assert calls == ["a@example.org", "reset", "next@example.org"]
+    assert caplog.text == ""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("reads", [0, 1])
+def test_in_the_child_of_a_fork_nothing_is_read(reads):
+    ended = []
+
+    class Handler:
+        def stream(self, session, envelope, body):
+            for _ in range(reads):
+                next(body)
+            child = os.fork()
+            if child == 0:
+                # A child that waits for what never comes is ended by this.
+                signal.alarm(10)
+                try:
+                    with pytest.raises(mailwire.Misuse, match="fork") as caught:
+                        body.read()
+                    assert caught.value.status == 4
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            ended.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            body.read()
+
+    with mailwire.Server(Handler()) as server, begun(server) as client:
+        client.docmd("DATA")
+        client.send(b"half\r\n")
+        client.send(b"whole\r\n.\r\n")
+        assert client.getreply()[0] == 250
+    assert ended == [0]
 
 
 def test_a_message_goes_to_one_hook():
