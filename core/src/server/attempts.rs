@@ -1,7 +1,5 @@
 //! Failed logins: they slow down, and then lock out, an address and an account.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,8 +9,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::Options;
+use super::homes::{Homes, Place};
 use super::limits::network;
 use super::options::not_zero;
+use super::pending::Pending;
 use super::tally::Tally;
 use crate::error::Error;
 use crate::proto::Reply;
@@ -42,8 +42,9 @@ const LONGEST_TURN: Duration = Duration::from_secs(10);
 /// How long the attempt behind the first failure of an address or account is held back; behind each further one it is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
-/// How long it is remembered where an account was last logged in to.
-const AT_HOME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a client may take for all the rest of an exchange that counts already. A client has its user's password before it begins, so
+/// that this is time for the network; and while it lasts, others may have to wait for their turn.
+const LONGEST_EXCHANGE: Duration = Duration::from_secs(30);
 
 /// Addresses and accounts of which failures are remembered, each twice at most.
 const REMEMBERED: usize = 32 * 1024;
@@ -57,11 +58,14 @@ impl Options {
     }
 
     /// The failed logins to one account, from wherever, before AUTH is answered 454 for it, also with the right password. They count
-    /// within [`set_auth_lockout`](Self::set_auth_lockout); a login that succeeds takes those of its own address back. Names that
-    /// nobody has count alike, so that nothing is told of who is there. 0 turns it off. The default is 10.
+    /// within [`set_auth_lockout`](Self::set_auth_lockout); a login that succeeds takes those of its own address back, or none where
+    /// the client has no address, as over a Unix socket. Names that nobody has count alike, so that nothing is told of who is there.
+    /// 0 turns it off. The default is 10.
     ///
-    /// Anybody can lock out a user whose name is known, but not at an address, or of IPv6 a /64 network, where that user's last login
-    /// succeeded, within seven days: there the account's failures from elsewhere do not count.
+    /// Anybody can lock out a user whose name is known, but not at an address, or of IPv6 a /64 network, from where the last login to
+    /// the account succeeded, within seven days: there neither its failures from elsewhere count nor logins from elsewhere that are
+    /// being judged. Of each account the last four such addresses are remembered, and of at least the 32,768 accounts that were
+    /// last logged in to. The address's own failures count there like anywhere.
     pub fn set_auth_failures_per_account(&mut self, failures: u32) {
         self.auth_failures_per_account = failures;
     }
@@ -97,19 +101,18 @@ struct Failures {
     accounts: Kind<u64>,
     /// Of what has failed at an account, that from one address.
     shares: Tally<Place>,
+    /// Of what is being judged at an account, that from one address.
+    pending: Pending<Place>,
     /// Where the last login to an account has succeeded.
-    homes: Tally<Place>,
+    homes: Homes,
 }
 
-/// An account at an address, or at none, as a client of a Unix socket has it.
-type Place = (u64, Option<IpAddr>);
-
-/// What has failed, and what is being judged and may fail. Of the latter there are as many as sessions at most.
+/// What has failed, and what is being judged and may fail.
 #[derive(Debug)]
 struct Kind<K> {
     most: u32,
     failed: Tally<K>,
-    pending: HashMap<K, u32>,
+    pending: Pending<K>,
 }
 
 /// How one key stands.
@@ -131,6 +134,8 @@ pub(super) struct Attempt {
 pub(super) struct Admitted {
     all: Arc<Attempts>,
     attempt: Attempt,
+    /// Until when its client has to be through with it, once it is waited for.
+    until: Option<Instant>,
 }
 
 /// Whether a login may be judged.
@@ -151,7 +156,8 @@ impl Attempts {
                 addresses: Kind::new(options.auth_failures_per_address, options.auth_lockout),
                 accounts: Kind::new(options.auth_failures_per_account, options.auth_lockout),
                 shares: Tally::new(options.auth_lockout, REMEMBERED),
-                homes: Tally::new(AT_HOME, REMEMBERED),
+                pending: Pending::new(),
+                homes: Homes::new(REMEMBERED),
             }),
             settled: Notify::new(),
             hashing: RandomState::new(),
@@ -196,24 +202,30 @@ impl Attempts {
             return Gate::Locked(ADDRESS_LOCKED);
         }
         let place = attempt.place();
-        let at_home = place.is_some_and(|place| failures.homes.times(place, now) > 0);
+        let at_home = place.is_some_and(|place| failures.homes.has(place, now));
         if !at_home && failures.accounts.is_reached(account.failed) {
             return Gate::Locked(ACCOUNT_LOCKED);
         }
+        // Nor does an exchange count there that somebody leaves open elsewhere.
         let counted = if at_home {
-            account.pending
+            failures.pending.times(place)
         } else {
             account.all()
         };
         if failures.addresses.is_reached(address.all()) || failures.accounts.is_reached(counted) {
             return Gate::Full;
         }
-        failures.addresses.begin(attempt.address);
-        failures.accounts.begin(attempt.account);
+        failures.addresses.pending.begin(attempt.address);
+        failures.accounts.pending.begin(attempt.account);
+        failures.pending.begin(place);
         drop(failures);
-        let all = Arc::clone(self);
         let times = address.times().max(account.times());
-        Gate::Open(Admitted { all, attempt }, self.delay_behind(times))
+        let admitted = Admitted {
+            all: Arc::clone(self),
+            attempt,
+            until: None,
+        };
+        Gate::Open(admitted, self.delay_behind(times))
     }
 
     fn delay_behind(&self, times: u32) -> Duration {
@@ -243,8 +255,7 @@ impl Attempts {
             let own = failures.shares.times(place, now);
             failures.accounts.failed.take_back(place.0, own, now);
             failures.shares.forget(place);
-            failures.homes.count(place, now);
-            failures.homes.begin_anew(place, now);
+            failures.homes.add(place, now);
         }
     }
 
@@ -254,12 +265,20 @@ impl Attempts {
 }
 
 impl Attempt {
+    /// None without an address: what all have in common who have none, as over a Unix socket, is nobody's own.
     fn place(self) -> Option<Place> {
-        self.account.map(|account| (account, self.address))
+        self.account.zip(self.address)
     }
 }
 
 impl Admitted {
+    /// Its client is waited for. Until when, in all.
+    pub(super) fn wait_until(&mut self) -> Instant {
+        *self
+            .until
+            .get_or_insert_with(|| Instant::now() + LONGEST_EXCHANGE)
+    }
+
     /// It was judged, and failed.
     pub(super) fn failed(self, now: Instant) {
         // It is let go only then: in between it counts twice rather than not at all.
@@ -275,8 +294,9 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut failures = self.all.failures();
-        failures.addresses.end(self.attempt.address);
-        failures.accounts.end(self.attempt.account);
+        failures.addresses.pending.end(self.attempt.address);
+        failures.accounts.pending.end(self.attempt.account);
+        failures.pending.end(self.attempt.place());
         drop(failures);
         self.all.settled.notify_waiters();
     }
@@ -299,7 +319,7 @@ impl<K: Eq + Hash + Copy> Kind<K> {
         Self {
             most,
             failed: Tally::new(lockout, REMEMBERED),
-            pending: HashMap::new(),
+            pending: Pending::new(),
         }
     }
 
@@ -310,23 +330,8 @@ impl<K: Eq + Hash + Copy> Kind<K> {
     fn standing(&self, key: Option<K>, now: Instant) -> Standing {
         key.map_or_else(Standing::default, |key| Standing {
             failed: self.failed.times(key, now),
-            pending: self.pending.get(&key).copied().unwrap_or(0),
+            pending: self.pending.times(Some(key)),
         })
-    }
-
-    fn begin(&mut self, key: Option<K>) {
-        if let Some(key) = key {
-            *self.pending.entry(key).or_default() += 1;
-        }
-    }
-
-    fn end(&mut self, key: Option<K>) {
-        if let Some(Entry::Occupied(mut pending)) = key.map(|key| self.pending.entry(key)) {
-            *pending.get_mut() -= 1;
-            if *pending.get() == 0 {
-                pending.remove();
-            }
-        }
     }
 
     fn fail(&mut self, key: Option<K>, now: Instant) {
@@ -428,7 +433,8 @@ mod tests {
         admitted(&all, guess(3), now).0.failed(now);
         assert_eq!(locked(&all, guess(4), now), Some(ACCOUNT_LOCKED));
         // Where the user was last, nobody is locked out by that, until somebody fails there.
-        let (before, after) = (now + AT_HOME - Duration::from_secs(1), now + AT_HOME);
+        let after = now + Duration::from_secs(7 * 24 * 3600);
+        let before = after - Duration::from_secs(1);
         assert_eq!(locked(&all, tim, now), None);
         (0..3).for_each(|number| all.failed(guess(number), before));
         assert_eq!(locked(&all, tim, before), None);
@@ -449,6 +455,45 @@ mod tests {
             one.failed(now);
         }
         assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
+    }
+
+    #[test]
+    fn what_is_judged_elsewhere_takes_no_place_where_the_user_was_last() {
+        let all = attempts(|_| {});
+        let now = Instant::now();
+        let home = from(&all, "192.0.2.1", "tim");
+        admitted(&all, home, now).0.succeeded(now);
+        let far = from(&all, "192.0.2.2", "tim");
+        let _open: Vec<_> = (0..3).map(|_| admitted(&all, far, now)).collect();
+        assert_eq!(locked(&all, far, now), Some(TOO_MANY_AT_ONCE));
+        assert_eq!(locked(&all, home, now), None);
+    }
+
+    #[test]
+    fn clients_without_an_address_have_no_place_in_common() {
+        let all = attempts(|_| {});
+        let now = Instant::now();
+        let local = all.attempt(None, Some("tim"));
+        for _ in 0..3 {
+            assert_eq!(locked(&all, local, now), None);
+            admitted(&all, local, now).0.succeeded(now);
+            all.failed(local, now);
+        }
+        assert_eq!(locked(&all, local, now), Some(ACCOUNT_LOCKED));
+    }
+
+    #[test]
+    fn one_account_does_not_have_the_places_of_all_others_forgotten() {
+        let all = attempts(|_| {});
+        let now = Instant::now();
+        let home = from(&all, "192.0.2.1", "tim");
+        all.succeeded(home, now);
+        for number in 0..=2 * REMEMBERED {
+            let network = format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff);
+            all.succeeded(from(&all, &network, "kurt"), now);
+        }
+        (0..3).for_each(|_| all.failed(from(&all, "198.51.100.1", "tim"), now));
+        assert_eq!(locked(&all, home, now), None);
     }
 
     #[test]
@@ -481,8 +526,10 @@ mod tests {
         pending.pop().unwrap().0.failed(now);
         pending.pop().unwrap().0.failed(now);
         assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
-        assert!(all.failures().accounts.pending.is_empty());
-        assert!(all.failures().addresses.pending.is_empty());
+        let failures = all.failures();
+        assert!(failures.accounts.pending.is_empty());
+        assert!(failures.addresses.pending.is_empty());
+        assert!(failures.pending.is_empty());
     }
 
     #[test]

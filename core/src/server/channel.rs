@@ -64,6 +64,8 @@ pub(super) struct Channel {
     in_exchange: bool,
     /// What was waited for last is a chunk that is refused.
     in_refused_chunk: bool,
+    /// Until when the client has to be through with a login that counts already.
+    login_until: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
@@ -176,6 +178,7 @@ impl Channel {
             command_wait: None,
             in_exchange: false,
             in_refused_chunk: false,
+            login_until: None,
             patience: SLOW_START,
             waited: Duration::ZERO,
             unsent: Duration::ZERO,
@@ -205,6 +208,14 @@ impl Channel {
     pub(super) fn begin_body(&mut self) {
         self.patience = SLOW_START;
         self.waited = Duration::ZERO;
+    }
+
+    /// Fills as [`fill`](Self::fill) does, and does not wait longer than until `login_until`, if there is such a time.
+    pub(super) async fn fill_until(&mut self, login_until: Option<Instant>) -> Result<(), Ended> {
+        self.login_until = login_until;
+        let filled = self.fill().await;
+        self.login_until = None;
+        filled
     }
 
     /// Sends what there is to send, then reads once.
@@ -334,7 +345,8 @@ impl Channel {
         self.waker = None;
         let since = *since.get_or_insert_with(Instant::now);
         let limit = self.shared.options.idle_timeout;
-        let until = since + limit.saturating_sub(self.unsent);
+        let idle = since + limit.saturating_sub(self.unsent);
+        let until = self.login_until.map_or(idle, |login| login.min(idle));
         poll_alarm(&mut self.alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
     }
 
@@ -446,7 +458,11 @@ impl Channel {
             (now + whole.saturating_sub(self.waited), reply)
         } else {
             let since = *self.command_wait.get_or_insert(now);
-            (since + options.idle_timeout, &IDLE)
+            let until = since + options.idle_timeout;
+            (
+                self.login_until.map_or(until, |login| login.min(until)),
+                &IDLE,
+            )
         };
         if self.end < limit.0 {
             limit = (self.end, &IDLE);

@@ -329,7 +329,8 @@ impl Options {
     }
 
     /// How long a client may take for its next command, all of it, for all of an exchange of AUTH that the server has begun to
-    /// answer, or for the next octets of a message. The default is 300 seconds.
+    /// answer, or for the next octets of a message. The default is 300 seconds. Once a login counts towards the lockout, as SCRAM
+    /// does from the user's name on, the rest of its exchange has 30 seconds at most.
     pub fn set_idle_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.idle_timeout = not_zero("idle_timeout", timeout)?;
         Ok(())

@@ -141,7 +141,11 @@ impl<S: Session> Conversation<S> {
                     let text = "an answer is owed by nobody";
                     return Err(Ended::new(Status::Internal, Phase::Answer, text));
                 }
-                Next::Need(Need::More) => self.channel.fill().await?,
+                Next::Need(Need::More) => {
+                    let attempt = self.attempt.as_mut();
+                    let until = attempt.map(|admitted| admitted.wait_until());
+                    self.channel.fill_until(until).await?;
+                }
                 Next::Need(Need::Tls) => Box::pin(self.channel.begin_tls(false)).await?,
                 Next::Need(Need::Close) => return Ok(()),
             }

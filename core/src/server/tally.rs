@@ -7,15 +7,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Counts by key, each within a window of time that begins with the first.
-///
-/// It holds as many keys as it is told, and as many again that were not seen since: with more, the oldest are forgotten, however
-/// many there are.
 #[derive(Debug)]
 pub(super) struct Tally<K> {
     window: Duration,
+    counts: Recent<K, Count>,
+}
+
+/// What belongs to each key.
+///
+/// It holds as many keys as it is told, and as many again that were not put since: with more, the oldest are forgotten, however
+/// many there are.
+#[derive(Debug)]
+pub(super) struct Recent<K, V> {
     most: usize,
-    recent: HashMap<K, Count>,
-    older: HashMap<K, Count>,
+    newer: HashMap<K, V>,
+    older: HashMap<K, V>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +34,7 @@ impl<K: Eq + Hash + Copy> Tally<K> {
     pub(super) fn new(window: Duration, most: usize) -> Self {
         Self {
             window,
-            most,
-            recent: HashMap::new(),
-            older: HashMap::new(),
+            counts: Recent::new(most),
         }
     }
 
@@ -76,21 +80,43 @@ impl<K: Eq + Hash + Copy> Tally<K> {
 
     /// Nothing was counted for this key.
     pub(super) fn forget(&mut self, key: K) {
-        self.recent.remove(&key);
-        self.older.remove(&key);
+        self.counts.take(key);
     }
 
     fn get(&self, key: K) -> Option<Count> {
-        let recent = self.recent.get(&key);
-        recent.or_else(|| self.older.get(&key)).copied()
+        self.counts.get(key).copied()
     }
 
     fn put(&mut self, key: K, count: Count) {
-        self.older.remove(&key);
-        if self.recent.len() >= self.most && !self.recent.contains_key(&key) {
-            self.older = std::mem::take(&mut self.recent);
+        self.counts.put(key, count);
+    }
+}
+
+impl<K: Eq + Hash + Copy, V> Recent<K, V> {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            newer: HashMap::new(),
+            older: HashMap::new(),
         }
-        self.recent.insert(key, count);
+    }
+
+    pub(super) fn get(&self, key: K) -> Option<&V> {
+        self.newer.get(&key).or_else(|| self.older.get(&key))
+    }
+
+    pub(super) fn put(&mut self, key: K, value: V) {
+        self.older.remove(&key);
+        if self.newer.len() >= self.most && !self.newer.contains_key(&key) {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.newer.insert(key, value);
+    }
+
+    /// The key is not held any more.
+    pub(super) fn take(&mut self, key: K) -> Option<V> {
+        // It is in one of them at most.
+        self.newer.remove(&key).or_else(|| self.older.remove(&key))
     }
 }
 
@@ -135,7 +161,8 @@ mod tests {
         let now = Instant::now();
         for key in 0..1_000_000_u32 {
             tally.count(key, now);
-            assert!(tally.recent.len() <= 100 && tally.older.len() <= 100);
+            let counts = &tally.counts;
+            assert!(counts.newer.len() <= 100 && counts.older.len() <= 100);
         }
         // What is seen again and again is kept.
         for key in 0..1000 {

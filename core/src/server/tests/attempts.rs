@@ -176,6 +176,19 @@ fn a_guess_counts_though_a_proxy_goes_on_with_another_client_behind_it() {
 }
 
 #[test]
+fn exchanges_left_open_elsewhere_do_not_keep_a_user_out() {
+    let server = Running::with(options(&[("auth_failures_per_account", "2")]));
+    let mut home = client(&server, "192.0.2.1");
+    assert_eq!(home.ask(&plain("tim", "secret")), RIGHT);
+    let mut silent: Vec<Talk> = (0..2).map(|_| client(&server, "192.0.2.2")).collect();
+    for talk in &mut silent {
+        scram_proof(talk, "tim").unwrap();
+    }
+    let mut again = client(&server, "192.0.2.1");
+    assert_eq!(again.ask(&plain("tim", "secret")), RIGHT);
+}
+
+#[test]
 fn a_lock_ends() {
     let server = Running::with(options(&[
         ("auth_failures_per_account", "1"),
@@ -410,14 +423,19 @@ async fn s381_an_exchange_has_the_time_of_one_command_and_its_place_is_free_then
     assert_eq!(line, "421 4.4.2 Timeout, closing the connection\r\n");
     let seconds = begun.elapsed().as_secs();
     assert!((300..=305).contains(&seconds), "{seconds}");
-    // And so has one that is counted already: nobody waits for it longer.
+    // One that is counted already has less: others may wait for it.
     let mut stalls = greeted(address).await;
+    let begun = Instant::now();
     let scram = format!("AUTH SCRAM-SHA-1 {}", encoded("n,,n=tim,r=abc"));
     assert!(timed(&mut stalls, &scram).await.0.starts_with("334 "));
     let mut other = greeted(address).await;
     let full = timed(&mut other, &plain("tim", "secret")).await.0;
     assert_eq!(full, "454 4.7.0 Too many logins at once, try again later");
+    line.clear();
     stalls.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "421 4.4.2 Timeout, closing the connection\r\n");
+    let seconds = begun.elapsed().as_secs();
+    assert!((30..=35).contains(&seconds), "{seconds}");
     let mut other = greeted(address).await;
     assert_eq!(timed(&mut other, &plain("tim", "secret")).await.0, RIGHT);
     serving.abort();
