@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::fault::refusal;
 use super::names;
-use crate::message::continues_field;
+use crate::message::Start;
 use crate::proto::{BodyType, Envelope};
 use crate::server::{Answers, Body, LOCAL_ERROR};
 
@@ -55,8 +55,8 @@ struct Draft {
     pieces: Vec<Bytes>,
     octets: usize,
     bare_lf: bool,
-    /// Whether nothing of the message has come.
-    is_new: bool,
+    /// What is known of how the message begins behind our fields, until that is enough.
+    start: Option<Start>,
     file: Option<DraftFile>,
 }
 
@@ -146,16 +146,27 @@ impl Draft {
             place,
             octets: head.len(),
             pieces: vec![head.into()],
-            is_new: true,
+            start: Some(Start::default()),
             file: None,
         }
     }
 
     fn push(&mut self, octets: Bytes) {
-        // The message has no header, and ours is not to go on in it.
-        if std::mem::take(&mut self.is_new) && continues_field(&octets) {
-            self.push(Bytes::from_static(b"\r\n"));
+        let Some(mut start) = self.start.take() else {
+            self.add(octets);
+            return;
+        };
+        match start.take(octets) {
+            Some((b"", octets)) => self.add(octets),
+            Some((in_front, octets)) => {
+                self.add(Bytes::from_static(in_front));
+                self.add(octets);
+            }
+            None => self.start = Some(start),
         }
+    }
+
+    fn add(&mut self, octets: Bytes) {
         self.octets += octets.len();
         self.pieces.push(octets);
     }
@@ -189,6 +200,9 @@ impl Draft {
 
     /// Writes the rest and makes a message of it, which is on the disk when this returns.
     fn finish(mut self) -> io::Result<()> {
+        if let Some(start) = self.start.take() {
+            self.add(start.finish());
+        }
         self.write_out()?;
         // Before anybody sees the message: where no descriptor is left, it is not to be seen and taken back.
         let messages = File::open(&self.place.messages)?;

@@ -21,7 +21,8 @@ use crate::server::{Answers, Body, SessionInfo};
 ///
 /// In front stands `Return-Path:` with the reverse-path, as final delivery has it (RFC 5321 section 4.4). Lines end with LF, as
 /// software for Maildirs expects, but for a message of BODY=BINARYMIME, which stays as it is. A message that begins with white space
-/// would continue that field: an empty line goes in front of it.
+/// would continue that field: an empty line goes in front of it. A first line that begins with `From` and white space, as mailbox files
+/// have it, would end the header: `Mailbox-Line: ` goes in front of it.
 ///
 /// The file does not tell the recipients of the envelope, which may be others than those of the header, as with a blind copy. Where
 /// they matter, [`set_delivered_to`](Self::set_delivered_to) writes them down, or a [`Session`](crate::server::Session) of one's own,

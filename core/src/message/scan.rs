@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 /// The longest name of a field, with white space behind it, that is told from text: as much is held of a line that is cut.
-const LONGEST_NAME: u64 = 128;
+pub(super) const LONGEST_NAME: u64 = 128;
 
 /// What is known of a header so far.
 ///
@@ -217,11 +217,6 @@ impl HeaderScan {
             has_empty_line: true,
         });
     }
-}
-
-/// Whether a field in front of these octets would go on in them, as a folded one does (RFC 5322 section 2.2.3).
-pub(crate) fn continues_field(octets: &[u8]) -> bool {
-    matches!(octets, [b' ' | b'\t', ..])
 }
 
 #[cfg(test)]

@@ -211,13 +211,11 @@ impl Body<'_> {
             }
             let piece = self.next_part().await?;
             let first = match &piece {
-                Some(Piece::Read(part)) => &self.channel.input[part.start..part.end],
-                _ => CRLF,
+                None => None,
+                Some(Piece::Read(part)) => Some(&self.channel.input[part.start..part.end]),
+                Some(_) => Some(CRLF),
             };
-            if self.trace.goes_on_in(first) {
-                // An empty line.
-                self.trace.give(Bytes::from_static(CRLF));
-            } else if !self.trace.is_adding() {
+            if !self.trace.takes(first) {
                 return Ok(piece);
             }
             let octets = match piece {
@@ -226,7 +224,7 @@ impl Body<'_> {
                 Some(Piece::Made(octets)) => Some(octets),
                 Some(Piece::Read(part)) => Some(self.take(&part)),
             };
-            self.trace.pass(octets.as_ref());
+            self.trace.pass(octets);
         }
     }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::channel::Channel;
 use super::{Body, Options};
-use crate::message::{HeaderScan, Missing, Received, continues_field, unique};
+use crate::message::{HeaderScan, Missing, Received, Start, unique};
 use crate::proto::{EnhancedStatus, Envelope, Reply};
 
 /// RFC 5321 section 6.3; the enhanced code is of RFC 3463 section 3.5.
@@ -26,7 +26,8 @@ impl Options {
     /// It has the client's name and address, this server's name, the protocol, version and cipher of TLS, the time in UTC, an id that
     /// no other message has ([`Body::id`]), and the recipient, if there is only one. It counts in all sizes that the application is
     /// told. A field for the outcome of checks (Authentication-Results) belongs right above it. A message that begins with white
-    /// space would continue it: that has no header, and an empty line goes in front of it.
+    /// space would continue it: that has no header, and an empty line goes in front of it. A first line that begins with `From` and
+    /// white space, as mailbox files have it, is no field and would end the header: `Mailbox-Line: ` goes in front of it.
     ///
     /// A message that was read and is accepted by the usual reply, and by no reply of the application's own, is answered
     /// `250 2.0.0 OK: queued as` and that id.
@@ -44,9 +45,10 @@ impl Options {
     /// The fields go at the end of the header, in front of its empty line. Where a line stands in front of that which is no field and
     /// continues none, or no empty line comes, the header ends there, and they go there with an empty line behind them: a message
     /// without a header is given one. A first line that begins with `From` and white space, as mailbox files have it between their
-    /// messages, stays where it is and counts for nothing: the fields are looked for behind it. A field that is there is never changed, even if its value is empty or wrong. What is added
-    /// counts in all sizes that the application is told, but not towards the greatest size of a message. A message that is accepted
-    /// without being read is not looked at.
+    /// messages, counts for nothing: the fields are looked for behind it. It stays as it is, but behind a
+    /// [`Received` field](Self::set_received). A field that is there is never changed, even if its value is empty or wrong. What is
+    /// added counts in all sizes that the application is told, but not towards the greatest size of a message. A message that is
+    /// accepted without being read is not looked at.
     pub fn set_add_missing(&mut self, add: bool) {
         self.add_missing = add;
     }
@@ -68,8 +70,8 @@ pub(super) struct Trace {
     missing: Option<Box<Missing>>,
     /// What is to be given before more is read.
     ready: VecDeque<Bytes>,
-    /// Whether our field is the last that was given: what comes would continue it.
-    is_open: bool,
+    /// Behind our field, what is known of how the message begins, until that is enough.
+    start: Option<Start>,
 }
 
 impl Trace {
@@ -89,7 +91,7 @@ impl Trace {
             scan: HeaderScan::new(),
             most_hops: options.max_hops,
             missing,
-            is_open: field.is_some(),
+            start: field.is_some().then(Start::default),
             ready: field.into_iter().collect(),
         }
     }
@@ -99,42 +101,58 @@ impl Trace {
         self.ready.pop_front()
     }
 
-    /// What comes next, before more is read.
-    pub(super) fn give(&mut self, octets: Bytes) {
-        self.ready.push_back(octets);
+    /// Whether what is read next, or the end of the message, has to [`pass`](Self::pass) here.
+    pub(super) fn takes(&mut self, octets: Option<&[u8]>) -> bool {
+        if let (Some(start), Some(octets)) = (&self.start, octets)
+            && start.is_usual(octets)
+        {
+            self.start = None;
+        }
+        self.start.is_some() || self.missing.is_some()
     }
 
-    /// Whether what is read has to [`pass`](Self::pass) here.
-    pub(super) fn is_adding(&self) -> bool {
-        self.missing.is_some()
+    /// Takes what [`takes`](Self::takes) says, once it was looked at. What it becomes is ready then, or held back.
+    pub(super) fn pass(&mut self, octets: Option<Bytes>) {
+        match (self.start.take(), octets) {
+            (Some(mut start), Some(octets)) => match start.take(octets) {
+                Some((in_front, octets)) => {
+                    // Where something may be missing, that comes in front of white space with an empty line of its own.
+                    if !in_front.is_empty() && (self.missing.is_none() || in_front != b"\r\n") {
+                        self.give(Bytes::from_static(in_front));
+                    }
+                    self.pass_on(octets);
+                }
+                None => self.start = Some(start),
+            },
+            (None, Some(octets)) => self.pass_on(octets),
+            (start, None) => {
+                self.pass_on(start.unwrap_or_default().finish());
+                if let Some(mut missing) = self.missing.take() {
+                    missing.finish(&self.scan, &mut self.ready);
+                }
+            }
+        }
     }
 
-    /// Looks at the first octets of the message that are read. Whether our field would go on in them: the message has no header then,
-    /// and ours ends in front of it, as it does behind what is [added](Self::is_adding).
-    pub(super) fn goes_on_in(&mut self, octets: &[u8]) -> bool {
-        std::mem::take(&mut self.is_open) && !self.is_adding() && continues_field(octets)
-    }
-
-    /// Takes octets that were looked at, or the end of the message. What they become is ready then, or held back.
-    pub(super) fn pass(&mut self, octets: Option<&Bytes>) {
+    fn pass_on(&mut self, octets: Bytes) {
         let Some(missing) = &mut self.missing else {
-            self.ready.extend(octets.cloned());
+            self.give(octets);
             return;
         };
-        let done = if let Some(octets) = octets {
-            missing.pass(&self.scan, octets, &mut self.ready)
-        } else {
-            missing.finish(&self.scan, &mut self.ready);
-            true
-        };
-        if done {
+        if missing.pass(&self.scan, &octets, &mut self.ready) {
             self.missing = None;
+        }
+    }
+
+    fn give(&mut self, octets: Bytes) {
+        if !octets.is_empty() {
+            self.ready.push_back(octets);
         }
     }
 
     /// Looks at octets of the message. Whether they were passed on too often already.
     pub(super) fn is_loop(&mut self, octets: &[u8]) -> bool {
-        if self.most_hops == 0 && !self.is_adding() {
+        if self.most_hops == 0 && self.missing.is_none() {
             return false;
         }
         self.scan.look(octets);

@@ -164,6 +164,28 @@ fn what_stands_in_front_is_not_continued_by_the_message() {
 }
 
 #[test]
+fn the_line_of_a_mailbox_file_does_not_end_the_header() {
+    let line = "From a@b.example Thu Jan  1 00:00:00 1970\r\n";
+    for case in Case::all() {
+        for received in [false, true] {
+            let running = case.start(|options| options.set_received(received));
+            let mut talk = running.client();
+            talk.begin(&["c@d.example"]);
+            for octet in format!("{line}Subject: s\r\n\r\nx\r\n").as_bytes() {
+                talk.send([*octet]);
+            }
+            assert!(talk.ask(".").starts_with("250 "));
+        }
+        let texts = texts(&case.messages);
+        let message = format!("Mailbox-Line: {line}Subject: s\r\n\r\nx\r\n");
+        let end = message.replace("\r\n", case.line_end);
+        assert!(texts.iter().all(|text| text.ends_with(&end)), "{texts:?}");
+        let alone = case.kept(&message);
+        assert!(texts.len() == 2 && texts.contains(&alone), "{texts:?}");
+    }
+}
+
+#[test]
 fn a_large_message_arrives_octet_by_octet_while_memory_is_short() {
     let text = "0123456789 lines of some length\r\n".repeat(100_000);
     for case in Case::all() {

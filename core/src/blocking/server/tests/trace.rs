@@ -96,6 +96,41 @@ fn a_message_whose_first_line_would_continue_our_field_has_an_empty_line_in_fron
 }
 
 #[test]
+fn the_line_of_a_mailbox_file_becomes_a_field_behind_ours_and_stays_else() {
+    let line = "From a@b.example Thu Jan  1 00:00:00 1970\r\n";
+    for (received, add_missing) in [(true, false), (true, true), (false, true)] {
+        let server = start(|options| {
+            options.set_received(received);
+            options.set_add_missing(add_missing);
+        });
+        let mut talk = greeted(&server);
+        for (send, replies) in [(by_data as fn(&mut Talk, &str), 1), (by_bdat, 2)] {
+            for first in [line, "From : a@b.example\r\n"] {
+                envelope(&mut talk, &["c@d.example"]);
+                send(&mut talk, &format!("{first}Subject: s\r\n\r\nbody\r\n"));
+                let mut event = next(&server);
+                let whole = String::from_utf8(content(&event).to_vec()).unwrap();
+                let (header, body) = whole.split_once("\r\n\r\n").unwrap();
+                assert_eq!(body, "body\r\n");
+                let name = if received && first == line {
+                    "Mailbox-Line: "
+                } else {
+                    ""
+                };
+                let expected = format!("{name}{first}Subject: s");
+                let (ours, own) = header.split_at(header.find(&expected).unwrap());
+                assert_eq!(ours.ends_with(" +0000\r\n"), received, "{whole}");
+                assert_eq!(own.contains("\r\nDate: "), add_missing, "{whole}");
+                event.accept().unwrap();
+                for _ in 0..replies {
+                    assert!(talk.reply().starts_with("250 2.0.0 OK"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn no_recipient_learns_of_another_and_helo_is_smtp() {
     let server = start(|options| options.set_received(true));
     let mut talk = greeted(&server);
