@@ -206,16 +206,19 @@ impl Channel {
 
     /// A message begins.
     pub(super) fn begin_body(&mut self) {
+        self.login_until = None;
         self.patience = SLOW_START;
         self.waited = Duration::ZERO;
     }
 
-    /// Fills as [`fill`](Self::fill) does, and does not wait longer than until `login_until`, if there is such a time.
-    pub(super) async fn fill_until(&mut self, login_until: Option<Instant>) -> Result<(), Ended> {
+    /// Fills as [`fill`](Self::fill) does, and does not wait longer than until `login_until`, if there is such a time. Not `async`:
+    /// a session that waits holds this future.
+    pub(super) fn fill_until(
+        &mut self,
+        login_until: Option<Instant>,
+    ) -> impl Future<Output = Result<(), Ended>> + '_ {
         self.login_until = login_until;
-        let filled = self.fill().await;
-        self.login_until = None;
-        filled
+        self.fill()
     }
 
     /// Sends what there is to send, then reads once.
