@@ -34,7 +34,7 @@ const WARM_UP: u64 = 50_000;
 
 /// How much more may be resident than at the end of the warm-up: what the allocator's room differs by from one look to the next. A
 /// tenth of a kilobyte that were lost with each session would be more behind as many sessions again.
-const GROWTH: u64 = 2 << 20;
+const GROWTH: u64 = 4 << 20;
 
 /// Which sessions are to be played.
 #[derive(Debug, Clone, Copy)]
