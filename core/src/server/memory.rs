@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -15,6 +14,7 @@ use super::limits::network;
 use super::options::within;
 use super::recycled;
 use crate::error::Error;
+use crate::net::ForkGuard;
 use crate::proto::{Envelope, Mailbox, Parameter, Recipient, Reply};
 
 /// No room for a message now (RFC 5321 section 4.2.3, RFC 3463 section 3.4).
@@ -83,8 +83,7 @@ pub(super) struct BodyMemory {
     most_of_one: u64,
     /// Of those addresses that have a session which takes messages, or of whose messages something is held.
     shares: Mutex<HashMap<IpAddr, Weak<Room>>>,
-    /// Where the server is.
-    process: u32,
+    guard: ForkGuard,
 }
 
 impl BodyMemory {
@@ -93,7 +92,7 @@ impl BodyMemory {
             all: Arc::new(Room::new(options.body_memory)),
             most_of_one: options.memory_of_one_address(),
             shares: Mutex::default(),
-            process: process::id(),
+            guard: ForkGuard::new(),
         }
     }
 
@@ -150,7 +149,7 @@ struct Share {
 impl Drop for Share {
     fn drop(&mut self) {
         // In the child of a fork a thread may hold the lock that is not there, and nobody looks at the shares.
-        if self.memory.process != process::id() {
+        if self.memory.guard.is_child() {
             return;
         }
         let mut shares = self.memory.shares();
@@ -469,7 +468,7 @@ mod tests {
     #[test]
     fn in_the_child_of_a_fork_what_is_dropped_waits_for_no_lock() {
         let memory = Arc::new(BodyMemory {
-            process: process::id() + 1,
+            guard: ForkGuard::of_another_process(),
             ..BodyMemory::new(&Options::new())
         });
         let octets = held(&from(&memory, "192.0.2.1"), 1000);

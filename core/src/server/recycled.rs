@@ -8,7 +8,6 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::buffer::READ_BUFFER;
+use crate::net::ForkGuard;
 
 /// Buffers that are kept at the most, 4 MiB, over all servers of the process.
 const MOST: usize = 64;
@@ -55,8 +55,8 @@ struct Shelf(Mutex<Content>);
 
 #[derive(Debug)]
 struct Content {
-    /// Whose all this is; 0 before there was anything.
-    process: u32,
+    /// Whose all this is; `None` before there was anything.
+    guard: Option<ForkGuard>,
     buffers: Vec<BytesMut>,
     /// So many have lain there since a keeper looked last.
     unneeded: usize,
@@ -69,15 +69,14 @@ struct Content {
 
 impl Shelf {
     const fn new() -> Self {
-        Self(Mutex::new(Content::of(0, None)))
+        Self(Mutex::new(Content::of(None, None)))
     }
 
     /// What is there, unless a thread is at it: to allocate costs less than to wait.
     fn content(&self) -> Option<MutexGuard<'_, Content>> {
         let mut content = self.0.try_lock().ok()?;
-        let own = process::id();
-        if content.process != own {
-            *content = Content::of(own, Some(Arc::default()));
+        if content.guard.is_none_or(ForkGuard::is_child) {
+            *content = Content::of(Some(ForkGuard::new()), Some(Arc::default()));
         }
         Some(content)
     }
@@ -120,9 +119,9 @@ impl Shelf {
 }
 
 impl Content {
-    const fn of(process: u32, first: Option<Arc<Notify>>) -> Self {
+    const fn of(guard: Option<ForkGuard>, first: Option<Arc<Notify>>) -> Self {
         Self {
-            process,
+            guard,
             buffers: Vec::new(),
             unneeded: 0,
             keepers: 0,
@@ -136,7 +135,7 @@ impl Content {
 struct Keeper<'a> {
     shelf: &'a Shelf,
     /// Where it was counted.
-    process: u32,
+    guard: ForkGuard,
     first: Arc<Notify>,
     attends: bool,
 }
@@ -151,11 +150,11 @@ impl<'a> Keeper<'a> {
             }
             content
         })?;
-        let first = content.first.clone()?;
+        let (guard, first) = content.guard.zip(content.first.clone())?;
         content.keepers += 1;
         Some(Self {
             shelf,
-            process: content.process,
+            guard,
             first,
             attends: false,
         })
@@ -174,7 +173,7 @@ impl<'a> Keeper<'a> {
 
     /// What is there, if it is still the same process's.
     fn content(&self) -> Option<MutexGuard<'a, Content>> {
-        let is_own = self.process == process::id();
+        let is_own = !self.guard.is_child();
         is_own.then(|| self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -305,9 +304,9 @@ mod tests {
         let mut parents = keeper(&shelf);
         shelf.give(piece(READ_BUFFER / 2));
         // As if it had been before the fork.
-        let parent = process::id() + 1;
-        parents.process = parent;
-        shelf.0.lock().unwrap().process = parent;
+        let parent = ForkGuard::of_another_process();
+        parents.guard = parent;
+        shelf.0.lock().unwrap().guard = Some(parent);
         shelf.give(piece(READ_BUFFER / 2));
         assert!(shelf.take().is_none(), "no server runs here");
         let own = keeper(&shelf);
@@ -323,7 +322,7 @@ mod tests {
     fn a_lock_that_nobody_will_open_holds_up_nobody() {
         let shelf = Shelf::new();
         let mut parents = keeper(&shelf);
-        parents.process = process::id() + 1;
+        parents.guard = ForkGuard::of_another_process();
         let _locked = shelf.0.lock().unwrap();
         assert!(Keeper::of(&shelf).is_none());
         shelf.give(piece(READ_BUFFER / 2));
