@@ -13,7 +13,7 @@ use super::homes::{Homes, Place};
 use super::limits::network;
 use super::options::not_zero;
 use super::pending::Pending;
-use super::tally::Tally;
+use super::tally::{REMEMBERED, Tally};
 use crate::error::Error;
 use crate::proto::Reply;
 
@@ -45,9 +45,6 @@ const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// How long a client may take for all the rest of an exchange that counts already. A client has its user's password before it begins, so
 /// that this is time for the network; and while it lasts, others may have to wait for their turn.
 const LONGEST_EXCHANGE: Duration = Duration::from_secs(30);
-
-/// Addresses and accounts of which failures are remembered, each twice at most.
-const REMEMBERED: usize = 32 * 1024;
 
 impl Options {
     /// The failed logins from one address, or of IPv6 from one /64 network, before AUTH is answered 454 there, also with the right

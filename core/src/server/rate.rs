@@ -8,11 +8,8 @@ use tokio::time::Instant;
 
 use super::Options;
 use super::limits::network;
-use super::tally::Tally;
+use super::tally::{REMEMBERED, Tally};
 use crate::proto::Reply;
-
-/// Addresses that are remembered, each twice at most.
-const REMEMBERED: usize = 32 * 1024;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// Keys that are remembered of each kind, as addresses or accounts, and as many older ones at most.
+pub(super) const REMEMBERED: usize = 32 * 1024;
+
 /// Counts by key, each within a window of time that begins with the first.
 #[derive(Debug)]
 pub(super) struct Tally<K> {
