@@ -144,8 +144,7 @@ impl<S: Session> Conversation<S> {
                 Next::Need(Need::More) => {
                     let attempt = self.attempt.as_mut();
                     let until = attempt.map(|admitted| admitted.wait_until());
-                    let filled = self.channel.fill_until(until);
-                    filled.await?;
+                    self.channel.fill_until(until).await?;
                 }
                 Next::Need(Need::Tls) => Box::pin(self.channel.begin_tls(false)).await?,
                 Next::Need(Need::Close) => return Ok(()),
