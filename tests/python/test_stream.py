@@ -155,10 +155,7 @@ def test_the_client_sends_no_faster_than_the_hook_reads():
 def test_a_message_is_refused_before_it_comes_in_its_middle_and_at_its_end(answer, reads):
     class Handler:
         def stream(self, session, envelope, body):
-            if reads == 1:
-                next(body)
-            elif reads == 2:
-                body.read()
+            read_some(body, reads)
             if isinstance(answer, Reject):
                 raise answer
             return answer
@@ -193,16 +190,21 @@ def test_nothing_is_kept_of_what_comes_behind_a_refusal():
         assert refused.is_set() and caught.value.reply.code == 552
 
 
+def read_some(body, reads):
+    """Reads nothing, a piece, or all."""
+    if reads == 1:
+        next(body)
+    elif reads == 2:
+        body.read()
+
+
 @pytest.mark.parametrize("reads", [0, 1, 2])
 def test_an_exception_is_451_and_nothing_more(reads, caplog):
     failed = []
 
     class Handler:
         def stream(self, session, envelope, body):
-            if reads == 1:
-                next(body)
-            elif reads == 2:
-                body.read()
+            read_some(body, reads)
             if envelope.sender == "a@example.org":
                 raise ValueError("no disk")
             body.read()
@@ -227,10 +229,7 @@ def test_what_is_no_answer_is_451(answer, reads):
 
     class Handler:
         def stream(self, session, envelope, body):
-            if reads == 1:
-                next(body)
-            elif reads == 2:
-                body.read()
+            read_some(body, reads)
             return answer
 
         def error(self, session, exception):

@@ -48,17 +48,6 @@ fn plain(user: &str, password: &str) -> String {
     format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{password}")))
 }
 
-/// A client that speaks for this address.
-fn client(server: &Running, address: &str) -> Talk {
-    let mut talk = server.client();
-    assert!(
-        talk.ask(&format!("XCLIENT ADDR={address}"))
-            .starts_with("220 ")
-    );
-    talk.ask("EHLO client.example");
-    talk
-}
-
 /// A login by SCRAM with a proof that is none.
 fn wrong_scram(talk: &mut Talk, user: &str) -> String {
     match scram_proof(talk, user) {
@@ -86,13 +75,13 @@ fn scram_proof(talk: &mut Talk, user: &str) -> Result<String, String> {
 #[test]
 fn an_account_is_locked_at_its_edge_and_others_are_not() {
     let server = Running::with(options(&[("auth_failures_per_account", "2")]));
-    let mut other = client(&server, "192.0.2.9");
+    let mut other = server.speaking_for("192.0.2.9");
     // Whether there is such a user is not told.
     for user in ["tim", "nobody"] {
-        let mut talk = client(&server, "192.0.2.1");
+        let mut talk = server.speaking_for("192.0.2.1");
         assert_eq!(talk.ask(&plain(user, "wrong")), WRONG);
         assert_eq!(wrong_scram(&mut talk, user), WRONG);
-        let mut elsewhere = client(&server, "192.0.2.2");
+        let mut elsewhere = server.speaking_for("192.0.2.2");
         assert_eq!(elsewhere.ask(&plain(user, "secret")), OF_ACCOUNT);
         assert_eq!(wrong_scram(&mut elsewhere, user), OF_ACCOUNT);
         assert_eq!(elsewhere.ask(&plain(user, "wrong")), OF_ACCOUNT);
@@ -103,18 +92,22 @@ fn an_account_is_locked_at_its_edge_and_others_are_not() {
 #[test]
 fn an_address_is_locked_at_its_edge_and_others_are_not() {
     let server = Running::with(options(&[("auth_failures_per_address", "2")]));
-    let mut other = client(&server, "192.0.2.9");
-    let mut talk = client(&server, "192.0.2.1");
+    let mut other = server.speaking_for("192.0.2.9");
+    let mut talk = server.speaking_for("192.0.2.1");
     assert_eq!(talk.ask(&plain("a", "wrong")), WRONG);
     // An own account that succeeds in between takes nothing back.
     assert_eq!(
-        client(&server, "192.0.2.1").ask(&plain("kurt", "secret")),
+        server
+            .speaking_for("192.0.2.1")
+            .ask(&plain("kurt", "secret")),
         RIGHT
     );
     assert_eq!(wrong_scram(&mut talk, "b"), WRONG);
     assert_eq!(talk.ask(&plain("kurt", "secret")), OF_ADDRESS);
     assert_eq!(
-        client(&server, "192.0.2.1").ask(&plain("kurt", "secret")),
+        server
+            .speaking_for("192.0.2.1")
+            .ask(&plain("kurt", "secret")),
         OF_ADDRESS
     );
     assert_eq!(other.ask(&plain("kurt", "secret")), RIGHT);
@@ -146,14 +139,14 @@ fn a_guess_counts_though_its_session_ends_in_a_violation_behind_it() {
                 ("auth_failures_per_address", "3"),
             ]));
             for _ in 0..3 {
-                let mut talk = client(&server, "192.0.2.1");
+                let mut talk = server.speaking_for("192.0.2.1");
                 let line = guess(&mut talk);
                 talk.send(format!("{line}\r\n{violation}"));
                 assert_eq!(talk.reply(), WRONG, "{name} {violation:?}");
                 // Its place is free once it has ended.
                 while !talk.reply().is_empty() {}
             }
-            let mut talk = client(&server, "192.0.2.1");
+            let mut talk = server.speaking_for("192.0.2.1");
             let right = talk.ask(&plain("tim", "secret"));
             assert_eq!(right, OF_ADDRESS, "{name} {violation:?}");
             assert_eq!(server.statistics().failed_logins, 3);
@@ -164,7 +157,7 @@ fn a_guess_counts_though_its_session_ends_in_a_violation_behind_it() {
 #[test]
 fn a_guess_counts_though_a_proxy_goes_on_with_another_client_behind_it() {
     let server = Running::with(options(&[("auth_failures_per_account", "2")]));
-    let mut talk = client(&server, "192.0.2.1");
+    let mut talk = server.speaking_for("192.0.2.1");
     for _ in 0..2 {
         let guess = plain("tim", "wrong");
         talk.send(format!("{guess}\r\nXCLIENT ADDR=192.0.2.2\r\n"));
@@ -178,13 +171,13 @@ fn a_guess_counts_though_a_proxy_goes_on_with_another_client_behind_it() {
 #[test]
 fn exchanges_left_open_elsewhere_do_not_keep_a_user_out() {
     let server = Running::with(options(&[("auth_failures_per_account", "2")]));
-    let mut home = client(&server, "192.0.2.1");
+    let mut home = server.speaking_for("192.0.2.1");
     assert_eq!(home.ask(&plain("tim", "secret")), RIGHT);
-    let mut silent: Vec<Talk> = (0..2).map(|_| client(&server, "192.0.2.2")).collect();
+    let mut silent: Vec<Talk> = (0..2).map(|_| server.speaking_for("192.0.2.2")).collect();
     for talk in &mut silent {
         scram_proof(talk, "tim").unwrap();
     }
-    let mut again = client(&server, "192.0.2.1");
+    let mut again = server.speaking_for("192.0.2.1");
     assert_eq!(again.ask(&plain("tim", "secret")), RIGHT);
 }
 
@@ -194,7 +187,7 @@ fn a_lock_ends() {
         ("auth_failures_per_account", "1"),
         ("auth_lockout", "0.3"),
     ]));
-    let mut talk = client(&server, "192.0.2.1");
+    let mut talk = server.speaking_for("192.0.2.1");
     assert_eq!(talk.ask(&plain("tim", "wrong")), WRONG);
     assert_eq!(talk.ask(&plain("tim", "secret")), OF_ACCOUNT);
     let again = (0..100).any(|_| {
@@ -327,7 +320,7 @@ fn of_fifty_logins_at_once_no_more_are_judged_than_may_fail() {
         set.set_hooks(Hooks::AUTH);
         let judged = Slow::default();
         let server = Running::serve(set, judged.clone(), Seen::default());
-        let mut all: Vec<Talk> = (0..50).map(|_| client(&server, "192.0.2.1")).collect();
+        let mut all: Vec<Talk> = (0..50).map(|_| server.speaking_for("192.0.2.1")).collect();
         for talk in &mut all {
             talk.send(format!("{}\r\n", plain("guessed", "wrong")));
         }
@@ -462,7 +455,7 @@ fn with_word(settings: &[(&str, &str)]) -> (Running, ClientTls) {
 }
 
 fn over_tls(server: &Running, tls: &ClientTls, address: &str) -> Talk {
-    let mut talk = client(server, address);
+    let mut talk = server.speaking_for(address);
     assert!(talk.ask("STARTTLS").starts_with("220 "));
     talk.start_tls(tls);
     talk.ask("EHLO client.example");

@@ -10,17 +10,6 @@ use crate::proto::Envelope;
 const OF_ADDRESS: &str =
     "452 4.3.1 Too much of messages from your address is held, try again later";
 
-/// A client that speaks for this address, in front of a message.
-fn client(server: &Running, address: &str) -> Talk {
-    let mut talk = server.client();
-    assert!(
-        talk.ask(&format!("XCLIENT ADDR={address}"))
-            .starts_with("220 ")
-    );
-    talk.ask("EHLO client.example");
-    talk
-}
-
 fn envelope(talk: &mut Talk, from: &str) {
     talk.ask(&format!("MAIL FROM:<{from}@b.example>"));
     talk.ask("RCPT TO:<c@d.example>");
@@ -28,7 +17,7 @@ fn envelope(talk: &mut Talk, from: &str) {
 
 /// Holds what has come of a message that never ends, so much of it as counts for `octets` and not a whole piece more.
 fn holder(server: &Running, address: &str, octets: usize) -> Talk {
-    let mut talk = client(server, address);
+    let mut talk = server.speaking_for(address);
     envelope(&mut talk, "hold");
     assert!(talk.ask("DATA").starts_with("354 "));
     let begun = Instant::now();
@@ -56,8 +45,8 @@ fn server(settings: &[(&str, &str)]) -> Running {
 fn an_address_that_holds_its_share_is_told_and_others_are_served() {
     let server = server(&[("body_memory_per_address", "20000")]);
     let _holding = holder(&server, "192.0.2.1", 20_000);
-    let mut own = client(&server, "192.0.2.1");
-    let mut other = client(&server, "192.0.2.2");
+    let mut own = server.speaking_for("192.0.2.1");
+    let mut other = server.speaking_for("192.0.2.2");
     for _ in 0..2 {
         envelope(&mut own, "a");
         assert_eq!(own.ask("DATA"), OF_ADDRESS);
@@ -71,7 +60,7 @@ fn an_address_that_holds_its_share_is_told_and_others_are_served() {
         assert_eq!(reply, "250 2.0.0 queued");
     }
     // One that comes over the edge while it is read is told the same.
-    let mut over = client(&server, "192.0.2.3");
+    let mut over = server.speaking_for("192.0.2.3");
     let text = b"x".repeat(60_000);
     let reply = over.message(
         "a@b.example",
@@ -88,7 +77,7 @@ fn below_its_share_an_address_is_not_told() {
     let server = server(&[("body_memory_per_address", "20000")]);
     let holding = holder(&server, "192.0.2.1", 10_000);
     assert!(server.statistics().body_memory < 15_000);
-    let mut own = client(&server, "192.0.2.1");
+    let mut own = server.speaking_for("192.0.2.1");
     assert_eq!(
         own.message("a@b.example", &["c@d.example"], b"x\r\n"),
         "250 2.0.0 queued"
@@ -100,7 +89,7 @@ fn below_its_share_an_address_is_not_told() {
 fn where_all_is_held_the_text_tells_of_no_address() {
     let server = server(&[("body_memory_per_address", "1G")]);
     let _holding = holder(&server, "192.0.2.1", 100_000);
-    let mut other = client(&server, "192.0.2.2");
+    let mut other = server.speaking_for("192.0.2.2");
     envelope(&mut other, "a");
     assert_eq!(
         other.ask("DATA"),

@@ -110,6 +110,15 @@ impl Running {
         talk
     }
 
+    /// A client that speaks for this address, and has said EHLO.
+    fn speaking_for(&self, address: &str) -> Talk {
+        let mut talk = self.client();
+        let greeting = talk.ask(&format!("XCLIENT ADDR={address}"));
+        assert!(greeting.starts_with("220 "));
+        talk.ask("EHLO client.example");
+        talk
+    }
+
     /// A client that has said EHLO too.
     fn greeted(&self) -> Talk {
         let mut talk = self.client();

@@ -2,7 +2,6 @@
 
 use super::super::Hooks;
 use super::Running;
-use super::talk::Talk;
 
 const MESSAGES: &str = "452 4.7.0 Too many messages from your address in a minute, try again later";
 const RECIPIENTS: &str =
@@ -18,21 +17,12 @@ fn server(settings: &[(&str, &str)]) -> Running {
     })
 }
 
-/// A client that speaks for this address.
-fn client(server: &Running, address: &str) -> Talk {
-    let mut talk = server.client();
-    let greeting = talk.ask(&format!("XCLIENT ADDR={address}"));
-    assert!(greeting.starts_with("220 "));
-    talk.ask("EHLO client.example");
-    talk
-}
-
 #[test]
 fn an_address_with_too_many_messages_is_told_and_others_are_served() {
     let server = server(&[("messages_per_minute", "3")]);
-    let mut other = client(&server, "192.0.2.2");
-    let mut one = client(&server, "192.0.2.1");
-    let mut two = client(&server, "192.0.2.1");
+    let mut other = server.speaking_for("192.0.2.2");
+    let mut one = server.speaking_for("192.0.2.1");
+    let mut two = server.speaking_for("192.0.2.1");
     let text = b"x\r\n";
     for _ in 0..2 {
         let reply = one.message("a@b.example", &["c@d.example"], text);
@@ -57,8 +47,8 @@ fn an_address_with_too_many_messages_is_told_and_others_are_served() {
 #[test]
 fn an_address_with_too_many_recipients_is_told_and_its_message_goes_to_the_others() {
     let server = server(&[("recipients_per_minute", "3"), ("domains", "d.example")]);
-    let mut other = client(&server, "192.0.2.2");
-    let mut talk = client(&server, "192.0.2.1");
+    let mut other = server.speaking_for("192.0.2.2");
+    let mut talk = server.speaking_for("192.0.2.1");
     // In one go, and of one that is refused the place is taken all the same.
     talk.send(
         "MAIL FROM:<a@b.example>\r\nRCPT TO:<1@d.example>\r\nRCPT TO:<2@else.example>\r\nRCPT TO:<3@d.example>\r\nRCPT TO:<4@d.example>\r\n",

@@ -8,6 +8,7 @@ use crate::error::Status;
 use crate::proto::data::LineEnds;
 use crate::server::PIECE;
 use crate::server::tests::sum;
+use crate::server::tests::talk::Talk;
 
 fn lines(octets: usize) -> Vec<u8> {
     let line = b"0123456789 0123456789 0123456789 0123456789 0123456789\r\n";
@@ -193,16 +194,22 @@ fn a_streamed_message_can_be_refused_in_the_middle() {
     assert_eq!(server.statistics().refused_messages, 1);
 }
 
-#[test]
-fn a_refusal_in_the_middle_does_not_wait_for_a_client_that_stalls() {
-    let server = start(|options| options.set_stream(true));
-    let mut talk = greeted(&server);
+/// A client that has sent a part of a message which is streamed.
+fn within_a_message(server: &Server) -> Talk {
+    let mut talk = greeted(server);
     talk.ask("MAIL FROM:<a@b.example>");
     talk.ask("RCPT TO:<c@d.example>");
     talk.send("DATA\r\n");
-    next(&server).accept().unwrap();
+    next(server).accept().unwrap();
     assert!(talk.reply().starts_with("354"));
     talk.send("half a mess");
+    talk
+}
+
+#[test]
+fn a_refusal_in_the_middle_does_not_wait_for_a_client_that_stalls() {
+    let server = start(|options| options.set_stream(true));
+    let mut talk = within_a_message(&server);
     next(&server).reply(reply(554, "no such words")).unwrap();
     assert!(matches!(next(&server).kind(), EventKind::Discarded));
     // Of the rest nothing is lost: its end is found.
@@ -236,13 +243,7 @@ fn a_refusal_counts_where_the_whole_message_has_come_already() {
 #[test]
 fn a_streamed_message_that_breaks_off_is_told() {
     let server = start(|options| options.set_stream(true));
-    let mut talk = greeted(&server);
-    talk.ask("MAIL FROM:<a@b.example>");
-    talk.ask("RCPT TO:<c@d.example>");
-    talk.send("DATA\r\n");
-    next(&server).accept().unwrap();
-    assert!(talk.reply().starts_with("354"));
-    talk.send("half a mess");
+    let talk = within_a_message(&server);
     assert_eq!(content(&next(&server)), b"half a mess");
     drop(talk);
     assert!(matches!(next(&server).kind(), EventKind::Discarded));
