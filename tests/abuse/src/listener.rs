@@ -49,6 +49,8 @@ pub struct Figures {
     pub messages: u64,
     /// Octets of messages that are held.
     pub held: u64,
+    /// Octets that it has of the allocator, without what libraries in C have.
+    pub allocated: u64,
 }
 
 impl Listener {
@@ -117,7 +119,7 @@ impl Listener {
         self.say("statistics")?;
         let line = self.answer()?;
         let numbers: Result<Vec<u64>, _> = line.split(' ').skip(1).map(str::parse).collect();
-        let [open, sessions, messages, held] = numbers?[..] else {
+        let [open, sessions, messages, held, allocated] = numbers?[..] else {
             return Err(format!("these are no statistics: {line}").into());
         };
         Ok(Figures {
@@ -129,6 +131,7 @@ impl Listener {
             sessions,
             messages,
             held,
+            allocated,
         })
     }
 

@@ -12,12 +12,17 @@ use mailwire_abuse::malformed::{Order, malformed};
 use mailwire_abuse::resets::resets;
 use mailwire_abuse::serve::serve;
 use mailwire_abuse::{Outcome, Row, raise_descriptors};
+use peak_alloc::PeakAlloc;
+
+/// It counts what the listener holds.
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     raise_descriptors();
     let done = match arguments.split_first() {
-        Some((word, rest)) if word == "listen" => serve(rest),
+        Some((word, rest)) if word == "listen" => serve(rest, || ALLOCATOR.current_usage()),
         Some((word, rest)) if word == "figures" => on_runtime(figures(rest)),
         Some((word, rest)) if word == "malformed" => on_runtime(mutations(rest)),
         _ => Err("usage: abuse figures [ATTACK …] | malformed [NAME=NUMBER …]".into()),

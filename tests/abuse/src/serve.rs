@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 use crate::Outcome;
 
-/// Runs the servers of the groups until standard input ends.
-pub fn serve(arguments: &[String]) -> Outcome<()> {
+/// Runs the servers of the groups until standard input ends. `allocated` tells what the process holds, in octets.
+pub fn serve(arguments: &[String], allocated: impl Fn() -> usize) -> Outcome<()> {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // One that the server would have caught counts too.
@@ -43,7 +43,11 @@ pub fn serve(arguments: &[String]) -> Outcome<()> {
                 let sum = |of: fn(&Statistics) -> u64| -> u64 { all.iter().map(of).sum() };
                 let (open, sessions) = (sum(|s| s.open_sessions), sum(|s| s.sessions));
                 let (messages, held) = (sum(|s| s.messages), sum(|s| s.body_memory));
-                writeln!(out, "statistics {open} {sessions} {messages} {held}")?;
+                let allocated = allocated();
+                writeln!(
+                    out,
+                    "statistics {open} {sessions} {messages} {held} {allocated}"
+                )?;
             }
             "stop" => {
                 for server in running.drain(..) {

@@ -36,6 +36,10 @@ const WARM_UP: u64 = 50_000;
 /// tenth of a kilobyte that were lost with each session would be more behind as many sessions again.
 const GROWTH: u64 = 4 << 20;
 
+/// How much more may be allocated: what buffers that are kept for the next session differ by. One octet lost with each of a
+/// million sessions is as much.
+const HELD: u64 = 1 << 20;
+
 /// Which sessions are to be played.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
@@ -71,19 +75,22 @@ pub async fn malformed(program: &Path, order: Order, tell: impl Fn(&Row)) -> Out
         tell(&Row::new(
             format!("malformed sessions {first} to {last}, seed {}", order.seed),
             format!(
-                "{:.0}/s; sessions at the listener {}, messages {}; open 0, descriptors {}, threads {}, resident {} KiB",
+                "{:.0}/s; sessions at the listener {}, messages {}; open 0, descriptors {}, threads {}, resident {} KiB, allocated {} octets",
                 per_second(last - first, part.elapsed()),
                 now.sessions,
                 now.messages,
                 now.descriptors,
                 now.threads,
-                now.resident >> 10
+                now.resident >> 10,
+                now.allocated
             ),
         ));
         let before = *behind_first.get_or_insert(now);
-        within(WARMING, before, now)?;
+        within(WARMING, |of| of.resident, before, now)?;
         if last - order.first >= WARM_UP {
-            within(GROWTH, *warm.get_or_insert(now), now)?;
+            let warm = *warm.get_or_insert(now);
+            within(GROWTH, |of| of.resident, warm, now)?;
+            within(HELD, |of| of.allocated, warm, now)?;
         }
         if last == order.first + order.count {
             break;
@@ -246,9 +253,9 @@ impl Stage {
     }
 }
 
-/// Fails where more memory than that has come to be resident.
-fn within(most: u64, before: Figures, now: Figures) -> Outcome<()> {
-    let grown = now.resident.saturating_sub(before.resident);
+/// Fails where that memory has grown by more.
+fn within(most: u64, memory: fn(&Figures) -> u64, before: Figures, now: Figures) -> Outcome<()> {
+    let grown = memory(&now).saturating_sub(memory(&before));
     ensure(grown <= most, || {
         format!("memory has grown by {grown} octets: {now:?} after {before:?}")
     })
