@@ -1,7 +1,8 @@
 //! A client's connection with its machine: reading, writing, TLS, and the limits of time around each wait.
 
+mod sending;
+
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,11 +10,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::buffer::{READ_BUFFER, give_back, make_room, overwrite};
+use super::buffer::{give_back, make_room};
 use super::limits::Admission;
 use super::memory::Room;
 use super::serve::Shared;
@@ -30,12 +31,6 @@ const SLOW_START: Duration = Duration::from_secs(60);
 /// How long such a client is given at the most, whatever it has sent before: as long as RFC 5321 section 4.5.3.2.5 has a client wait for
 /// a server, and some more.
 const MOST_PATIENCE: Duration = Duration::from_secs(300);
-
-/// How long the other side is given to take our last words.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// What is read of a client that goes on talking behind our last words.
-const LINGER: usize = 256 * 1024;
 
 static IDLE: Reply = Reply::fixed(421, Some((4, 4, 2)), "Timeout, closing the connection");
 static TOO_SLOW: Reply = Reply::fixed(421, Some((4, 4, 2)), "Too slow, closing the connection");
@@ -101,21 +96,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(since) = self.since {
             self.channel.waited += since.elapsed();
-        }
-    }
-}
-
-/// Sending to the client. What was waited for counts as with [`Waiting`].
-struct Sending<'a> {
-    channel: &'a mut Channel,
-    /// Most writes need not wait, and no clock.
-    since: Option<Instant>,
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        if let Some(since) = self.since {
-            self.channel.unsent += since.elapsed();
         }
     }
 }
@@ -284,75 +264,6 @@ impl Channel {
         }
     }
 
-    /// Sends what there is to send.
-    pub(super) async fn flush(&mut self) -> Result<(), Ended> {
-        let phase = self.phase();
-        if self.stream.is_none() {
-            return Err(gone(phase));
-        }
-        let mut sending = Sending {
-            channel: self,
-            since: None,
-        };
-        let sent = poll_fn(move |cx| sending.channel.poll_flush(cx, &mut sending.since)).await;
-        self.unsent = Duration::ZERO;
-        sent.map_err(|error| match error.kind() {
-            // Our own alarm.
-            std::io::ErrorKind::TimedOut => {
-                let text = "the client does not read what is sent to it";
-                Ended::new(Status::Timeout, phase, text)
-            }
-            _ => Ended::io(error, phase),
-        })
-    }
-
-    /// Writes what there is to send. `since` is set once there is something to wait for.
-    fn poll_flush(
-        &mut self,
-        cx: &mut Context<'_>,
-        since: &mut Option<Instant>,
-    ) -> Poll<std::io::Result<()>> {
-        let Some(stream) = self.stream.as_mut() else {
-            return Poll::Ready(Err(std::io::ErrorKind::NotConnected.into()));
-        };
-        while self.machine.has_output() {
-            let mut slices = [IoSlice::new(&[]); 4];
-            let mut count = 0;
-            for (place, slice) in slices.iter_mut().zip(self.machine.transmit()) {
-                *place = slice;
-                count += 1;
-            }
-            match Pin::new(&mut *stream).poll_write_vectored(cx, &slices[..count]) {
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-                }
-                Poll::Ready(Ok(octets)) => {
-                    self.sent += octets as u64;
-                    self.machine.sent(octets);
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return self.or_alarm(cx, since),
-            }
-        }
-        match Pin::new(stream).poll_flush(cx) {
-            Poll::Pending => self.or_alarm(cx, since),
-            ready @ Poll::Ready(_) => ready,
-        }
-    }
-
-    fn or_alarm(
-        &mut self,
-        cx: &mut Context<'_>,
-        since: &mut Option<Instant>,
-    ) -> Poll<std::io::Result<()>> {
-        self.waker = None;
-        let since = *since.get_or_insert_with(Instant::now);
-        let limit = self.shared.options.idle_timeout;
-        let idle = since + limit.saturating_sub(self.unsent);
-        let until = self.login_until.map_or(idle, |login| login.min(idle));
-        poll_alarm(&mut self.alarm, cx, until).map(|()| Err(std::io::ErrorKind::TimedOut.into()))
-    }
-
     /// Does the handshake of STARTTLS, or of a listener where TLS comes first.
     pub(super) async fn begin_tls(&mut self, implicit: bool) -> Result<(), Ended> {
         self.flush().await?;
@@ -389,38 +300,6 @@ impl Channel {
         self.machine
             .secured(&self.input, tls)
             .map_err(|violation| Ended::violation(&violation, Phase::Tls))
-    }
-
-    /// Says the last words and closes. After `quit` nobody talks any more, nor do idle clients that a shutdown ends; else what the
-    /// client still sends is read for a moment, for a connection that is closed over unread bytes is reset, and the last words
-    /// are lost with it.
-    pub(super) async fn close(&mut self, quit: bool) {
-        // Seldom is anything left, and then it may be half of a login.
-        overwrite(&mut self.input);
-        let closing = async {
-            if self.machine.has_output() && self.flush().await.is_err() {
-                return;
-            }
-            let Some(stream) = self.stream.as_mut() else {
-                return;
-            };
-            if stream.shutdown().await.is_err() || quit || self.shared.stop.begun() {
-                return;
-            }
-            let mut read = 0;
-            while read < LINGER {
-                self.input.clear();
-                make_room(&mut self.input, READ_BUFFER);
-                match stream.read_unheard(&mut self.input).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(octets) => read += octets,
-                }
-            }
-        };
-        let _ = timeout(LAST_WORDS, closing).await;
-        self.count_octets();
-        self.input.clear();
-        give_back(&mut self.input);
     }
 
     /// Counts how the session came to its end.
