@@ -190,7 +190,8 @@ pub unsafe extern "C" fn mailwire_server_options_set_connections_per_address(
     )
 }
 
-/// The most octets of messages that are held in memory, over all sessions, where each piece counts for 768 more. 256 MiB by default.
+/// The most octets of messages that are held in memory, over all sessions, where each piece counts for 768 more; in a transaction
+/// recipients beyond the first 16 count too. 256 MiB by default.
 /// Of it one address may have a part, which mailwire_server_options_set sets as body_memory_per_address: a quarter by default.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;

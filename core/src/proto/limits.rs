@@ -55,6 +55,9 @@ pub const ADDITION: usize = 255;
 /// Recipients of one transaction, unless the server is told otherwise. RFC 5321 section 4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS: usize = 1000;
 
+/// Recipients of a transaction that cost next to no memory: a server counts only what those behind them hold.
+pub const FEW_RECIPIENTS: usize = 16;
+
 /// Answers that a server machine lets a client's pipelined RCPT commands owe at a time.
 pub const PIPELINED_RECIPIENTS: usize = 128;
 

@@ -79,7 +79,9 @@ impl Hooks {
 
     /// What the machine must ask so that these can be: some questions the server needs for itself.
     pub(super) fn of_machine(self, check_recipients: bool, check_sender: bool) -> MachineHooks {
-        let mut hooks = MachineHooks::DATA.with(MachineHooks::QUIT);
+        let mut hooks = MachineHooks::DATA
+            .with(MachineHooks::QUIT)
+            .with(MachineHooks::MANY_RECIPIENTS);
         if check_recipients {
             hooks = hooks.with(MachineHooks::RCPT);
         }

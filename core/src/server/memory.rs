@@ -47,8 +47,8 @@ const PARAMETER: u64 = 128;
 impl Options {
     /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB. Of
     /// what a [`Collect`](crate::disposition::Collect) holds, the envelopes count too: their octets, 768 for each of them, 256 for each
-    /// recipient and 128 for each parameter.
-    /// Over it, streamed messages are not read on until memory was given back, and others are answered 452. Who waits is served in
+    /// recipient and 128 for each parameter; and so do, while a transaction goes on, its recipients beyond the first 16.
+    /// Over it, streamed messages are not read on until memory was given back, and others, and such recipients, are answered 452. Who waits is served in
     /// the order of coming, where all sessions of an address have one place in the line at a time.
     pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
         self.body_memory = within("body_memory", octets, 1..=u64::MAX)?;
@@ -245,7 +245,8 @@ impl Room {
         self.hold(cost(envelope))
     }
 
-    fn hold(self: &Arc<Self>, octets: u64) -> Held {
+    /// Counts so many octets until the result is dropped.
+    pub(super) fn hold(self: &Arc<Self>, octets: u64) -> Held {
         self.add(octets);
         Held {
             octets,
@@ -275,11 +276,14 @@ impl Room {
 fn cost(envelope: &Envelope) -> u64 {
     let sender = envelope.reverse_path().mailbox().map_or(0, octets_of);
     let own = sender + parameters(&envelope.parameters().to_parameters());
-    let recipients = envelope.recipients().iter().map(|recipient| {
-        let address = recipient.path().mailbox().map_or(0, octets_of);
-        RECIPIENT + address + parameters(&recipient.parameters().to_parameters())
-    });
+    let recipients = envelope.recipients().iter().map(cost_of_recipient);
     PIECE + own + recipients.sum::<u64>()
+}
+
+/// What it takes to keep a recipient of an envelope.
+pub(super) fn cost_of_recipient(recipient: &Recipient) -> u64 {
+    let address = recipient.path().mailbox().map_or(0, octets_of);
+    RECIPIENT + address + parameters(&recipient.parameters().to_parameters())
 }
 
 fn octets_of(mailbox: &Mailbox) -> u64 {
@@ -303,6 +307,19 @@ fn parameters(parameters: &[Parameter]) -> u64 {
 pub(crate) struct Held {
     octets: u64,
     room: Arc<Room>,
+}
+
+impl Held {
+    /// What is answered to who would have more counted here, if there is no room.
+    pub(super) fn refusal(&self) -> Option<Reply> {
+        self.room.refusal()
+    }
+
+    /// Counts so many more.
+    pub(super) fn grow(&mut self, octets: u64) {
+        self.octets += octets;
+        self.room.add(octets);
+    }
 }
 
 impl Drop for Held {

@@ -1,6 +1,7 @@
 //! The life of one session: what the machine asks is put to the application, and its answers go back.
 
 mod login;
+mod recipients;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
 use super::guarded::{begun, guarded};
 use super::limits::Admission;
-use super::rate::{TOO_MANY_MESSAGES, TOO_MANY_RECIPIENTS};
-use super::relay::{NOT_OURS, NOT_YOURS};
+use super::memory::Held;
+use super::rate::TOO_MANY_MESSAGES;
+use super::relay::NOT_YOURS;
 use super::serve::Shared;
-use super::statistics::Counters;
 use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
@@ -35,6 +36,8 @@ pub(super) struct Conversation<S> {
     hooks: Hooks,
     /// Recipients that the client sent in one go and that are not answered yet.
     batch: Vec<Recipient>,
+    /// Memory for those of the transaction, where they are many.
+    recipients: Option<Held>,
     /// What was said to a message that is still being drained.
     verdict: Option<Box<Verdict>>,
     /// The login that is being judged, and how many have failed in this session.
@@ -55,6 +58,7 @@ impl<S: Session> Conversation<S> {
             session,
             hooks: shared.hooks,
             batch: Vec::new(),
+            recipients: None,
             verdict: None,
             attempt: None,
             auth_failures: 0,
@@ -155,6 +159,9 @@ impl<S: Session> Conversation<S> {
     /// Takes one step, and does what there is to do about it without waiting.
     fn receive<'a>(&mut self, input: &'a [u8]) -> Result<Heard<'a>, Ended> {
         let heard = self.channel.machine.receive(input);
+        if self.recipients.is_some() && self.channel.machine.envelope().is_none() {
+            self.recipients = None;
+        }
         // What came in front of it, also of a violation: a guess that is judged counts, whatever ends the session then.
         self.note_attempt();
         let (used, question, next) = match heard {
@@ -317,67 +324,6 @@ impl<S: Session> Conversation<S> {
         (!self.hooks.has(Hooks::MAIL)).then_some(Answer::Accept)
     }
 
-    /// RCPT: all that the client sent in one go.
-    async fn ask_recipients(&mut self) {
-        let refused = self.refuse_unasked();
-        let answers = if self.hooks.has(Hooks::RCPT) && !self.batch.is_empty() {
-            let (session, info) = (&mut self.session, &self.channel.info);
-            guarded(pin!(begun(|| session.recipients(info, &self.batch))))
-                .await
-                .unwrap_or_else(|| LOCAL_ERROR.into())
-        } else {
-            Answers::accept()
-        };
-        self.answer_recipients(&answers, refused);
-    }
-
-    /// Takes those out of the batch that are refused anyway, for the application is not asked about them. Their places are counted
-    /// in all that the client sent.
-    fn refuse_unasked(&mut self) -> Vec<(usize, Refused)> {
-        let (shared, address) = (&self.channel.shared, self.channel.info.address());
-        let options = &shared.options;
-        let may_relay = !options.restricts_recipients()
-            || self.channel.machine.has_identity()
-            || options.trusts(address);
-        let mut refused = Vec::new();
-        let mut place = 0;
-        self.batch.retain(|recipient| {
-            let why = if shared.recipients.is_exceeded(address) {
-                Some(Refused::TooOften)
-            } else if may_relay || options.is_own(recipient.path()) {
-                None
-            } else {
-                Some(Refused::NotOurs)
-            };
-            refused.extend(why.map(|why| (place, why)));
-            place += 1;
-            why.is_none()
-        });
-        refused
-    }
-
-    fn answer_recipients(&mut self, answers: &Answers, refused: Vec<(usize, Refused)>) {
-        let asked = std::mem::take(&mut self.batch).len();
-        let mut refused = refused.into_iter().peekable();
-        let mut own = 0;
-        for place in 0.. {
-            let answer = if let Some((_, why)) = refused.next_if(|(at, _)| *at == place) {
-                why.answer(&self.channel.shared.counters)
-            } else if own < asked {
-                own += 1;
-                let answer = answers.at(own - 1);
-                self.note_refusal(&answer);
-                answer
-            } else {
-                break;
-            };
-            if !is_positive(&answer) {
-                self.channel.shared.counters.refused_recipients.add(1);
-            }
-            self.answer(answer);
-        }
-    }
-
     /// DATA: the application gets the envelope and the message.
     async fn message(&mut self) -> Result<(), Ended> {
         let shared = Arc::clone(&self.channel.shared);
@@ -496,25 +442,6 @@ impl Verdict {
             answers,
             of_application: true,
         }
-    }
-}
-
-/// Why a recipient is refused without asking.
-#[derive(Clone, Copy)]
-enum Refused {
-    TooOften,
-    NotOurs,
-}
-
-impl Refused {
-    /// What it is answered, and the count of its reason.
-    fn answer(self, counters: &Counters) -> Answer {
-        let (reason, reply) = match self {
-            Self::TooOften => (&counters.recipients_too_often, TOO_MANY_RECIPIENTS),
-            Self::NotOurs => (&counters.denied_relays, NOT_OURS),
-        };
-        reason.add(1);
-        Answer::Reply(reply)
     }
 }
 

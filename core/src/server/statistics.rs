@@ -23,7 +23,7 @@ pub struct Statistics {
     pub refused_messages: u64,
     /// Those of them that were too big, had a bare CR or LF, or went in circles.
     pub bad_messages: u64,
-    /// Those of them for which there was no memory.
+    /// Those of them for which there was no memory, and the recipients of long lists for which there was none.
     pub messages_without_memory: u64,
     /// Recipients answered 4yz or 5yz.
     pub refused_recipients: u64,

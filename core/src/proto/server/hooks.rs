@@ -33,8 +33,10 @@ impl Hooks {
     pub const QUIT: Self = Self(1 << 10);
     /// [`Event::Etrn`](super::Event::Etrn). With it ETRN is offered.
     pub const ETRN: Self = Self(1 << 11);
+    /// [`Event::Rcpt`](super::Event::Rcpt) behind the first [`FEW_RECIPIENTS`](crate::proto::limits::FEW_RECIPIENTS) of a transaction.
+    pub const MANY_RECIPIENTS: Self = Self(1 << 12);
     /// Every question.
-    pub const ALL: Self = Self((1 << 12) - 1);
+    pub const ALL: Self = Self((1 << 13) - 1);
 
     /// These and `more`.
     #[must_use]
@@ -67,6 +69,7 @@ mod tests {
             Hooks::UNKNOWN,
             Hooks::QUIT,
             Hooks::ETRN,
+            Hooks::MANY_RECIPIENTS,
         ];
         for (index, one) in single.into_iter().enumerate() {
             assert!(Hooks::ALL.has(one) && !Hooks::NONE.has(one));

@@ -3,6 +3,7 @@
 use super::chunks::Chunks;
 use super::connection::Owed;
 use super::{Connection, Event, Extensions, Hooks, replies};
+use crate::proto::limits::FEW_RECIPIENTS;
 use crate::proto::{
     BodyType, ByMode, Envelope, Extension, ForwardPath, Hold, MailParameters, Mailbox,
     RcptParameters, Recipient, ReversePath, Submitter, limits,
@@ -184,7 +185,10 @@ impl Connection {
                 self.count_refused();
                 self.outbox.text(reply);
             }
-        } else if self.config.hooks.has(Hooks::RCPT) {
+        } else if self.config.hooks.has(Hooks::RCPT)
+            || transaction.accepted >= FEW_RECIPIENTS
+                && self.config.hooks.has(Hooks::MANY_RECIPIENTS)
+        {
             self.owed = Owed::Rcpt;
             self.batch_ended = false;
             return Some(self.ask_recipient(path, parameters));

@@ -133,3 +133,43 @@ fn who_waits_in_vain_before_the_first_octet_is_told_at_data() {
     assert_eq!(server.seen.wait_for("lost"), "lost 104");
     assert_eq!(server.statistics().messages_without_memory, 1);
 }
+
+#[test]
+fn a_long_list_of_recipients_counts_until_its_transaction_is_over() {
+    let server = server(&[
+        ("body_memory_per_address", "20000"),
+        ("max_recipients", "1000"),
+    ]);
+    let mut many = server.speaking_for("192.0.2.1");
+    for end in ["RSET", "EHLO c.example"] {
+        many.ask("MAIL FROM:<a@b.example>");
+        let replies: Vec<String> = (0..100)
+            .map(|number| many.ask(&format!("RCPT TO:<{}{number}@d.example>", "c".repeat(50))))
+            .collect();
+        let refused = replies.iter().position(|reply| reply == OF_ADDRESS);
+        // 16 are free, and each other is some 320 octets.
+        let accepted = refused.unwrap();
+        assert!((70..85).contains(&accepted), "{accepted}");
+        assert!(replies[accepted..].iter().all(|reply| reply == OF_ADDRESS));
+        assert!((20_000..20_400).contains(&server.statistics().body_memory));
+        // As many as cost nothing are taken meanwhile, also of that address; its messages are not.
+        let mut few = server.speaking_for("192.0.2.1");
+        few.ask("MAIL FROM:<a@b.example>");
+        for number in 0..16 {
+            assert!(
+                few.ask(&format!("RCPT TO:<c{number}@d.example>"))
+                    .starts_with("250 ")
+            );
+        }
+        assert_eq!(few.ask("DATA"), OF_ADDRESS);
+        let mut other = server.speaking_for("192.0.2.2");
+        assert_eq!(
+            other.message("a@b.example", &["c@d.example"], b"x\r\n"),
+            "250 2.0.0 queued"
+        );
+        many.ask(end);
+        assert_eq!(server.statistics().body_memory, 0);
+    }
+    let told = server.statistics();
+    assert!((30..62).contains(&told.messages_without_memory));
+}
