@@ -53,15 +53,20 @@ impl Homes {
             address,
             since: now,
         });
-        self.0.put(account, homes);
+        self.put(account, homes);
     }
 
     /// A login has failed there.
     pub(super) fn forget(&mut self, place: Place) {
         let others = self.others(place);
         if !others.is_empty() {
-            self.0.put(place.0, others);
+            self.put(place.0, others);
         }
+    }
+
+    fn put(&mut self, account: u64, homes: Vec<Home>) {
+        // Whoever logs in has an account: nobody has plenty.
+        self.0.put(account, homes, |_| 0);
     }
 
     /// Takes the account out, and gives its other places.

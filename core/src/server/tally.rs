@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,7 +20,8 @@ pub(super) struct Tally<K> {
 /// What belongs to each key.
 ///
 /// It holds as many keys as it is told, and as many again that were not put since: with more, the oldest are forgotten, however
-/// many there are.
+/// many there are. Of these half as many are kept on whose worth is greatest, so that many keys of little worth do not have it forget
+/// those of more.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     most: usize,
@@ -49,21 +51,20 @@ impl<K: Eq + Hash + Copy> Tally<K> {
             _ => now,
         };
         let times = times.saturating_add(1);
-        self.put(key, Count { times, since });
+        self.put(key, Count { times, since }, now);
         times
     }
 
     /// How often it was within the window.
     pub(super) fn times(&self, key: K, now: Instant) -> u32 {
         self.get(key)
-            .filter(|count| now.saturating_duration_since(count.since) < self.window)
-            .map_or(0, |count| count.times)
+            .map_or(0, |count| count.within(self.window, now))
     }
 
     /// The window of this key begins now, with what was counted.
     pub(super) fn begin_anew(&mut self, key: K, now: Instant) {
         let times = self.times(key, now);
-        self.put(key, Count { times, since: now });
+        self.put(key, Count { times, since: now }, now);
     }
 
     /// So many of those that were counted count no more.
@@ -76,6 +77,7 @@ impl<K: Eq + Hash + Copy> Tally<K> {
                     times: left,
                     ..count
                 },
+                now,
             ),
             _ => self.forget(key),
         }
@@ -90,8 +92,20 @@ impl<K: Eq + Hash + Copy> Tally<K> {
         self.counts.get(key).copied()
     }
 
-    fn put(&mut self, key: K, count: Count) {
-        self.counts.put(key, count);
+    fn put(&mut self, key: K, count: Count, now: Instant) {
+        let window = self.window;
+        self.counts
+            .put(key, count, |count| count.within(window, now));
+    }
+}
+
+impl Count {
+    fn within(&self, window: Duration, now: Instant) -> u32 {
+        if now.saturating_duration_since(self.since) < window {
+            self.times
+        } else {
+            0
+        }
     }
 }
 
@@ -108,10 +122,13 @@ impl<K: Eq + Hash + Copy, V> Recent<K, V> {
         self.newer.get(&key).or_else(|| self.older.get(&key))
     }
 
-    pub(super) fn put(&mut self, key: K, value: V) {
+    /// Keeps this for the key. `worth` tells what is worth to be kept when it has become old: a value of 0 or 1 never is.
+    pub(super) fn put(&mut self, key: K, value: V, worth: impl Fn(&V) -> u32) {
         self.older.remove(&key);
         if self.newer.len() >= self.most && !self.newer.contains_key(&key) {
-            self.older = std::mem::take(&mut self.newer);
+            let oldest = mem::replace(&mut self.older, mem::take(&mut self.newer));
+            // Seldom: half as many keys at least have come since the last time.
+            self.newer = worthiest(oldest, self.most / 2, worth);
         }
         self.newer.insert(key, value);
     }
@@ -121,6 +138,34 @@ impl<K: Eq + Hash + Copy, V> Recent<K, V> {
         // It is in one of them at most.
         self.newer.remove(&key).or_else(|| self.older.remove(&key))
     }
+}
+
+/// So many at the most of those whose worth is greatest, by powers of two. Those of the last power that has not room for all are any
+/// of them.
+fn worthiest<K: Eq + Hash, V>(
+    mut all: HashMap<K, V>,
+    most: usize,
+    worth: impl Fn(&V) -> u32,
+) -> HashMap<K, V> {
+    let power = |value: &V| worth(value).checked_ilog2().unwrap_or(0) as usize;
+    let mut room = [0; u32::BITS as usize];
+    for value in all.values() {
+        room[power(value)] += 1;
+    }
+    // What counts once is what everybody has plenty of.
+    room[0] = 0;
+    let mut left = most;
+    for room in room.iter_mut().rev() {
+        *room = left.min(*room);
+        left -= *room;
+    }
+    all.retain(|_, value| {
+        let room = &mut room[power(value)];
+        let has_room = *room > 0;
+        *room -= usize::from(has_room);
+        has_room
+    });
+    all
 }
 
 #[cfg(test)]
@@ -173,5 +218,49 @@ mod tests {
             tally.count(u32::MAX, now);
         }
         assert_eq!(tally.times(u32::MAX, now), 1000);
+    }
+
+    #[test]
+    fn what_has_counted_more_often_outlives_many_keys_that_have_less() {
+        let mut tally = Tally::new(MINUTE, 100);
+        let start = Instant::now();
+        let locked = 0..10;
+        let count = |tally: &mut Tally<u32>, key| {
+            tally.count(key, start);
+        };
+        for key in locked.clone() {
+            (0..10).for_each(|_| count(&mut tally, key));
+        }
+        // Those that came once are forgotten first, then those that came a few times.
+        let mut key = 1000;
+        for times in [1, 3, 7] {
+            for _ in 0..2000 {
+                key += 1;
+                (0..times).for_each(|_| count(&mut tally, key));
+            }
+            let kept = |key| tally.times(key, start) == 10;
+            assert!(locked.clone().all(kept), "{times}");
+            let counts = &tally.counts;
+            assert!(counts.newer.len() <= 100 && counts.older.len() <= 100);
+        }
+        // Where all have come as often there is room for half, whichever.
+        for _ in 0..2000 {
+            key += 1;
+            (0..8).for_each(|_| count(&mut tally, key));
+        }
+        let counts = &tally.counts;
+        assert!(counts.newer.len() <= 100 && counts.older.len() <= 100);
+        // What is over is worth nothing.
+        let after = start + MINUTE;
+        for _ in 0..400 {
+            key += 1;
+            tally.count(key, after);
+        }
+        let counts = tally
+            .counts
+            .newer
+            .values()
+            .chain(tally.counts.older.values());
+        assert!(counts.into_iter().all(|count| count.since == after));
     }
 }
