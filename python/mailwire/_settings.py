@@ -34,7 +34,8 @@ class Limits:
 
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
-    there, and at most `auth_delay` seconds (4) of waiting before the next. An account is not locked at the last four addresses
+    there, and at most `auth_delay` seconds (4) of waiting before the next. One that its client gives up once its user was
+    looked up, as with SCRAM, counts for its address. An account is not locked at the last four addresses
     from where its last login succeeded, within seven days; an address's own lock holds there too. A number of failures that is
     0, or an `auth_delay` of 0, turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address, and
     `messages_per_minute` and `recipients_per_minute` in all its sessions: 0 (the default) is no limit. `command_line`:

@@ -56,6 +56,15 @@ pub trait ServerMechanism: Send + Sync {
         Err(SaslError::UnexpectedResponse)
     }
 
+    /// Whom the exchange is about, once the client has said so. `None`, as it is by default, if the mechanism does not tell.
+    ///
+    /// It is asked where the exchange ends with [`Step::Proven`], [`SaslError::Rejected`] or [`SaslError::Credentials`]. A server
+    /// counts that end to the account of this user then, and tells the client nothing of it while the account is locked. So it is to
+    /// be the same name whether the proof was right or wrong, and whether there is such a user or not.
+    fn username(&self) -> Option<&str> {
+        None
+    }
+
     /// The credentials of [`Step::Credentials`] were refused for good: a last challenge to say so, if the mechanism has one. The
     /// client answers it, and then it is told.
     fn refused(&mut self) -> Option<Secret> {
@@ -259,6 +268,11 @@ impl ServerExchange {
     /// not there looks like one that is.
     pub fn found(&mut self, found: Found, decoy: &Decoy) -> Result<Step, SaslError> {
         self.0.found(found, decoy)
+    }
+
+    /// Whom the exchange is about, if it is of an application's own mechanism that tells.
+    pub fn username(&self) -> Option<&str> {
+        self.0.username()
     }
 
     /// The credentials of [`Step::Credentials`] were refused for good: a last challenge to say so, if the mechanism has one. The

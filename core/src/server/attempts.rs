@@ -1,5 +1,7 @@
 //! Failed logins: they slow down, and then lock out, an address and an account.
 
+mod open;
+
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use self::open::{OpenLogins, Turn};
 use super::Options;
 use super::homes::{Homes, Place};
 use super::limits::network;
@@ -39,6 +42,10 @@ const TOO_MANY_AT_ONCE: Reply = Reply::fixed(
 /// ends it.
 const LONGEST_TURN: Duration = Duration::from_secs(10);
 
+/// How often a login that waits is looked at again: another may have waited for its client for so long by then that its place is
+/// to be had.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long the attempt behind the first failure of an address or account is held back; behind each further one it is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 
@@ -50,6 +57,10 @@ impl Options {
     /// The failed logins from one address, or of IPv6 from one /64 network, before AUTH is answered 454 there, also with the right
     /// password. They count within [`set_auth_lockout`](Self::set_auth_lockout), a login that succeeds takes none back: else one
     /// with an account of its own could go on for ever. 0 turns it off. The default is 30.
+    ///
+    /// An exchange, as of SCRAM, that its client gives up once its user was looked up counts as one of them, however it is given up:
+    /// by `*`, by what is no response, by hanging up or by waiting. The server has had its work with it by then. A client without an
+    /// address, as over a Unix socket, is not counted here.
     pub fn set_auth_failures_per_address(&mut self, failures: u32) {
         self.auth_failures_per_address = failures;
     }
@@ -57,7 +68,11 @@ impl Options {
     /// The failed logins to one account, from wherever, before AUTH is answered 454 for it, also with the right password. They count
     /// within [`set_auth_lockout`](Self::set_auth_lockout); a login that succeeds takes those of its own address back, or none where
     /// the client has no address, as over a Unix socket. Names that nobody has count alike, so that nothing is told of who is there.
-    /// 0 turns it off. The default is 10.
+    /// Those that differ by upper and lower case, or by spaces in front or behind, count together, for an application may overlook
+    /// that; what a login takes back is of the very name. 0 turns it off. The default is 10.
+    ///
+    /// Logins that are being judged count too, so that another one may have to wait, for 10 seconds at most. One that lets the server
+    /// wait for its client for 2 seconds makes place for one from another address: its session is ended with 421.
     ///
     /// Anybody can lock out a user whose name is known, but not at an address, or of IPv6 a /64 network, from where the last login to
     /// the account succeeded, within seven days: there neither its failures from elsewhere count nor logins from elsewhere that are
@@ -94,26 +109,25 @@ pub(super) struct Attempts {
 #[derive(Debug)]
 struct Failures {
     addresses: Kind<IpAddr>,
-    /// By a hash of the name that nobody can foretell, so that names of any length cost the same.
     accounts: Kind<u64>,
     /// Of what has failed at an account, that from one address.
     shares: Tally<Place>,
-    /// Of what is being judged at an account, that from one address.
-    pending: Pending<Place>,
+    /// What is being judged, and may fail.
+    pending: Pending<IpAddr>,
+    open: OpenLogins,
     /// Where the last login to an account has succeeded.
     homes: Homes,
 }
 
-/// What has failed, and what is being judged and may fail.
+/// What has failed.
 #[derive(Debug)]
 struct Kind<K> {
     most: u32,
     failed: Tally<K>,
-    pending: Pending<K>,
 }
 
 /// How one key stands.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Standing {
     failed: u32,
     pending: u32,
@@ -123,14 +137,26 @@ struct Standing {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Attempt {
     address: Option<IpAddr>,
-    account: Option<u64>,
+    account: Option<Account>,
 }
 
-/// A login that is being judged. It counts like a failure until it was; dropped, nobody has judged it.
+/// Names as hashes that nobody can foretell, so that those of any length cost the same.
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    /// Of all spellings that an application might overlook the difference of: failures count for them together.
+    folded: u64,
+    /// Of the very name: what one user has proven is for no other whose name is but similar.
+    exact: u64,
+}
+
+/// A login that is being judged. It counts like a failure until it was; dropped, nobody has judged it: its client gave it up.
 #[derive(Debug)]
 pub(super) struct Admitted {
     all: Arc<Attempts>,
     attempt: Attempt,
+    turn: Option<Turn>,
+    /// Whether the user was looked up for it.
+    has_cost: bool,
     /// Until when its client has to be through with it, once it is waited for.
     until: Option<Instant>,
 }
@@ -154,6 +180,7 @@ impl Attempts {
                 accounts: Kind::new(options.auth_failures_per_account, options.auth_lockout),
                 shares: Tally::new(options.auth_lockout, REMEMBERED),
                 pending: Pending::new(),
+                open: OpenLogins::default(),
                 homes: Homes::new(REMEMBERED),
             }),
             settled: Notify::new(),
@@ -161,12 +188,15 @@ impl Attempts {
         }
     }
 
-    /// A login from this address to this account, where they are known. Case does not count: an application may overlook it.
+    /// A login from this address to this account, where they are known.
     pub(super) fn attempt(&self, address: Option<SocketAddr>, account: Option<&str>) -> Attempt {
         let account = account.filter(|name| !name.is_empty());
         Attempt {
             address: address.map(|address| network(address.ip())),
-            account: account.map(|name| self.hashing.hash_one(name.to_lowercase())),
+            account: account.map(|name| Account {
+                folded: self.hashing.hash_one(folded(name)),
+                exact: self.hashing.hash_one(name),
+            }),
         }
     }
 
@@ -183,9 +213,11 @@ impl Attempts {
             match self.enter(attempt, Instant::now()) {
                 Gate::Open(admitted, delay) => return Ok((admitted, delay)),
                 Gate::Locked(reply) => return Err(reply),
-                Gate::Full => timeout_at(until, settled)
-                    .await
-                    .map_err(|_| TOO_MANY_AT_ONCE)?,
+                Gate::Full if Instant::now() >= until => return Err(TOO_MANY_AT_ONCE),
+                Gate::Full => {
+                    let again = until.min(Instant::now() + LOOK_AGAIN);
+                    let _ = timeout_at(again, settled).await;
+                }
             }
         }
     }
@@ -193,8 +225,8 @@ impl Attempts {
     /// Looks at the locks and counts the login, at once.
     fn enter(self: &Arc<Self>, attempt: Attempt, now: Instant) -> Gate {
         let mut failures = self.failures();
-        let address = failures.addresses.standing(attempt.address, now);
-        let account = failures.accounts.standing(attempt.account, now);
+        let address = failures.at_address(attempt, now);
+        let account = failures.at_account(attempt, now);
         if failures.addresses.is_reached(address.failed) {
             return Gate::Locked(ADDRESS_LOCKED);
         }
@@ -203,23 +235,22 @@ impl Attempts {
         if !at_home && failures.accounts.is_reached(account.failed) {
             return Gate::Locked(ACCOUNT_LOCKED);
         }
-        // Nor does an exchange count there that somebody leaves open elsewhere.
-        let counted = if at_home {
-            failures.pending.times(place)
-        } else {
-            account.all()
-        };
-        if failures.addresses.is_reached(address.all()) || failures.accounts.is_reached(counted) {
+        if failures.addresses.is_reached(address.all())
+            || !failures.has_room(attempt, account, at_home, now)
+        {
             return Gate::Full;
         }
-        failures.addresses.pending.begin(attempt.address);
-        failures.accounts.pending.begin(attempt.account);
-        failures.pending.begin(place);
+        failures.pending.begin(attempt.address);
+        let turn = failures
+            .open
+            .begin(attempt.folded(), attempt.address, at_home);
         drop(failures);
         let times = address.times().max(account.times());
         let admitted = Admitted {
             all: Arc::clone(self),
             attempt,
+            turn,
+            has_cost: false,
             until: None,
         };
         Gate::Open(admitted, self.delay_behind(times))
@@ -238,7 +269,7 @@ impl Attempts {
     pub(super) fn failed(&self, attempt: Attempt, now: Instant) {
         let mut failures = self.failures();
         failures.addresses.fail(attempt.address, now);
-        failures.accounts.fail(attempt.account, now);
+        failures.accounts.fail(attempt.folded(), now);
         if let Some(place) = attempt.place() {
             failures.shares.count(place, now);
             failures.homes.forget(place);
@@ -250,7 +281,9 @@ impl Attempts {
         let mut failures = self.failures();
         if let Some(place) = attempt.place() {
             let own = failures.shares.times(place, now);
-            failures.accounts.failed.take_back(place.0, own, now);
+            if let Some(account) = attempt.folded() {
+                failures.accounts.failed.take_back(account, own, now);
+            }
             failures.shares.forget(place);
             failures.homes.add(place, now);
         }
@@ -261,29 +294,95 @@ impl Attempts {
     }
 }
 
+impl Failures {
+    fn at_address(&self, attempt: Attempt, now: Instant) -> Standing {
+        Standing {
+            failed: self.addresses.times(attempt.address, now),
+            pending: self.pending.times(attempt.address),
+        }
+    }
+
+    fn at_account(&self, attempt: Attempt, now: Instant) -> Standing {
+        Standing {
+            failed: self.accounts.times(attempt.folded(), now),
+            pending: self.open.times(attempt.folded()),
+        }
+    }
+
+    /// Whether one more to its account may be judged, since all of them may fail.
+    fn has_room(
+        &mut self,
+        attempt: Attempt,
+        account: Standing,
+        at_home: bool,
+        now: Instant,
+    ) -> bool {
+        let folded = attempt.folded();
+        if at_home {
+            // An exchange that somebody leaves open elsewhere does not count there.
+            let there = self.open.times_at(folded, attempt.address);
+            return !self.accounts.is_reached(there);
+        }
+        if !self.accounts.is_reached(account.all()) {
+            return true;
+        }
+        // Elsewhere it has to make room.
+        let without_one = account.all().saturating_sub(1);
+        !self.accounts.is_reached(without_one)
+            && folded.is_some_and(|folded| self.open.take_place(folded, attempt.address, now))
+    }
+}
+
 impl Attempt {
+    fn folded(self) -> Option<u64> {
+        self.account.map(|account| account.folded)
+    }
+
     /// None without an address: what all have in common who have none, as over a Unix socket, is nobody's own.
     fn place(self) -> Option<Place> {
-        self.account.zip(self.address)
+        self.account.map(|account| account.exact).zip(self.address)
     }
 }
 
 impl Admitted {
     /// Its client is waited for. Until when, in all.
     pub(super) fn wait_until(&mut self) -> Instant {
-        *self
-            .until
-            .get_or_insert_with(|| Instant::now() + LONGEST_EXCHANGE)
+        let now = Instant::now();
+        self.all.failures().open.wait(self.turn, now);
+        *self.until.get_or_insert_with(|| now + LONGEST_EXCHANGE)
+    }
+
+    /// Its client has said something. False if another has its place by now: it is not to be judged any more.
+    pub(super) fn resume(&self) -> bool {
+        self.all.failures().open.resume(self.turn)
+    }
+
+    /// Whether it counts to an account.
+    pub(super) fn has_account(&self) -> bool {
+        self.attempt.account.is_some()
+    }
+
+    /// The user was looked up for it, and perhaps keys were derived: whoever gives it up has had that for nothing, and it counts as a
+    /// failure of the address. Not of the account, which nobody has guessed at.
+    pub(super) fn has_cost(&mut self) {
+        self.has_cost = true;
+    }
+
+    /// Its exchange goes on with another.
+    pub(super) fn let_go(mut self) {
+        self.has_cost = false;
     }
 
     /// It was judged, and failed.
-    pub(super) fn failed(self, now: Instant) {
+    pub(super) fn failed(mut self, now: Instant) {
+        self.has_cost = false;
         // It is let go only then: in between it counts twice rather than not at all.
         self.all.failed(self.attempt, now);
     }
 
     /// It was judged, and is who it says.
-    pub(super) fn succeeded(self, now: Instant) {
+    pub(super) fn succeeded(mut self, now: Instant) {
+        self.has_cost = false;
         self.all.succeeded(self.attempt, now);
     }
 }
@@ -291,9 +390,13 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut failures = self.all.failures();
-        failures.addresses.pending.end(self.attempt.address);
-        failures.accounts.pending.end(self.attempt.account);
-        failures.pending.end(self.attempt.place());
+        if self.has_cost {
+            failures
+                .addresses
+                .fail(self.attempt.address, Instant::now());
+        }
+        failures.pending.end(self.attempt.address);
+        failures.open.end(self.turn);
         drop(failures);
         self.all.settled.notify_waiters();
     }
@@ -316,7 +419,6 @@ impl<K: Eq + Hash + Copy> Kind<K> {
         Self {
             most,
             failed: Tally::new(lockout, REMEMBERED),
-            pending: Pending::new(),
         }
     }
 
@@ -324,11 +426,8 @@ impl<K: Eq + Hash + Copy> Kind<K> {
         self.most > 0 && times >= self.most
     }
 
-    fn standing(&self, key: Option<K>, now: Instant) -> Standing {
-        key.map_or_else(Standing::default, |key| Standing {
-            failed: self.failed.times(key, now),
-            pending: self.pending.times(Some(key)),
-        })
+    fn times(&self, key: Option<K>, now: Instant) -> u32 {
+        key.map_or(0, |key| self.failed.times(key, now))
     }
 
     fn fail(&mut self, key: Option<K>, now: Instant) {
@@ -340,235 +439,11 @@ impl<K: Eq + Hash + Copy> Kind<K> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attempts(change: impl FnOnce(&mut Options)) -> Arc<Attempts> {
-        let mut options = Options::new();
-        options.set_auth_failures_per_address(5);
-        options.set_auth_failures_per_account(3);
-        change(&mut options);
-        Arc::new(Attempts::new(&options))
-    }
-
-    fn from(attempts: &Attempts, address: &str, account: &str) -> Attempt {
-        attempts.attempt(
-            Some(SocketAddr::new(address.parse().unwrap(), 1)),
-            Some(account),
-        )
-    }
-
-    /// Looks whether a login could be judged.
-    fn locked(all: &Arc<Attempts>, attempt: Attempt, now: Instant) -> Option<Reply> {
-        match all.enter(attempt, now) {
-            Gate::Open(..) => None,
-            Gate::Full => Some(TOO_MANY_AT_ONCE),
-            Gate::Locked(reply) => Some(reply),
-        }
-    }
-
-    fn admitted(all: &Arc<Attempts>, attempt: Attempt, now: Instant) -> (Admitted, Duration) {
-        match all.enter(attempt, now) {
-            Gate::Open(admitted, delay) => (admitted, delay),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn an_account_is_locked_from_its_edge_on_wherever_one_comes_from() {
-        let all = attempts(|_| {});
-        let start = Instant::now();
-        for number in 0..3 {
-            let one = from(&all, &format!("192.0.2.{number}"), "tim");
-            admitted(&all, one, start).0.failed(start);
-        }
-        let far = from(&all, "2001:db8::1", "TIM");
-        assert_eq!(locked(&all, far, start), Some(ACCOUNT_LOCKED));
-        let other = from(&all, "2001:db8::1", "kurt");
-        assert_eq!(locked(&all, other, start), None);
-        let (before, after) = (Duration::from_secs(299), Duration::from_secs(300));
-        assert_eq!(locked(&all, far, start + before), Some(ACCOUNT_LOCKED));
-        assert_eq!(locked(&all, far, start + after), None);
-    }
-
-    #[test]
-    fn an_address_is_locked_though_one_of_its_accounts_succeeds() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        for number in 0..5 {
-            let one = from(&all, "2001:db8::7", &format!("user{number}"));
-            admitted(&all, one, now).0.failed(now);
-            if number < 4 {
-                let own = from(&all, "2001:db8::7", "own");
-                admitted(&all, own, now).0.succeeded(now);
-            }
-        }
-        // Of IPv6 the network counts.
-        let neighbour = from(&all, "2001:db8::8", "own");
-        assert_eq!(locked(&all, neighbour, now), Some(ADDRESS_LOCKED));
-        let elsewhere = from(&all, "2001:db8:0:1::7", "own");
-        assert_eq!(locked(&all, elsewhere, now), None);
-    }
-
-    #[test]
-    fn a_login_that_succeeds_takes_back_what_failed_at_its_own_address_alone() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let (tim, kurt) = (
-            from(&all, "192.0.2.1", "tim"),
-            from(&all, "192.0.2.1", "kurt"),
-        );
-        let guess = |number: u8| from(&all, &format!("198.51.100.{number}"), "tim");
-        admitted(&all, guess(1), now).0.failed(now);
-        for _ in 0..4 {
-            all.failed(tim, now);
-            admitted(&all, tim, now).0.succeeded(now);
-        }
-        admitted(&all, kurt, now).0.succeeded(now);
-        admitted(&all, guess(2), now).0.failed(now);
-        admitted(&all, guess(3), now).0.failed(now);
-        assert_eq!(locked(&all, guess(4), now), Some(ACCOUNT_LOCKED));
-        // Where the user was last, nobody is locked out by that, until somebody fails there.
-        let after = now + Duration::from_secs(7 * 24 * 3600);
-        let before = after - Duration::from_secs(1);
-        assert_eq!(locked(&all, tim, now), None);
-        (0..3).for_each(|number| all.failed(guess(number), before));
-        assert_eq!(locked(&all, tim, before), None);
-        assert_eq!(locked(&all, tim, after), Some(ACCOUNT_LOCKED));
-        admitted(&all, tim, before).0.failed(before);
-        assert_eq!(locked(&all, tim, before), Some(ACCOUNT_LOCKED));
-    }
-
-    #[test]
-    fn no_more_are_judged_at_once_where_the_user_was_last() {
-        let all = attempts(|options| options.set_auth_failures_per_address(0));
-        let now = Instant::now();
-        let one = from(&all, "192.0.2.1", "tim");
-        admitted(&all, one, now).0.succeeded(now);
-        let pending: Vec<_> = (0..3).map(|_| admitted(&all, one, now).0).collect();
-        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
-        for one in pending {
-            one.failed(now);
-        }
-        assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
-    }
-
-    #[test]
-    fn what_is_judged_elsewhere_takes_no_place_where_the_user_was_last() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let home = from(&all, "192.0.2.1", "tim");
-        admitted(&all, home, now).0.succeeded(now);
-        let far = from(&all, "192.0.2.2", "tim");
-        let _open: Vec<_> = (0..3).map(|_| admitted(&all, far, now)).collect();
-        assert_eq!(locked(&all, far, now), Some(TOO_MANY_AT_ONCE));
-        assert_eq!(locked(&all, home, now), None);
-    }
-
-    #[test]
-    fn clients_without_an_address_have_no_place_in_common() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let local = all.attempt(None, Some("tim"));
-        for _ in 0..3 {
-            assert_eq!(locked(&all, local, now), None);
-            admitted(&all, local, now).0.succeeded(now);
-            all.failed(local, now);
-        }
-        assert_eq!(locked(&all, local, now), Some(ACCOUNT_LOCKED));
-    }
-
-    #[test]
-    fn one_account_does_not_have_the_places_of_all_others_forgotten() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let home = from(&all, "192.0.2.1", "tim");
-        all.succeeded(home, now);
-        for number in 0..=2 * REMEMBERED {
-            let network = format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff);
-            all.succeeded(from(&all, &network, "kurt"), now);
-        }
-        (0..3).for_each(|_| all.failed(from(&all, "198.51.100.1", "tim"), now));
-        assert_eq!(locked(&all, home, now), None);
-    }
-
-    #[test]
-    fn a_login_that_succeeds_clears_its_account() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let one = from(&all, "192.0.2.1", "tim");
-        for _ in 0..2 {
-            all.failed(one, now);
-            all.failed(one, now);
-            admitted(&all, one, now).0.succeeded(now);
-        }
-        assert_eq!(locked(&all, one, now), None);
-    }
-
-    #[test]
-    fn those_that_are_being_judged_count_until_they_were() {
-        let all = attempts(|_| {});
-        let now = Instant::now();
-        let one = from(&all, "192.0.2.1", "tim");
-        let mut pending: Vec<_> = (0..3).map(|_| admitted(&all, one, now)).collect();
-        // Nothing has failed, so that nobody is held back for long.
-        assert!(pending.iter().all(|(_, delay)| delay.is_zero()));
-        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
-        // Given up, one more has its turn.
-        drop(pending.pop());
-        pending.push(admitted(&all, one, now));
-        pending.pop().unwrap().0.failed(now);
-        assert_eq!(locked(&all, one, now), Some(TOO_MANY_AT_ONCE));
-        pending.pop().unwrap().0.failed(now);
-        pending.pop().unwrap().0.failed(now);
-        assert_eq!(locked(&all, one, now), Some(ACCOUNT_LOCKED));
-        let failures = all.failures();
-        assert!(failures.accounts.pending.is_empty());
-        assert!(failures.addresses.pending.is_empty());
-        assert!(failures.pending.is_empty());
-    }
-
-    #[test]
-    fn each_failure_of_address_or_account_holds_the_next_login_back_for_longer() {
-        let all = attempts(|options| {
-            options.set_auth_failures_per_address(0);
-            options.set_auth_failures_per_account(0);
-        });
-        let now = Instant::now();
-        let one = from(&all, "192.0.2.1", "tim");
-        let mut seen = Vec::new();
-        for _ in 0..7 {
-            let (admitted, delay) = admitted(&all, one, now);
-            seen.push(delay.as_millis());
-            admitted.failed(now);
-        }
-        assert_eq!(seen, [0, 250, 500, 1000, 2000, 4000, 4000]);
-        let delay = |attempt| admitted(&all, attempt, now).1;
-        let most = Duration::from_secs(4);
-        // The greater of both counts; a client of a Unix socket has no address.
-        assert_eq!(delay(from(&all, "192.0.2.2", "tim")), most);
-        assert_eq!(delay(from(&all, "192.0.2.1", "kurt")), most);
-        assert_eq!(delay(all.attempt(None, Some("tim"))), most);
-        assert_eq!(delay(from(&all, "192.0.2.2", "kurt")), Duration::ZERO);
-        // Those that are being judged count too, once something has failed.
-        all.failed(from(&all, "192.0.2.3", "kurt"), now);
-        let third = from(&all, "192.0.2.3", "third");
-        let (_pending, first) = admitted(&all, third, now);
-        let (_also, second) = admitted(&all, third, now);
-        assert_eq!((first.as_millis(), second.as_millis()), (250, 500));
-    }
-
-    #[test]
-    fn what_is_turned_off_locks_nobody_out() {
-        let all = attempts(|options| {
-            options.set_auth_failures_per_address(0);
-            options.set_auth_failures_per_account(0);
-            options.set_auth_delay(Duration::ZERO);
-        });
-        let now = Instant::now();
-        let one = from(&all, "192.0.2.1", "tim");
-        (0..1000).for_each(|_| all.failed(one, now));
-        assert_eq!(admitted(&all, one, now).1, Duration::ZERO);
-    }
+/// What an application may take for the same name: many databases overlook case, and spaces at the end.
+fn folded(name: &str) -> String {
+    // Both ways, for some letters have the other case one way only.
+    name.trim().to_lowercase().to_uppercase()
 }
+
+#[cfg(test)]
+mod tests;

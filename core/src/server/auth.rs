@@ -65,8 +65,8 @@ impl Options {
     }
 
     /// Adds a mechanism of the application's own, offered under TLS; `begin` is called for each exchange. Failures of it lock out the
-    /// client's address; to an account they count only where the mechanism asks for its user or gives credentials to be judged,
-    /// since of [`Step::Proven`](crate::sasl::Step::Proven) the name is known when all is over.
+    /// client's address; to an account they count where the mechanism asks for its user, gives credentials to be judged, or has
+    /// [`username`](ServerMechanism::username) tell whom it has judged.
     pub fn add_mechanism(
         &mut self,
         name: &str,

@@ -206,7 +206,7 @@ impl Channel {
         loop {
             if self.machine.has_output() {
                 self.flush().await?;
-                let in_exchange = self.machine.is_authenticating();
+                let in_exchange = self.machine.exchange().is_some();
                 if !(in_exchange && self.in_exchange) {
                     self.command_wait = None;
                 }

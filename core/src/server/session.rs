@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Buf;
 
-use super::attempts::Admitted;
+use self::login::Logins;
 use super::body::{Body, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
@@ -40,9 +40,7 @@ pub(super) struct Conversation<S> {
     recipients: Option<Held>,
     /// What was said to a message that is still being drained.
     verdict: Option<Box<Verdict>>,
-    /// The login that is being judged, and how many have failed in this session.
-    attempt: Option<Box<Admitted>>,
-    auth_failures: u32,
+    logins: Logins,
     quit: bool,
 }
 
@@ -60,8 +58,7 @@ impl<S: Session> Conversation<S> {
             batch: Vec::new(),
             recipients: None,
             verdict: None,
-            attempt: None,
-            auth_failures: 0,
+            logins: Logins::default(),
             quit: false,
             channel: Channel::new(stream, info, admission, shared),
         }
@@ -76,6 +73,8 @@ impl<S: Session> Conversation<S> {
 
     async fn end(&mut self, result: Result<(), Ended>) {
         self.count_end(&result);
+        // Others may wait for its place.
+        self.logins.give_up();
         self.channel.close(self.quit).await;
         if self.hooks.has(Hooks::DISCONNECT) {
             self.learn();
@@ -135,20 +134,23 @@ impl<S: Session> Conversation<S> {
                 Next::Auth(credentials) => {
                     let answer = Box::pin(self.judge(*credentials)).await;
                     self.answer(answer);
-                    // At once: behind XCLIENT the machine counts anew.
+                    // At once: somebody may wait to hear of it.
                     self.note_attempt();
                 }
                 Next::Lookup(lookup) => Box::pin(self.look_up(*lookup)).await,
                 Next::OwnMechanism => Box::pin(self.admit_own_mechanism()).await,
+                Next::OwnVerdict(username) => {
+                    Box::pin(self.admit_own_verdict(&username)).await;
+                }
                 Next::Need(Need::Answer) if !self.batch.is_empty() => self.ask_recipients().await,
                 Next::Need(Need::Answer) => {
                     let text = "an answer is owed by nobody";
                     return Err(Ended::new(Status::Internal, Phase::Answer, text));
                 }
                 Next::Need(Need::More) => {
-                    let attempt = self.attempt.as_mut();
-                    let until = attempt.map(|admitted| admitted.wait_until());
+                    let until = self.logins.wait_until();
                     self.channel.fill_until(until).await?;
+                    self.resume_login()?;
                 }
                 Next::Need(Need::Tls) => Box::pin(self.channel.begin_tls(false)).await?,
                 Next::Need(Need::Close) => return Ok(()),
@@ -215,6 +217,7 @@ impl<S: Session> Conversation<S> {
         match event {
             Event::Auth { credentials } => return Next::Auth(Box::new(credentials)),
             Event::OwnMechanism => return Next::OwnMechanism,
+            Event::OwnVerdict { username } => return Next::OwnVerdict(username),
             Event::Lookup(lookup) => return Next::Lookup(Box::new(lookup)),
             Event::Data => return Next::Message,
             Event::EndOfData { size } => return Next::EndOfData(size),
@@ -227,7 +230,6 @@ impl<S: Session> Conversation<S> {
                 let user = self.channel.machine.user();
                 self.channel.info.set_client(&attributes, user);
                 self.channel.begin_client();
-                (self.attempt, self.auth_failures) = (None, 0);
             }
             // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
             Event::Discarded => {
@@ -458,6 +460,7 @@ enum Next {
     Auth(Box<Credentials>),
     Lookup(Box<Lookup>),
     OwnMechanism,
+    OwnVerdict(String),
     Message,
     EndOfData(u64),
     Need(Need),

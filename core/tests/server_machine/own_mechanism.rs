@@ -80,6 +80,49 @@ fn an_applications_own_mechanism() {
     ]);
 }
 
+/// One that names its user: `tim` with the right word, or else `kurt` with a wrong one.
+struct Named(bool);
+
+impl ServerMechanism for Named {
+    fn step(&mut self, response: &[u8]) -> Result<Step, SaslError> {
+        self.0 = response == b"tim";
+        match response {
+            b"tim" => Ok(Step::Proven(Identity::new("tim", None))),
+            b"kurt" => Err(SaslError::Rejected("not the word")),
+            _ => Err(SaslError::Malformed("no name")),
+        }
+    }
+
+    fn username(&self) -> Option<&str> {
+        Some(if self.0 { "tim" } else { "kurt" })
+    }
+}
+
+#[test]
+fn the_verdict_of_an_own_mechanism_that_names_its_user_is_asked_about_before_it_is_told() {
+    let own = OwnMechanism::new("X-NAMED", |_| Box::new(Named(false))).unwrap();
+    let mut talk = greeted(config().with_own_mechanism(own.in_clear()));
+    let (right, wrong) = ("C: AUTH X-NAMED dGlt", "C: AUTH X-NAMED a3VydA==");
+    let (refused, accepted) = (format!("S: {REFUSED}"), format!("S: {OK}"));
+    let later = ["A: 454 4.7.0 Later", "S: 454 4.7.0 Later"];
+    for (login, end) in [
+        (right, &["E: OwnVerdict tim", later[0], later[1]][..]),
+        (wrong, &["E: OwnVerdict kurt", later[0], later[1]]),
+        // No verdict, but a mistake.
+        (
+            "C: AUTH X-NAMED eA==",
+            &["S: 501 5.5.2 Cannot decode the response"],
+        ),
+        (wrong, &["E: OwnVerdict kurt", "A: accept", &refused]),
+        (right, &["E: OwnVerdict tim", "A: accept", &accepted]),
+    ] {
+        let begin = [login, "E: OwnMechanism", "A: accept"];
+        talk.follow(&[&begin, end].concat());
+    }
+    assert_eq!(talk.connection.user(), Some("tim"));
+    assert_eq!(talk.connection.auth_failures(), 1);
+}
+
 /// A mechanism of the application's own whose challenges have so many octets.
 struct Wordy(usize);
 

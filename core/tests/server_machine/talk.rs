@@ -64,6 +64,7 @@ pub(crate) fn show(event: &Event<'_>) -> String {
         ),
         Event::Nonce => "Nonce".to_owned(),
         Event::OwnMechanism => "OwnMechanism".to_owned(),
+        Event::OwnVerdict { username } => format!("OwnVerdict {username}"),
         Event::Lookup(lookup) => format!("Lookup {:?} {}", lookup.wanted(), lookup.username()),
         Event::Mail {
             reverse_path,

@@ -28,12 +28,16 @@ impl Connection {
                 anonymous,
                 exchange,
             } => {
-                self.judged(username, exchange, reply);
+                self.judged(&username, exchange, reply);
                 self.anonymous = anonymous && self.user.is_some();
             }
             Owed::OwnMechanism { exchange, initial } => match reply {
                 Some(reply) if !reply.is_positive() => self.not_supplied(Some(reply)),
                 _ => self.set_off(exchange, initial),
+            },
+            Owed::OwnVerdict(verdict) => match reply {
+                Some(reply) if !reply.is_positive() => self.not_supplied(Some(reply)),
+                _ => self.conclude(*verdict),
             },
             Owed::Nonce { .. } | Owed::Lookup(_) => self.not_supplied(reply),
             Owed::Mail(envelope) => {

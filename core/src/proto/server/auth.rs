@@ -8,7 +8,60 @@ use crate::sasl::{
     ServerContext, ServerExchange, base64,
 };
 
+/// How the logins of a connection have ended.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    /// The exchanges that were begun.
+    begun: u32,
+    succeeded: u32,
+    failed: u32,
+    /// Those that had failed when XCLIENT told of another client.
+    failed_of_others: u32,
+}
+
+impl Logins {
+    /// The peer speaks for another client from now on.
+    pub(super) fn begin_client(&mut self) {
+        self.failed_of_others = self.failed;
+    }
+}
+
 impl Connection {
+    /// How many logins have failed on this connection, also before XCLIENT: a driver may see a failure only together with the
+    /// XCLIENT that came behind it.
+    pub fn auth_failures(&self) -> u32 {
+        self.logins.failed
+    }
+
+    /// How many logins have succeeded on this connection.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn auth_successes(&self) -> u32 {
+        self.logins.succeeded
+    }
+
+    /// The number of the exchange of AUTH that is going on, if there is one.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn exchange(&self) -> Option<u32> {
+        let goes_on = matches!(
+            self.state,
+            State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_)
+        ) || matches!(
+            self.owed,
+            Owed::Auth { .. }
+                | Owed::Nonce { .. }
+                | Owed::Lookup(_)
+                | Owed::OwnMechanism { .. }
+                | Owed::OwnVerdict(_)
+        );
+        goes_on.then_some(self.logins.begun)
+    }
+
     /// The AUTH command.
     pub(super) fn auth<'a>(
         &mut self,
@@ -25,7 +78,8 @@ impl Connection {
             self.bad(replies::ALREADY_AUTHENTICATED);
         } else if self.transaction.is_some() {
             self.bad(replies::IN_TRANSACTION);
-        } else if self.auth_failures >= self.config.max_auth_failures {
+        } else if self.logins.failed - self.logins.failed_of_others >= self.config.max_auth_failures
+        {
             self.outbox.text(replies::TOO_MANY_AUTH_FAILURES);
             self.close();
         } else {
@@ -35,6 +89,7 @@ impl Connection {
     }
 
     fn begin_mechanism<'a>(&mut self, name: &str, initial: Option<&str>) -> Option<Event<'a>> {
+        self.logins.begun = self.logins.begun.wrapping_add(1);
         let tls = self.tls.as_ref();
         if let Some((own, usable)) = self.config.own_mechanism(name, tls) {
             if usable {
@@ -223,6 +278,13 @@ impl Connection {
         exchange: ServerExchange,
         step: Result<sasl::Step, SaslError>,
     ) -> Option<Event<'a>> {
+        // Asked about both alike: a lockout of the right ones alone would tell which these are.
+        if is_verdict(&step)
+            && let Some(username) = exchange.username().map(ToOwned::to_owned)
+        {
+            self.owed = Owed::OwnVerdict(Box::new(step));
+            return Some(Event::OwnVerdict { username });
+        }
         match step {
             Ok(sasl::Step::Challenge(challenge)) => {
                 self.challenge(&challenge, State::Auth(exchange));
@@ -231,24 +293,31 @@ impl Connection {
                 self.owed = Owed::Lookup(exchange);
                 return Some(Event::Lookup(lookup));
             }
-            Ok(sasl::Step::Proven(identity)) if self.may_act(&identity) => {
-                self.user = Some(identity.username().into());
-                self.outbox.text(replies::AUTHENTICATED);
-            }
             Ok(sasl::Step::Credentials(credentials)) => {
                 return self.ask_credentials(exchange, credentials);
             }
-            // RFC 4422 section 3.4.1: to act as somebody else has to be allowed, and nobody was asked.
             Ok(sasl::Step::Lookup(_) | sasl::Step::Proven(_))
-            | Err(SaslError::Credentials(_) | SaslError::Rejected(_)) => {
-                self.auth_failed();
-                self.outbox.text(replies::BAD_CREDENTIALS);
-            }
+            | Err(SaslError::Credentials(_) | SaslError::Rejected(_)) => self.conclude(step),
             Err(SaslError::TooLong) => self.bad(replies::AUTH_LINE_TOO_LONG),
             Err(SaslError::NoInitialResponse) => self.bad(replies::NO_INITIAL_RESPONSE),
             Err(_) => self.bad(replies::NOT_BASE64),
         }
         None
+    }
+
+    /// The exchange is over, and nobody is asked any more: its client is told how.
+    pub(super) fn conclude(&mut self, verdict: Result<sasl::Step, SaslError>) {
+        match verdict {
+            // RFC 4422 section 3.4.1: to act as somebody else has to be allowed, and nobody was asked.
+            Ok(sasl::Step::Proven(identity)) if self.may_act(&identity) => {
+                self.auth_succeeded(identity.username());
+                self.outbox.text(replies::AUTHENTICATED);
+            }
+            _ => {
+                self.auth_failed();
+                self.outbox.text(replies::BAD_CREDENTIALS);
+            }
+        }
     }
 
     fn may_act(&self, identity: &Identity) -> bool {
@@ -285,7 +354,7 @@ impl Connection {
     /// The application's verdict on the credentials.
     pub(super) fn judged(
         &mut self,
-        username: String,
+        username: &str,
         mut exchange: ServerExchange,
         reply: Option<Reply>,
     ) {
@@ -301,7 +370,7 @@ impl Connection {
             }
             Some(reply) if !reply.is_positive() => self.say(&reply),
             reply => {
-                self.user = Some(username.into());
+                self.auth_succeeded(username);
                 match reply.filter(|reply| reply.code() == 235) {
                     Some(reply) => self.say(&reply),
                     None => self.outbox.text(replies::AUTHENTICATED),
@@ -310,8 +379,13 @@ impl Connection {
         }
     }
 
+    fn auth_succeeded(&mut self, username: &str) {
+        self.logins.succeeded = self.logins.succeeded.saturating_add(1);
+        self.user = Some(username.into());
+    }
+
     fn auth_failed(&mut self) {
-        self.auth_failures = self.auth_failures.saturating_add(1);
+        self.logins.failed = self.logins.failed.saturating_add(1);
     }
 
     /// Sends a challenge, behind which the session stands at `then`. If no line has room for it, the application's own mechanism
@@ -325,6 +399,14 @@ impl Connection {
             self.say(&replies::UNFIT_ANSWER);
         }
     }
+}
+
+/// Whether a mechanism has judged by itself.
+fn is_verdict(step: &Result<sasl::Step, SaslError>) -> bool {
+    matches!(
+        step,
+        Ok(sasl::Step::Proven(_)) | Err(SaslError::Credentials(_) | SaslError::Rejected(_))
+    )
 }
 
 /// RFC 4954 section 4.

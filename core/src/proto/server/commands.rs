@@ -292,7 +292,7 @@ impl Connection {
         self.anonymous = false;
         self.bad_commands = 0;
         self.idle_commands = 0;
-        self.auth_failures = 0;
+        self.logins.begin_client();
         self.transactions = 0;
         self.recipient_domains.clear();
         self.state = State::Start;

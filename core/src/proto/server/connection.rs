@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use super::auth::Logins;
 use super::body::Body;
 use super::chunks::Skip;
 use super::normalise::Normaliser;
@@ -64,7 +65,7 @@ pub struct Connection {
     pub(super) bad_commands: u32,
     /// Commands since the last message was accepted.
     pub(super) idle_commands: u32,
-    pub(super) auth_failures: u32,
+    pub(super) logins: Logins,
     /// Whether lines of AUTH were taken that the driver was not told of.
     pub(super) secret_heard: bool,
     /// Transactions that were begun.
@@ -138,6 +139,8 @@ pub(super) enum Owed {
         exchange: ServerExchange,
         initial: Option<Secret>,
     },
+    /// To the end of such an exchange that names its user.
+    OwnVerdict(Box<Result<sasl::Step, SaslError>>),
     Mail(Box<Envelope>),
     /// One for each candidate.
     Rcpt,
@@ -191,7 +194,7 @@ impl Connection {
             farewell: None,
             bad_commands: 0,
             idle_commands: 0,
-            auth_failures: 0,
+            logins: Logins::default(),
             secret_heard: false,
             transactions: 0,
             normaliser: None,
@@ -361,26 +364,6 @@ impl Connection {
     /// The user name that AUTH has proven.
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
-    }
-
-    /// Whether an exchange of AUTH is going on.
-    #[cfg_attr(
-        not(feature = "io"),
-        allow(dead_code, reason = "the server with I/O asks for it")
-    )]
-    pub(crate) fn is_authenticating(&self) -> bool {
-        matches!(
-            self.state,
-            State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_)
-        ) || matches!(
-            self.owed,
-            Owed::Auth { .. } | Owed::Nonce { .. } | Owed::Lookup(_) | Owed::OwnMechanism { .. }
-        )
-    }
-
-    /// How many logins have failed in this session.
-    pub fn auth_failures(&self) -> u32 {
-        self.auth_failures
     }
 
     /// Whether a user has authenticated who is somebody: not by ANONYMOUS.

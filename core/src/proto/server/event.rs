@@ -34,6 +34,13 @@ pub enum Event<'a> {
     /// reply to AUTH. How it ends is told by [`user`](super::Connection::user) and
     /// [`auth_failures`](super::Connection::auth_failures), so that this is where a driver holds back who has failed too often.
     OwnMechanism,
+    /// Such an exchange has come to its end, good or bad, and its mechanism [names the
+    /// user](crate::sasl::ServerMechanism::username). Owes an answer: behind [`Answer::Accept`] the client is told how it ended, a
+    /// refusal is said instead of that. So this is where a driver holds back logins to an account at which too many have failed.
+    OwnVerdict {
+        /// The user, as the mechanism has it.
+        username: String,
+    },
     /// A mechanism needs a nonce. Owes one, which [`lend_nonce`](super::Connection::lend_nonce) takes, or a refusal.
     Nonce,
     /// A mechanism needs to know something about a user. Owes what was found, which [`supply`](super::Connection::supply) takes, or

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout};
 
 use super::{Conversation, or_fault};
+use crate::error::{Phase, Status};
 use crate::proto::Reply;
-use crate::sasl::{Credentials, Lookup, Nonce, Proof};
+use crate::sasl::{Credentials, Lookup, Nonce, Proof, saslprep};
 use crate::server::aside::aside;
-use crate::server::channel::SHUTTING_DOWN;
+use crate::server::attempts::Admitted;
+use crate::server::channel::{Ended, SHUTTING_DOWN};
 use crate::server::guarded::{begun, guarded};
 use crate::server::handler::BAD_CREDENTIALS;
 use crate::server::{Answer, Hooks, LOCAL_ERROR, Session};
@@ -17,11 +19,44 @@ use crate::server::{Answer, Hooks, LOCAL_ERROR, Session};
 /// Nobody could judge the credentials (RFC 4954 section 6).
 const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
 
+/// Said where another login has the place of one whose client let it wait.
+const TAKEN: Reply = Reply::fixed(
+    421,
+    Some((4, 4, 2)),
+    "Others wait to log in, closing the connection",
+);
+
+/// The logins of a session.
+#[derive(Debug, Default)]
+pub(super) struct Logins {
+    /// The one that is being judged, and the number of its exchange.
+    attempt: Option<Box<Admitted>>,
+    exchange: Option<u32>,
+    /// Those that were counted.
+    failed: u32,
+    succeeded: u32,
+}
+
+impl Logins {
+    /// The client is waited for. Until when, if it is in a login that counts.
+    pub(super) fn wait_until(&mut self) -> Option<Instant> {
+        self.attempt.as_mut().map(|admitted| admitted.wait_until())
+    }
+
+    /// The session is over.
+    pub(super) fn give_up(&mut self) {
+        self.attempt = None;
+    }
+}
+
 impl<S: Session> Conversation<S> {
     /// Holds a login back if others of its address or account have failed. Gives what it is answered if it is not to be judged.
     async fn hold_back(&mut self, account: Option<&str>) -> Option<Reply> {
-        // One login at a time.
-        self.attempt = None;
+        // One login at a time. Another one is of the same exchange, for the machine has told of the end of any other.
+        if let Some(admitted) = self.logins.attempt.take() {
+            admitted.let_go();
+        }
+        self.logins.exchange = self.channel.machine.exchange();
         let shared = &self.channel.shared;
         let attempt = shared
             .attempts
@@ -40,7 +75,7 @@ impl<S: Session> Conversation<S> {
         };
         match admitted {
             Ok((admitted, delay)) => {
-                self.attempt = Some(Box::new(admitted));
+                self.logins.attempt = Some(Box::new(admitted));
                 if !delay.is_zero() && !shared.stop.begun() {
                     let _ = timeout(delay, shared.stop.notified()).await;
                 }
@@ -62,15 +97,45 @@ impl<S: Session> Conversation<S> {
         self.answer(answer);
     }
 
-    /// Counts what came of a login, before its client is told. Nothing is left of one that is over.
+    /// Whether the client may hear how an exchange of an application's own mechanism has ended, which is about this user.
+    pub(super) async fn admit_own_verdict(&mut self, username: &str) {
+        let attempt = self.logins.attempt.as_ref();
+        let answer = if attempt.is_some_and(|admitted| admitted.has_account()) {
+            // The mechanism had asked about the user.
+            Answer::Accept
+        } else {
+            let prepared = saslprep(username);
+            let account = prepared.as_deref().unwrap_or(username);
+            match self.hold_back(Some(account)).await {
+                None => Answer::Accept,
+                Some(locked) => Answer::Reply(locked),
+            }
+        };
+        self.answer(answer);
+    }
+
+    /// Goes on with a login whose client was waited for. Fails if another has its place by now.
+    pub(super) fn resume_login(&mut self) -> Result<(), Ended> {
+        let attempt = self.logins.attempt.as_ref();
+        if attempt.is_none_or(|admitted| admitted.resume()) {
+            return Ok(());
+        }
+        self.channel.machine.abort(&TAKEN);
+        let text = format!("the session was ended: {}", TAKEN.text());
+        Err(Ended::new(Status::Timeout, Phase::Auth, text))
+    }
+
+    /// Counts what came of a login, before its client is told, and before anything is done about what the client has said behind it.
+    /// Nothing is left of one that is over.
     pub(super) fn note_attempt(&mut self) {
         let shared = &self.channel.shared;
         let machine = &self.channel.machine;
+        let logins = &mut self.logins;
         // Of several that have failed in one go, the last were over before there was anything to judge.
-        while self.auth_failures < machine.auth_failures() {
-            self.auth_failures += 1;
+        while logins.failed < machine.auth_failures() {
+            logins.failed += 1;
             shared.counters.failed_logins.add(1);
-            if let Some(admitted) = self.attempt.take() {
+            if let Some(admitted) = logins.attempt.take() {
                 admitted.failed(Instant::now());
             } else {
                 let address = self.channel.info.address();
@@ -78,11 +143,14 @@ impl<S: Session> Conversation<S> {
                 shared.attempts.failed(attempt, Instant::now());
             }
         }
-        if machine.is_authenticating() {
+        if logins.attempt.is_some() && machine.exchange() == logins.exchange {
             return;
         }
-        if let Some(admitted) = self.attempt.take()
-            && machine.user().is_some()
+        let has_succeeded = logins.succeeded < machine.auth_successes();
+        logins.succeeded = machine.auth_successes();
+        // One that is dropped was given up.
+        if let Some(admitted) = logins.attempt.take()
+            && has_succeeded
         {
             admitted.succeeded(Instant::now());
             shared.counters.logins.add(1);
@@ -125,8 +193,6 @@ impl<S: Session> Conversation<S> {
 
     /// A mechanism needs a nonce.
     pub(super) fn lend_nonce(&mut self) {
-        // Of an exchange that was given up before.
-        self.attempt = None;
         match crate::tls::random() {
             // It was just asked for.
             Ok(random) => drop(self.channel.machine.lend_nonce(Nonce::new(random))),
@@ -160,8 +226,13 @@ impl<S: Session> Conversation<S> {
             Err(reply) => Err(reply),
         };
         match settled {
-            // It was just asked for.
-            Ok(found) => drop(self.channel.machine.supply(found, &shared.decoy.settled())),
+            Ok(found) => {
+                if let Some(admitted) = &mut self.logins.attempt {
+                    admitted.has_cost();
+                }
+                // It was just asked for.
+                let _ = self.channel.machine.supply(found, &shared.decoy.settled());
+            }
             Err(reply) => self.answer(Answer::Reply(reply)),
         }
     }

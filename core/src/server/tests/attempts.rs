@@ -16,12 +16,14 @@ use crate::sasl::{Credentials, Identity, SaslError, Secret, ServerMechanism, Ste
 use crate::server::{Answer, Answers, Body, Handler, Hooks, Options, Server, Session, SessionInfo};
 use crate::tls::ClientTls;
 
-const WRONG: &str = "535 5.7.8 Authentication credentials invalid";
-const RIGHT: &str = "235 2.7.0 Authentication successful";
-const OF_ACCOUNT: &str = "454 4.7.0 Too many failed logins to this account, try again later";
-const OF_ADDRESS: &str = "454 4.7.0 Too many failed logins from your address, try again later";
+pub(super) const WRONG: &str = "535 5.7.8 Authentication credentials invalid";
+pub(super) const RIGHT: &str = "235 2.7.0 Authentication successful";
+pub(super) const OF_ACCOUNT: &str =
+    "454 4.7.0 Too many failed logins to this account, try again later";
+pub(super) const OF_ADDRESS: &str =
+    "454 4.7.0 Too many failed logins from your address, try again later";
 
-fn options(settings: &[(&str, &str)]) -> impl FnOnce(&mut Options) {
+pub(super) fn options(settings: &[(&str, &str)]) -> impl FnOnce(&mut Options) {
     move |options| {
         options.add_user("tim", Secret::new("secret")).unwrap();
         options.add_user("kurt", Secret::new("secret")).unwrap();
@@ -40,11 +42,11 @@ fn options(settings: &[(&str, &str)]) -> impl FnOnce(&mut Options) {
     }
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     String::from_utf8(base64::encode(text.as_bytes()).expose().to_vec()).unwrap()
 }
 
-fn plain(user: &str, password: &str) -> String {
+pub(super) fn plain(user: &str, password: &str) -> String {
     format!("AUTH PLAIN {}", encoded(&format!("\0{user}\0{password}")))
 }
 
@@ -57,7 +59,7 @@ fn wrong_scram(talk: &mut Talk, user: &str) -> String {
 }
 
 /// An exchange of SCRAM up to the line of a proof that is none, or what it is answered before.
-fn scram_proof(talk: &mut Talk, user: &str) -> Result<String, String> {
+pub(super) fn scram_proof(talk: &mut Talk, user: &str) -> Result<String, String> {
     let first = talk.ask(&format!(
         "AUTH SCRAM-SHA-1 {}",
         encoded(&format!("n,,n={user},r=abc"))
@@ -198,7 +200,7 @@ fn a_lock_ends() {
 }
 
 /// One reply line, and after how many milliseconds of a clock that jumps.
-async fn timed(stream: &mut BufReader<TcpStream>, command: &str) -> (String, u128) {
+pub(super) async fn timed(stream: &mut BufReader<TcpStream>, command: &str) -> (String, u128) {
     let begun = Instant::now();
     stream
         .write_all(format!("{command}\r\n").as_bytes())
@@ -357,7 +359,7 @@ impl Session for Never {
 }
 
 /// A client that has said EHLO.
-async fn greeted(address: SocketAddr) -> BufReader<TcpStream> {
+pub(super) async fn greeted(address: SocketAddr) -> BufReader<TcpStream> {
     let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
     stream.read_line(&mut String::new()).await.unwrap();
     timed(&mut stream, "EHLO client.example").await;
@@ -454,7 +456,7 @@ fn with_word(settings: &[(&str, &str)]) -> (Running, ClientTls) {
     })
 }
 
-fn over_tls(server: &Running, tls: &ClientTls, address: &str) -> Talk {
+pub(super) fn over_tls(server: &Running, tls: &ClientTls, address: &str) -> Talk {
     let mut talk = server.speaking_for(address);
     assert!(talk.ask("STARTTLS").starts_with("220 "));
     talk.start_tls(tls);

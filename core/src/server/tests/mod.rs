@@ -6,6 +6,7 @@ mod extensions;
 mod hooks;
 mod limits;
 mod listening;
+mod logins;
 mod memory;
 mod messages;
 mod rates;
