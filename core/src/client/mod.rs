@@ -45,6 +45,7 @@ pub use login::TokenRequest;
 pub use options::{OnRefused, Options, TransferChoice};
 pub use pool::Client;
 pub(crate) use pool::{Driver, Flow, GOODBYE, Pool, Runtime, poll_once};
+pub(crate) use prepare::lacks_utf8;
 pub use provider::Provider;
 pub use request::Request;
 pub(crate) use transact::has_too_many_recipients;

@@ -153,12 +153,28 @@ fn without_notices(mut envelope: Envelope) -> Envelope {
     envelope.with_parameters(parameters)
 }
 
+/// A message that is internationalized (RFC 6531), and a server that lacks what it takes.
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not offer {0}")]
+struct NoUtf8(&'static str);
+
+/// Whether the message, or an address that it cannot do without, needs SMTPUTF8 and the server does not take such messages.
+pub(crate) fn lacks_utf8(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| {
+        source.is::<NoUtf8>()
+            || matches!(source.downcast_ref(), Some(NotNow::NotOffered("SMTPUTF8")))
+    })
+}
+
 /// A header in UTF-8 and a server that lacks one of the two extensions that it takes.
-fn needs_utf8(lacking: &str) -> Error {
+fn needs_utf8(lacking: &'static str) -> Error {
     let text = format!(
         "the message needs SMTPUTF8 and 8BITMIME, for addresses outside ASCII in its header, and the server does not offer {lacking}: use addresses in ASCII, or another server"
     );
-    Error::new(Status::NotSupported, text).at(Phase::Mail)
+    Error::new(Status::NotSupported, text)
+        .at(Phase::Mail)
+        .with_source(NoUtf8(lacking))
 }
 
 /// Looks through a message, once if there is nothing to do to it.

@@ -1,6 +1,6 @@
 //! What became of a message at the next server, as answers to the client that it came from.
 
-use crate::client::has_too_many_recipients;
+use crate::client::{has_too_many_recipients, lacks_utf8};
 use crate::error::{Error, Phase, Status};
 use crate::outcome::{Delivery, Outcome, RecipientOutcome};
 use crate::proto::limits::REPLY_TEXT;
@@ -89,7 +89,7 @@ fn refusal(error: &Error) -> Reply {
     match error.status() {
         _ if has_too_many_recipients(error) => TOO_MANY,
         Status::TooLarge => TOO_LARGE,
-        Status::NotSupported if error.message().contains("SMTPUTF8") => NO_UTF8,
+        _ if lacks_utf8(error) => NO_UTF8,
         Status::NotSupported => NOT_SUPPORTED,
         // A refusal of the connection or of our login is not one of the message: who runs this server can mend it.
         _ => NOT_REACHED,
