@@ -723,6 +723,11 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_HOOK_ETRN 8192
 
 /**
+ * A message that a disposition could not take (MAILWIRE_EVENT_FAULT); informs.
+ */
+#define MAILWIRE_HOOK_FAULT 16384
+
+/**
  * There is no event.
  */
 #define MAILWIRE_EVENT_NONE 0
@@ -824,6 +829,11 @@ typedef int32_t mailwire_proof;
  * such user, which the client is told no sooner than that a password was wrong (MAILWIRE_HOOK_LOOKUP).
  */
 #define MAILWIRE_EVENT_LOOKUP 19
+
+/**
+ * A disposition could not take a message: mailwire_event_fault says why; informs (MAILWIRE_HOOK_FAULT).
+ */
+#define MAILWIRE_EVENT_FAULT 20
 
 /**
  * There is no login.
@@ -1871,8 +1881,11 @@ MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
  * read it learns of blind copies too.
  *
  * Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
- * asked; without it the queue may be left alone. With a relay mailwire_server_start fails with
- * MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.
+ * asked; without it the queue may be left alone. Where a message cannot be taken the client is told 451 or 452 and nothing of the
+ * reason: that comes as an event of MAILWIRE_EVENT_FAULT, one for each message while it lasts, if MAILWIRE_HOOK_FAULT is set. While
+ * 4,096 events wait none is added; the number "faults" of mailwire_statistics counts them all.
+ *
+ * With a relay mailwire_server_start fails with MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_IO for a folder that cannot be used; as
  * mailwire_client_options_from_url for a URL; MAILWIRE_ERR_MISUSE if another call is using the options;
@@ -2724,6 +2737,19 @@ mailwire_status mailwire_event_reply_at(mailwire_event *event,
                                         const char *enhanced,
                                         const char *text,
                                         mailwire_error **err);
+
+/**
+ * Why a message was not taken: what was attempted, on which path or at which server, in which phase, what the system or that server
+ * said, and what to try. It is for whoever runs the server: the client was told 451 or 452, or what the next server said of us, and
+ * nothing of this. The phase, the peer and the reply are those of the next server of a relay.
+ *
+ * All mailwire_error_... functions read it. It belongs to the event and lives as long as that: do not free it. NULL, which those
+ * functions take too, unless the event is of MAILWIRE_EVENT_FAULT.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const mailwire_error *mailwire_event_fault(const mailwire_event *event);
 
 /**
  * What a LOOKUP wants of the user that mailwire_event_auth_user names: the SCRAM mechanism whose keys are wanted, as

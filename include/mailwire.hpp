@@ -123,6 +123,10 @@ class error : public std::runtime_error {
     error(mailwire_status status, mailwire_error *raw, mailwire::report report = {})
         : std::runtime_error(mailwire_error_message(raw)), status_(status), raw_(raw, mailwire_error_free),
           report_(std::move(report)) {}
+    /// What belongs to an event, and is to be read while that lives.
+    explicit error(const mailwire_error *lent)
+        : std::runtime_error(mailwire_error_message(lent)), status_(mailwire_error_status(lent)),
+          raw_(lent, [](const mailwire_error *) {}) {}
 
     explicit operator bool() const noexcept { return status_ != MAILWIRE_OK; }
     mailwire_status status() const noexcept { return status_; }
@@ -361,6 +365,8 @@ class event {
     std::string_view auth_identity() const noexcept { return mailwire_event_auth_identity(raw_.get()); }
     mailwire_proof auth_proof() const noexcept { return mailwire_event_auth_proof(raw_.get()); }
     std::string_view wanted_keys() const noexcept { return mailwire_event_wanted_keys(raw_.get()); }
+    /// Why a disposition could not take a message; to be read while this event lives. No error for events of other kinds.
+    error fault() const { return error(mailwire_event_fault(raw_.get())); }
     std::string_view auth_secret() const noexcept {
         return {static_cast<const char *>(mailwire_event_auth_secret(raw_.get())),
                 mailwire_event_auth_secret_length(raw_.get())};

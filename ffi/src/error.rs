@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::ffi::c_char;
 use std::fmt::Display;
 
-use mailwire::{Phase, Status};
+use mailwire::{Error, Phase, Status};
 
 use crate::argument::Out;
 use crate::failure::Failure;
@@ -341,33 +341,46 @@ impl mailwire_error {
         let mut error = Self::new(failure.status());
         error.message = error.texts.add(format_args!("{function}: {failure}"))?;
         error.transient = matches!(failure, Failure::NoEvent);
-        let Some(engine) = failure.engine() else {
-            return Ok(error);
-        };
-        let cause = std::error::Error::source(engine);
-        error.cause = error
-            .texts
-            .add_some(cause.map(|cause| cause as &dyn Display))?;
-        error.tls_alert = tls_reason::alert(cause);
-        error.peer = error.texts.add_some(engine.peer())?;
-        error.phase = engine.phase().map_or(MAILWIRE_PHASE_NONE, Phase::number);
-        error.command = engine.phase().map_or("\0", command);
-        if let Some(reply) = engine.reply() {
-            error.smtp_code = reply.code().into();
-            error.enhanced = reply.enhanced();
-            for line in reply.lines() {
-                let line = error.texts.add(line)?;
-                error.reply.try_reserve(1).map_err(|_| Failure::NoMemory)?;
-                error.reply.push(line);
-            }
-        }
-        error.os_errno = engine.os_errno().unwrap_or(0);
-        error.recipient = engine.recipient_index().unwrap_or(usize::MAX);
-        error.transient = engine.is_transient();
-        if let Some(outcome) = engine.outcome() {
-            error.delivery = outcome.delivery().number();
+        if let Some(engine) = failure.engine() {
+            error.describe(engine)?;
         }
         Ok(error)
+    }
+
+    /// One that is no failure of a call, but what something else has to tell, to which it belongs.
+    pub(crate) fn lent(engine: &Error) -> Result<Box<Self>, Failure> {
+        let mut error = Self::new(engine.status());
+        error.message = error.texts.add(engine)?;
+        error.describe(engine)?;
+        Ok(Box::new(error))
+    }
+
+    /// Writes down what the engine knows, but for its status and text.
+    fn describe(&mut self, engine: &Error) -> Result<(), Failure> {
+        let cause = std::error::Error::source(engine);
+        self.cause = self
+            .texts
+            .add_some(cause.map(|cause| cause as &dyn Display))?;
+        self.tls_alert = tls_reason::alert(cause);
+        self.peer = self.texts.add_some(engine.peer())?;
+        self.phase = engine.phase().map_or(MAILWIRE_PHASE_NONE, Phase::number);
+        self.command = engine.phase().map_or("\0", command);
+        if let Some(reply) = engine.reply() {
+            self.smtp_code = reply.code().into();
+            self.enhanced = reply.enhanced();
+            for line in reply.lines() {
+                let line = self.texts.add(line)?;
+                self.reply.try_reserve(1).map_err(|_| Failure::NoMemory)?;
+                self.reply.push(line);
+            }
+        }
+        self.os_errno = engine.os_errno().unwrap_or(0);
+        self.recipient = engine.recipient_index().unwrap_or(usize::MAX);
+        self.transient = engine.is_transient();
+        if let Some(outcome) = engine.outcome() {
+            self.delivery = outcome.delivery().number();
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use mailwire::proto::{Recipient, ReversePath, TlsInfo};
 use mailwire::sasl::Proof;
 
 use crate::call::look;
+use crate::error::mailwire_error;
 use crate::event_lookup::wanted_keys;
 use crate::failure::Failure;
 use crate::handle::{self, Handle, object};
@@ -67,6 +68,8 @@ pub const MAILWIRE_EVENT_ETRN: mailwire_kind = 18;
 /// mailwire_event_supply_keys answers with what you keep of mailwire_event_auth_user. Accepting it without says that there is no
 /// such user, which the client is told no sooner than that a password was wrong (MAILWIRE_HOOK_LOOKUP).
 pub const MAILWIRE_EVENT_LOOKUP: mailwire_kind = 19;
+/// A disposition could not take a message: mailwire_event_fault says why; informs (MAILWIRE_HOOK_FAULT).
+pub const MAILWIRE_EVENT_FAULT: mailwire_kind = 20;
 
 /// What proves that a user who logs in is that user: one of MAILWIRE_PROOF_... Expect values that you do not know, and refuse such
 /// logins.
@@ -423,6 +426,7 @@ pub(crate) struct Held {
     pub(crate) wanted_keys: Text,
     verb: Text,
     argument: Text,
+    pub(crate) fault: Option<Box<mailwire_error>>,
 }
 
 /// An event for C. One for which there is no memory is answered 451.
@@ -445,6 +449,7 @@ pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
         wanted_keys: Text::ABSENT,
         verb: Text::ABSENT,
         argument: Text::ABSENT,
+        fault: None,
         event,
     };
     held.describe()?;
@@ -486,6 +491,7 @@ impl Held {
                 self.verb = texts.add(verb)?;
                 self.argument = texts.add(argument)?;
             }
+            EventKind::Fault(fault) => self.fault = Some(mailwire_error::lent(fault)?),
             _ => {}
         }
         Ok(())
@@ -513,6 +519,7 @@ fn number(kind: &EventKind) -> mailwire_kind {
         EventKind::Discarded => MAILWIRE_EVENT_DISCARDED,
         EventKind::Etrn(_) => MAILWIRE_EVENT_ETRN,
         EventKind::Lookup(_) => MAILWIRE_EVENT_LOOKUP,
+        EventKind::Fault(_) => MAILWIRE_EVENT_FAULT,
         _ => MAILWIRE_EVENT_NONE,
     }
 }

@@ -32,6 +32,7 @@ pub mod statistics;
 
 pub mod event;
 pub mod event_answer;
+pub mod event_fault;
 pub mod event_lookup;
 
 mod argument;

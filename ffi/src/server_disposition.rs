@@ -72,8 +72,11 @@ impl DerefMut for ServerOptions {
 /// read it learns of blind copies too.
 ///
 /// Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
-/// asked; without it the queue may be left alone. With a relay mailwire_server_start fails with
-/// MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.
+/// asked; without it the queue may be left alone. Where a message cannot be taken the client is told 451 or 452 and nothing of the
+/// reason: that comes as an event of MAILWIRE_EVENT_FAULT, one for each message while it lasts, if MAILWIRE_HOOK_FAULT is set. While
+/// 4,096 events wait none is added; the number "faults" of mailwire_statistics counts them all.
+///
+/// With a relay mailwire_server_start fails with MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_IO for a folder that cannot be used; as
 /// mailwire_client_options_from_url for a URL; MAILWIRE_ERR_MISUSE if another call is using the options;

@@ -59,6 +59,8 @@ pub const MAILWIRE_HOOK_DISCONNECT: mailwire_hooks = 2048;
 pub const MAILWIRE_HOOK_LOOKUP: mailwire_hooks = 4096;
 /// ETRN. With it ETRN is offered.
 pub const MAILWIRE_HOOK_ETRN: mailwire_hooks = 8192;
+/// A message that a disposition could not take (MAILWIRE_EVENT_FAULT); informs.
+pub const MAILWIRE_HOOK_FAULT: mailwire_hooks = 16384;
 
 /// The defaults. Unless an address to listen on is added, it is a free port of 127.0.0.1.
 ///

@@ -81,6 +81,11 @@ class Dispatcher:
             _no_coroutine("auth", auth)
             self.hooks.add("auth")
 
+    @property
+    def asked(self):
+        """What the engine is to ask and tell: also what has no hook of its own."""
+        return self.hooks | {"disconnect", "fault"}
+
     def anew(self, most_streams):
         """The same for another run of the server, which numbers its sessions from the beginning: it knows none of these."""
         return Dispatcher(self._handler, self._auth, most_streams)
@@ -159,15 +164,21 @@ class Dispatcher:
 
     def _failed(self, session, error):
         """Tells the handler and the log of an exception."""
-        from logging import getLogger
+        _log().error("a handler failed for %r", session, exc_info=error)
+        self._tell(session, error)
 
-        log = getLogger("mailwire")
-        log.error("a handler failed for %r", session, exc_info=error)
+    def _on_fault(self, session, event):
+        fault = event.fault
+        _log_fault(session, fault)
+        self._tell(session, fault)
+
+    def _tell(self, session, error):
+        """Calls the `error` hook."""
         if session is not None and "error" in self.hooks:
             try:
                 session.handler.error(session, error)
             except BaseException as another:
-                log.error("the error hook failed for %r", session, exc_info=another)
+                _log().error("the error hook failed for %r", session, exc_info=another)
 
     def _on_connect(self, session, event):
         _answer(event, self._asked(session, "connect", _NO_SERVICE))
@@ -332,6 +343,38 @@ class Dispatcher:
             return False if answer is None else answer
 
         _answer(event, self._called(session, asked, _UNKNOWN, session, event.verb, event.argument))
+
+
+class FaultLog:
+    """In the place of a `Dispatcher` where a disposition takes the messages and there is no handler: the log is told of faults."""
+
+    asked = ("fault",)
+
+    def __init__(self):
+        """No message is ever streamed to it."""
+        self.streaming = {}
+
+    def anew(self, most_streams):
+        """The same for another run: nothing is kept of any."""
+        return self
+
+    @staticmethod
+    def handle(event):
+        """Tells of a fault. Never raises."""
+        try:
+            _log_fault(Session(event.session), event.fault)
+        except Exception as error:
+            _log().error("a fault could not be told", exc_info=error)
+
+
+def _log():
+    from logging import getLogger
+
+    return getLogger("mailwire")
+
+
+def _log_fault(session, fault):
+    _log().warning("a message was not taken from %r: %s", session, fault)
 
 
 def envelope_of(event, session):

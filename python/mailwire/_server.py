@@ -7,7 +7,7 @@ import time
 
 from . import _native
 from ._errors import InvalidArgument, Misuse
-from ._handlers import Dispatcher, envelope_of
+from ._handlers import Dispatcher, FaultLog, envelope_of
 from ._message import addresses, path, seconds, several, switch, text, texts, whole, wrong
 from ._message import mechanisms as joined
 from ._session import Session
@@ -78,6 +78,9 @@ class Server:
     and answer 250 once these are on the disk, with the envelope's recipients in front where `?delivered_to=true` follows the path;
     "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
     passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
+    Where it cannot take a message the client is told 451 or 452 and nothing of the reason: that goes to the log, and to `error` as one
+    of the exceptions of this package, once for each message. It says what was attempted, on which path or at which server, and what to
+    try. While 4,096 events wait for the threads none is added; `stats["faults"]` counts all.
 
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
@@ -123,7 +126,11 @@ class Server:
     ):
         """A server that does not listen yet. Port 0 is a free port."""
         check = auth if callable(auth) else None
-        self._dispatcher = None if handler is None else Dispatcher(handler, check)
+        self._keeps_messages = disposition is None
+        if handler is not None:
+            self._dispatcher = Dispatcher(handler, check)
+        else:
+            self._dispatcher = None if self._keeps_messages else FaultLog()
         if handler is None and check is not None:
             raise TypeError("auth: a callable needs a handler beside it; a dict does not")
         if auth is not None and check is None and not hasattr(auth, "items"):
@@ -181,11 +188,10 @@ class Server:
             [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
             [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
             None if tls is None else _certificate(tls),
-            sorted(self._dispatcher.hooks | {"disconnect"}) if self._dispatcher else [],
+            sorted(self._dispatcher.asked) if self._dispatcher else [],
         )
         self._most_streams = most_connections(chosen)
-        self._keeps_messages = disposition is None
-        self._thread_count = threads
+        self._thread_count = threads if handler is not None else 1
         self._run = None
         self._lock = threading.RLock()
 
@@ -248,10 +254,10 @@ class Server:
 
         Ends when nothing came for `timeout` seconds, or when the server is stopped.
         """
-        if self._dispatcher is not None:
-            raise Misuse("messages: this server has a handler, which gets them")
         if not self._keeps_messages:
             raise Misuse("messages: this server has a disposition, which gets them")
+        if self._dispatcher is not None:
+            raise Misuse("messages: this server has a handler, which gets them")
         return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):

@@ -74,6 +74,7 @@ impl Event {
             EventKind::Unknown { .. } => "unknown",
             EventKind::Quit => "quit",
             EventKind::Disconnect => "disconnect",
+            EventKind::Fault(_) => "fault",
             _ => "other",
         }
     }
@@ -206,6 +207,15 @@ impl Event {
     #[getter]
     fn reading(&self) -> Option<Reading> {
         self.reading.clone()
+    }
+
+    /// Why a disposition could not take a message, as an exception that nobody has raised.
+    #[getter]
+    fn fault<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.lock().kind() {
+            EventKind::Fault(fault) => error::exception(py, fault, None).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// The octets of a piece of a message.

@@ -168,6 +168,8 @@ fn hooks_of(py: Python<'_>, names: &[String]) -> PyResult<Hooks> {
             "etrn" => Hooks::ETRN,
             "unknown" => Hooks::UNKNOWN,
             "disconnect" => Hooks::DISCONNECT,
+            // No hook of Python's: it goes to `error` and to the log.
+            "fault" => Hooks::FAULT,
             // A message is always asked about, and `error` is Python's own.
             "data" | "stream" | "error" => Hooks::NONE,
             _ => return Err(invalid(py, format!("handler: there is no hook {name:?}"))),

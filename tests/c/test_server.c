@@ -153,6 +153,114 @@ static void a_disposition_takes_the_messages(void) {
     end(server);
 }
 
+// What a client is told whose message a disposition cannot take; gives the event that says why.
+static mailwire_event *fault_of(const mailwire_server *server, int code) {
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    begin(&s, server, "", "tls=none");
+    CHECK_INT(pthread_join(s.thread, NULL), 0);
+    CHECK_INT(mailwire_error_smtp_code(s.err), code);
+    finish(&s);
+    mailwire_event *event = next(server, MAILWIRE_EVENT_FAULT);
+    CHECK_INT(mailwire_event_owed(event), 0);
+    CHECK_HAS(mailwire_event_peer(event), "127.0.0.1:");
+    return event;
+}
+
+// A server whose messages go to a disposition, that tells of its faults and of nothing else.
+static mailwire_server *disposing(const char *disposition) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_set_disposition(options, disposition, &err));
+    CHECK_OK(mailwire_server_options_set(options, "domains", "example.net", &err));
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_FAULT, &err));
+    return start(options);
+}
+
+static void a_disposition_that_cannot_take_a_message(void) {
+    char folder[] = "/tmp/mailwire-XXXXXX", text[64], path[64];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(text, sizeof text, "maildir:%s", folder);
+    mailwire_server *server = disposing(text);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, ((const char *[]){"tmp", "new", "cur"})[i]);
+        CHECK_INT(rmdir(path), 0);
+    }
+    CHECK_INT(rmdir(folder), 0);
+    mailwire_event *event = fault_of(server, 451);
+    const mailwire_error *fault = mailwire_event_fault(event);
+    CHECK_INT(mailwire_error_status(fault), MAILWIRE_ERR_IO);
+    CHECK_INT(mailwire_error_os_errno(fault), ENOENT);
+    CHECK(!mailwire_error_is_transient(fault));
+    CHECK_HAS(mailwire_error_message(fault), "maildir: cannot make a file in /tmp/mailwire-");
+    CHECK_HAS(mailwire_error_cause_message(fault), "No such file");
+    CHECK_INT(mailwire_error_phase(fault), MAILWIRE_PHASE_NONE);
+    mailwire_event_free(event);
+
+    // A file in the place of the folder.
+    FILE *file = fopen(folder, "w");
+    CHECK(file != NULL && fclose(file) == 0);
+    event = fault_of(server, 451);
+    CHECK_INT(mailwire_error_os_errno(mailwire_event_fault(event)), ENOTDIR);
+    mailwire_event_free(event);
+    CHECK_INT(unlink(folder), 0);
+    end(server);
+}
+
+// The next server of a relay is down; it refuses a sender, which is told, and a recipient, which is not.
+static void a_relay_that_cannot_hand_on(void) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_set_hooks(options, MAILWIRE_HOOK_MAIL, &err));
+    mailwire_server *inbox = start(options);
+    char text[64];
+    snprintf(text, sizeof text, "relay:smtp://127.0.0.1:%d?tls=none", mailwire_server_port(inbox, 0));
+    mailwire_server *server = disposing(text);
+    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    begin(&s, server, "", "tls=none");
+    mailwire_event *event = next(inbox, MAILWIRE_EVENT_MAIL);
+    CHECK_OK(mailwire_event_reply(event, 550, "5.7.1", "not from you", &err));
+    mailwire_event_free(event);
+    CHECK_INT(pthread_join(s.thread, NULL), 0);
+    CHECK_INT(mailwire_error_smtp_code(s.err), 550);
+    finish(&s);
+    event = next(server, MAILWIRE_EVENT_FAULT);
+    const mailwire_error *fault = mailwire_event_fault(event);
+    CHECK_INT(mailwire_error_status(fault), MAILWIRE_ERR_PERMANENT);
+    CHECK_INT(mailwire_error_phase(fault), MAILWIRE_PHASE_MAIL);
+    CHECK_INT(mailwire_error_smtp_code(fault), 550);
+    CHECK_TEXT(mailwire_error_reply_line(fault, 0), "not from you");
+    CHECK_HAS(text, mailwire_error_peer(fault));
+    mailwire_event_free(event);
+
+    struct sender again = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    begin(&again, server, "", "tls=none");
+    event = next(inbox, MAILWIRE_EVENT_MAIL);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    event = next(inbox, MAILWIRE_EVENT_MESSAGE);
+    CHECK(mailwire_event_fault(event) == NULL);
+    CHECK_OK(mailwire_event_reply(event, 554, "5.7.1", "spam", &err));
+    mailwire_event_free(event);
+    CHECK_INT(pthread_join(again.thread, NULL), 0);
+    CHECK_INT(mailwire_error_smtp_code(again.err), 554);
+    finish(&again);
+    end(inbox);
+
+    event = fault_of(server, 451);
+    fault = mailwire_event_fault(event);
+    CHECK(mailwire_error_status(fault) == MAILWIRE_ERR_CONNECTION_REFUSED ||
+          mailwire_error_status(fault) == MAILWIRE_ERR_CONNECTION_LOST);
+    CHECK_HAS(text, mailwire_error_peer(fault));
+    mailwire_event_free(event);
+    mailwire_statistics *numbers = NULL;
+    uint64_t faults = 0;
+    CHECK_OK(mailwire_server_statistics(server, &numbers, &err));
+    CHECK_OK(mailwire_statistics_value(numbers, "faults", &faults, &err));
+    CHECK_INT(faults, 2);
+    mailwire_statistics_free(numbers);
+    end(server);
+}
+
 static void unanswered_is_451(void) {
     mailwire_server *server = start(mailwire_server_options_new());
     struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
@@ -462,6 +570,8 @@ int main(void) {
     options_are_checked();
     a_message_with_everything();
     a_disposition_takes_the_messages();
+    a_disposition_that_cannot_take_a_message();
+    a_relay_that_cannot_hand_on();
     unanswered_is_451();
     the_id_of_a_message();
     in_pieces();

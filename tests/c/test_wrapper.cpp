@@ -130,6 +130,7 @@ static void serving() {
         CHECK(event.tls_server_name().empty() && event.tls_peer_certificate().empty());
         CHECK(event.auth_identity().empty() && event.wanted_keys().empty() && event.queue_id().empty());
         CHECK_INT(event.auth_proof(), MAILWIRE_PROOF_NONE);
+        CHECK(!event.fault());
         CHECK(!event.supply_password("word", &e));
         CHECK_INT(e.status(), MAILWIRE_ERR_MISUSE);
         CHECK(!event.supply_keys("word", &e));
@@ -180,10 +181,33 @@ static void throwing() {
 }
 #endif
 
+// Why a disposition could not take a message is told while its event lives.
+static void faults() {
+    mailwire::error e;
+    mailwire::server_options options;
+    char folder[] = "/tmp/mailwire-XXXXXX";
+    CHECK(mkdtemp(folder) != nullptr);
+    CHECK(options.add_listener("127.0.0.1:0", &e));
+    CHECK(options.set_hooks(MAILWIRE_HOOK_FAULT, &e));
+    CHECK(options.set_disposition("folder:" + std::string(folder), &e));
+    mailwire::server server(options, &e);
+    CHECK_INT(rmdir(folder), 0);
+    std::string url = "smtp://127.0.0.1:" + std::to_string(server.port()) + "?tls=none";
+    mailwire::send(url, "a@example.org", {"b@example.net"}, "Subject: x\r\n\r\n", &e);
+    CHECK_INT(e.smtp_code(), 451);
+    mailwire::event event = server.next_event(nullptr, std::chrono::seconds(10), &e);
+    CHECK_INT(event.kind(), MAILWIRE_EVENT_FAULT);
+    mailwire::error fault = event.fault();
+    CHECK(fault && fault.status() == MAILWIRE_ERR_IO && !fault.is_transient());
+    CHECK_HAS(fault.what(), folder);
+    CHECK(server.shutdown(std::chrono::seconds(1), &e));
+}
+
 int main() {
     sending();
     views();
     serving();
+    faults();
 #if defined(__cpp_exceptions)
     throwing();
 #endif

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Disposition;
+use crate::error::{Error, Status};
 use crate::proto::Envelope;
 use crate::server::{Answers, Body, Held, LOCAL_ERROR, NO_ROOM, SessionInfo};
 
@@ -90,8 +91,15 @@ impl Disposition for Collect {
         };
         match self.0.try_send(collected) {
             Ok(()) => Answers::accept(),
-            Err(TrySendError::Full(_)) => NO_ROOM.into(),
-            Err(TrySendError::Closed(_)) => LOCAL_ERROR.into(),
+            Err(TrySendError::Full(_)) => {
+                let text = format!("collect: {MOST} messages wait: take them from the collection");
+                Answers::from(NO_ROOM).with_fault(Error::new(Status::NoMemory, text))
+            }
+            Err(TrySendError::Closed(_)) => {
+                let text =
+                    "collect: the collection was dropped: keep it as long as the server runs";
+                Answers::from(LOCAL_ERROR).with_fault(Error::new(Status::Closed, text))
+            }
         }
     }
 }

@@ -15,8 +15,9 @@ use rustix::io::Errno;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::fault::refusal;
+use super::fault::{answers, failed, not_done};
 use super::names;
+use crate::error::Error;
 use crate::message::Start;
 use crate::proto::{BodyType, Envelope};
 use crate::server::{Answers, Body, LOCAL_ERROR};
@@ -35,6 +36,8 @@ const NAMES: usize = 8;
 /// Where drafts stand, and where whole messages do: on one file system.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
+    /// What it is called where something is wrong with it.
+    pub(super) kind: &'static str,
     pub(super) drafts: PathBuf,
     pub(super) messages: PathBuf,
     /// What stands before and behind the name of a draft.
@@ -81,7 +84,7 @@ pub(super) async fn deliver(
         if draft.is_full() || (waits && (stalled || !body.has_memory())) {
             draft = match aside(move || draft.write()).await {
                 Ok(draft) => draft,
-                Err(error) => return refusal(&error).into(),
+                Err(fault) => return answers(fault),
             };
         }
         let chunk = if draft.pieces.is_empty() {
@@ -111,7 +114,7 @@ pub(super) async fn deliver(
     }
     match aside(move || draft.finish()).await {
         Ok(()) => Answers::accept(),
-        Err(error) => refusal(&error).into(),
+        Err(fault) => answers(fault),
     }
 }
 
@@ -131,10 +134,9 @@ fn head(place: &Place, envelope: &Envelope) -> String {
 
 /// Does what may wait for the disk where no session waits for it.
 async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    // It fails where the work has panicked, or where the runtime ends.
-    spawn_blocking(work).await.map_err(io::Error::other)?
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work).await.map_err(not_done)?
 }
 
 impl Draft {
@@ -176,12 +178,12 @@ impl Draft {
     }
 
     /// Writes what waits. Where that fails nothing is left.
-    fn write(mut self) -> io::Result<Self> {
+    fn write(mut self) -> Result<Self, Error> {
         self.write_out()?;
         Ok(self)
     }
 
-    fn write_out(&mut self) -> io::Result<()> {
+    fn write_out(&mut self) -> Result<(), Error> {
         let mut octets = Vec::with_capacity(self.octets);
         for piece in self.pieces.drain(..) {
             if self.bare_lf {
@@ -195,25 +197,33 @@ impl Draft {
             Some(file) => file,
             none => none.insert(self.place.open()?),
         };
-        file.file.write_all(&octets)
+        let written = file.file.write_all(&octets);
+        written.map_err(|error| self.place.failed("write", &file.path, error))
     }
 
     /// Writes the rest and makes a message of it, which is on the disk when this returns.
-    fn finish(mut self) -> io::Result<()> {
+    fn finish(mut self) -> Result<(), Error> {
         if let Some(start) = self.start.take() {
             self.add(start.finish());
         }
         self.write_out()?;
         // Before anybody sees the message: where no descriptor is left, it is not to be seen and taken back.
-        let messages = File::open(&self.place.messages)?;
+        let place = &self.place;
+        let messages = File::open(&place.messages)
+            .map_err(|error| place.failed("open", &place.messages, error))?;
         let Some(draft) = self.file.take() else {
-            return Err(io::ErrorKind::NotFound.into());
+            let error = io::ErrorKind::NotFound.into();
+            return Err(place.failed("find a file in", &place.drafts, error));
         };
         let undo = Removal(&draft.path);
-        draft.file.sync_all()?;
-        let message = self.place.name_message(&draft)?;
+        let synced = draft.file.sync_all();
+        synced.map_err(|error| place.failed("sync", &draft.path, error))?;
+        let message = place.name_message(&draft)?;
         std::mem::forget(undo);
-        messages.sync_all().inspect_err(|_| remove(&message))
+        messages.sync_all().map_err(|error| {
+            remove(&message);
+            place.failed("sync", &place.messages, error)
+        })
     }
 }
 
@@ -241,9 +251,9 @@ fn remove(path: &Path) {
 
 impl Place {
     /// A new draft, which is nobody else's.
-    fn open(&self) -> io::Result<DraftFile> {
+    fn open(&self) -> Result<DraftFile, Error> {
         let (before, behind) = self.draft_form;
-        self.with_new_name(names::unique(&self.host), |name| {
+        let opened = self.with_new_name(names::unique(&self.host), |name| {
             let path = self.drafts.join(format!("{before}{name}{behind}"));
             let file = OpenOptions::new()
                 .write(true)
@@ -252,16 +262,22 @@ impl Place {
                 .open(&path)?;
             let name = name.to_owned();
             Ok(DraftFile { file, path, name })
-        })
+        });
+        opened.map_err(|error| self.failed("make a file in", &self.drafts, error))
     }
 
     /// Makes a message of a draft, and gives its path.
-    fn name_message(&self, draft: &DraftFile) -> io::Result<PathBuf> {
-        self.with_new_name(draft.name.clone(), |name| {
+    fn name_message(&self, draft: &DraftFile) -> Result<PathBuf, Error> {
+        let named = self.with_new_name(draft.name.clone(), |name| {
             let path = self.messages.join(format!("{name}{}", self.suffix));
             rename_to_new(&draft.path, &path)?;
             Ok(path)
-        })
+        });
+        named.map_err(|error| self.failed("move a message into", &self.messages, error))
+    }
+
+    fn failed(&self, attempt: &str, path: &Path, error: io::Error) -> Error {
+        failed(self.kind, attempt, path, error)
     }
 
     /// Tries again with another name where one is taken.
@@ -314,6 +330,7 @@ mod tests {
 
     fn place(folder: &Path) -> Place {
         Place {
+            kind: "folder",
             drafts: folder.to_owned(),
             messages: folder.to_owned(),
             draft_form: (".", ".part"),

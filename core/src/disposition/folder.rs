@@ -24,6 +24,7 @@ impl Folder {
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = folders::make("folder", path.as_ref())?;
         let place = Place {
+            kind: "folder",
             drafts: path.clone(),
             messages: path,
             draft_form: (".", ".part"),

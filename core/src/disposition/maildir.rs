@@ -29,7 +29,8 @@ use crate::server::{Answers, Body, SessionInfo};
 /// which knows them, picks a Maildir by them.
 ///
 /// A disk that is full or a quota that is used up is 452 4.3.1, any other fault of the file system 451 4.3.0, and nothing is left
-/// of the message. Files are written on tokio's threads for blocking work. Where the server gives up waiting at the end of its
+/// of the message. What was attempted, on which path, and what the system said to it, is
+/// [told to whoever runs the server](crate::disposition#when-a-message-cannot-be-taken). Files are written on tokio's threads for blocking work. Where the server gives up waiting at the end of its
 /// grace, a message whose last step has begun may still be delivered, although nobody was told so.
 #[derive(Debug, Clone)]
 pub struct Maildir(Arc<Place>);
@@ -42,6 +43,7 @@ impl Maildir {
         let [drafts, messages, _] =
             ["tmp", "new", "cur"].map(|name| folders::make("maildir", &path.join(name)));
         let place = Place {
+            kind: "maildir",
             drafts: drafts?,
             messages: messages?,
             draft_form: ("", ""),

@@ -9,6 +9,22 @@
 //! - [`Discard`] reads and forgets.
 //! - [`Destination`] is one of them that a text names.
 //!
+//! # When a message cannot be taken
+//!
+//! The client is told no more than it needs to know: 451 or 452, and to come again. Why is for whoever runs the server, as an
+//! [`Error`](crate::Error): what was attempted, on which path or at which server, in which phase, what the system or the other server
+//! said, escaped, and what to try. It goes to [`Session::fault`], behind [`Deliver`] to what [`Deliver::with_on_fault`] was given,
+//! behind the event queue to [`EventKind::Fault`](crate::blocking::EventKind::Fault), and with the feature `tracing` to subscribers, at
+//! the level WARN. [`Statistics::faults`](crate::server::Statistics::faults) counts. A session of one's own that hands messages to a
+//! disposition finds it in [`Answers::fault`], and hands it on with the answers.
+//!
+//! There is one for each message while the fault lasts: what makes noise of them has to limit it itself. The answer waits for nobody
+//! who is told.
+//!
+//! [`Relay`] tells where the next server cannot be reached, fails at TLS, refuses our login, sender or connection, or leaves unknown
+//! what became of the message; not where it refuses a recipient or the message itself, for that is passed back to those whom it
+//! concerns.
+//!
 //! ```
 //! use mailwire::disposition::{Deliver, Maildir};
 //! use mailwire::server::{Options, Server};

@@ -96,12 +96,45 @@ fn refusal(error: &Error) -> Reply {
     }
 }
 
+/// Whether it is for whoever runs this server to mend: where the next server refuses the message or its recipients all is as it should
+/// be, and not where it refuses us, cannot be reached, or cannot be understood.
+pub(super) fn is_fault(error: &Error) -> bool {
+    let Some(reply) = error.reply() else {
+        return !is_of_message(error);
+    };
+    match error.phase() {
+        Some(Phase::Rcpt | Phase::Data | Phase::Body | Phase::EndOfData) => {
+            is_of_session(reply.code())
+        }
+        // RFC 1870 section 6.1: a 552 is about the size of the message.
+        Some(Phase::Mail) => {
+            is_of_session(reply.code()) || (reply.is_permanent() && reply.code() != 552)
+        }
+        _ => true,
+    }
+}
+
+/// Whether the message could not go there as it is, by what the next server had said before.
+fn is_of_message(error: &Error) -> bool {
+    match error.status() {
+        Status::TooLarge | Status::NotSupported => true,
+        // Of recipients that were not named to it.
+        Status::Transient | Status::Partial => error.phase() == Some(Phase::Rcpt),
+        _ => has_too_many_recipients(error),
+    }
+}
+
+/// Whether a reply is about the session with the next server, or about our login there.
+fn is_of_session(code: u16) -> bool {
+    matches!(code, 421 | 432 | 454 | 530 | 534 | 535 | 538)
+}
+
 /// A reply of the next server as we may say it to a client, who is told nothing raw.
 fn harmless(reply: &Reply) -> Reply {
     let code = match reply.code() {
         code if reply.is_positive() => code.clamp(250, 250),
-        // To our client these would be about the session or about its login.
-        421 | 432 | 454 | 530 | 534 | 535 | 538 => 451,
+        // To our client these would be about its own.
+        code if is_of_session(code) => 451,
         500..=504 => 554,
         code if reply.is_transient() || code <= 559 => code,
         _ => 554,

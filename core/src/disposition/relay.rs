@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// A 5yz of the next server stays 5yz and a 4yz stays 4yz, with its text made harmless: printable ASCII, 16 lines of 480 octets at
 /// the most. A 421 becomes 451, for the session with our client goes on, and so does a refusal of our own login. Where the next
 /// server cannot be reached, takes longer than the client's deadline (five minutes, unless one is set) or leaves unknown what became
-/// of the message, that is 451 4.4.1: the client sends it again, and nothing is lost.
+/// of the message, that is 451 4.4.1: the client sends it again, and nothing is lost. Why that was, and a refusal of our own login or
+/// sender, of the connection or of TLS, is [told to whoever runs the server](crate::disposition#when-a-message-cannot-be-taken).
 ///
 /// An SMTP client has one answer for all of its recipients. So the message goes to all or to none, and where one recipient is
 /// refused, that is the answer. Only an LMTP server behind this one can take it for some and refuse it for others afterwards; then
@@ -65,7 +66,8 @@ impl Relay {
         if options.deadline().is_none() {
             options.set_deadline(Some(PATIENCE))?;
         }
-        options.set_on_refused(OnRefused::Never);
+        // Of what was refused the error knows where it was, and with it what each recipient was told.
+        options.set_on_refused(OnRefused::RaiseIfAny);
         options.set_notices_if_offered(true);
         let mut all = options.clone();
         all.set_all_or_nothing(true);
@@ -107,11 +109,17 @@ impl Disposition for Relay {
                 client.send(&envelope, content).await
             }
         };
-        match protocol {
+        let answers: Answers = match protocol {
             Protocol::Smtp => passed_on::worst(&sent).into(),
             Protocol::Lmtp => passed_on::answers(&sent, envelope.recipients().len())
                 .into_iter()
                 .collect(),
+        };
+        match sent {
+            Err(error) if passed_on::is_fault(&error) => {
+                answers.with_fault(error.with_context("relay"))
+            }
+            _ => answers,
         }
     }
 

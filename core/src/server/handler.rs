@@ -36,7 +36,7 @@ pub trait Handler: Send + Sync + 'static {
 /// running hook is dropped where it awaits.
 ///
 /// [`Options::set_hooks`](super::Options::set_hooks) says which hooks are asked; without it these are: connect, hello, mail,
-/// recipients, message, reset, quit and disconnect.
+/// recipients, message, reset, quit, disconnect and fault.
 pub trait Session: Send + 'static {
     /// The client has connected, or a proxy has said by XCLIENT for whom it speaks. [`Answer::Accept`] greets it with 220; a 421 or 554 turns it away.
     fn connect(&mut self, info: &SessionInfo) -> impl Future<Output = Answer> + Send {
@@ -116,6 +116,20 @@ pub trait Session: Send + 'static {
         envelope: Envelope,
         body: &mut Body<'_>,
     ) -> impl Future<Output = Answers> + Send;
+
+    /// A message was not taken for a fault that is not the client's: [`message`](Self::message) has answered
+    /// [`with_fault`](Answers::with_fault), as those do of the library's own dispositions where a file cannot be written or the next
+    /// server cannot be reached. `fault` says what was attempted, where, why it failed and what to try; the client is told nothing of
+    /// it. It is for whoever runs the server. With the feature `tracing` a subscriber is told the same at the level WARN, whether or
+    /// not this hook is asked.
+    ///
+    /// The answer leaves while this runs, and does not hang on it: a hook that is slow holds back what this client says next, and one
+    /// that panics is over. While the fault lasts this comes once for each message. Where the connection is lost before the end of
+    /// the message, it comes before [`disconnect`](Self::disconnect).
+    fn fault(&mut self, info: &SessionInfo, fault: Error) -> impl Future<Output = ()> + Send {
+        let _ = (info, fault);
+        ready(())
+    }
 
     /// The transaction was given up, by RSET or another EHLO.
     fn reset(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {

@@ -39,8 +39,10 @@ impl Hooks {
     pub const LOOKUP: Self = Self(1 << 12);
     /// ETRN. With it ETRN is offered.
     pub const ETRN: Self = Self(1 << 13);
+    /// A message could not be taken for a fault that is not the client's, as where a disposition cannot write its file; informs.
+    pub const FAULT: Self = Self(1 << 14);
     /// Every one but [`LOOKUP`](Self::LOOKUP), which has a session offer mechanisms that it must be able to serve.
-    pub const ALL: Self = Self(((1 << 12) - 1) | (1 << 13));
+    pub const ALL: Self = Self(((1 << 12) - 1) | (1 << 13) | (1 << 14));
 
     /// What an async session is asked unless it was set. AUTH would be offered for nobody, and for VRFY, EXPN, HELP and what is
     /// not known the library's own answers are the safe ones.
@@ -50,7 +52,8 @@ impl Hooks {
         .with(Self::RCPT)
         .with(Self::RESET)
         .with(Self::QUIT)
-        .with(Self::DISCONNECT);
+        .with(Self::DISCONNECT)
+        .with(Self::FAULT);
 
     /// These and `more`.
     #[must_use]
@@ -130,6 +133,6 @@ mod tests {
         for set in [Hooks::NONE, Hooks::LOOKUP, Hooks::ALL, every] {
             assert_eq!(Hooks::from_bits(set.bits()), Some(set));
         }
-        assert_eq!(Hooks::from_bits(1 << 14), None);
+        assert_eq!(Hooks::from_bits(1 << 15), None);
     }
 }

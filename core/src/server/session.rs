@@ -2,6 +2,7 @@
 
 mod login;
 mod recipients;
+mod verdict;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use self::login::Logins;
+use self::verdict::Verdict;
 use super::body::{Body, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
@@ -76,6 +78,9 @@ impl<S: Session> Conversation<S> {
         // Others may wait for its place.
         self.logins.give_up();
         self.channel.close(self.quit).await;
+        if let Some(fault) = self.unsaid() {
+            self.tell(fault).await;
+        }
         if self.hooks.has(Hooks::DISCONNECT) {
             self.learn();
             let (session, info) = (&mut self.session, &self.channel.info);
@@ -130,7 +135,11 @@ impl<S: Session> Conversation<S> {
             match next {
                 Next::Go => {}
                 Next::Message => Box::pin(self.message()).await?,
-                Next::EndOfData(size) => self.end_of_data(size, None),
+                Next::EndOfData(size) => {
+                    if let Some(fault) = self.end_of_data(size, None) {
+                        Box::pin(self.answer_and_tell(fault)).await?;
+                    }
+                }
                 Next::Auth(credentials) => {
                     let answer = Box::pin(self.judge(*credentials)).await;
                     self.answer(answer);
@@ -336,7 +345,9 @@ impl<S: Session> Conversation<S> {
             self.answer(Answer::Reply(refusal));
             return Ok(());
         }
-        self.verdict = None;
+        if let Some(fault) = self.unsaid() {
+            Box::pin(self.tell(fault)).await;
+        }
         let Some(envelope) = self.channel.machine.envelope().cloned() else {
             self.answer(Answer::Reply(LOCAL_ERROR));
             return Ok(());
@@ -350,32 +361,39 @@ impl<S: Session> Conversation<S> {
             line_end: false,
         };
         let session = &mut self.session;
-        let answers = guarded(pin!(begun(|| session.message(&info, envelope, &mut body))))
+        let (answers, fault) = guarded(pin!(begun(|| session.message(&info, envelope, &mut body))))
             .await
-            .unwrap_or_else(|| LOCAL_ERROR.into());
+            .unwrap_or_else(|| LOCAL_ERROR.into())
+            .parted();
         let accepted = body.id().and_then(queued_as);
         let worded = |answers: Answers| match &accepted {
             Some(reply) => answers.worded(reply),
             None => answers,
         };
-        match body.stage {
+        let fault = match body.stage {
             Stage::Offered => {
                 if let Some(reply) = answers.refusal_of_all().cloned() {
                     shared.counters.refused_messages.add(1);
                     shared.counters.refused_by_application.add(1);
                     self.answer(Answer::Reply(reply));
+                    fault
                 } else {
                     // Taken unread: it is still to come, and its end is what is accepted.
                     self.answer(Answer::Accept);
                     self.channel.begin_body();
-                    self.verdict = Some(Box::new(Verdict::of_application(answers)));
+                    let verdict = Verdict::of_application(answers, fault);
+                    self.verdict = Some(Box::new(verdict));
+                    None
                 }
             }
             Stage::Open => {
-                self.verdict = Some(Box::new(Verdict::of_application(worded(answers))));
+                let verdict = Verdict::of_application(worded(answers), fault);
+                self.verdict = Some(Box::new(verdict));
+                None
             }
             Stage::Whole(size) => {
-                self.end_of_data(size, Some(Verdict::of_application(worded(answers))));
+                let verdict = Verdict::of_application(worded(answers), fault);
+                self.end_of_data(size, Some(verdict))
             }
             Stage::Refused(reply) => {
                 let counters = &shared.counters;
@@ -387,6 +405,7 @@ impl<S: Session> Conversation<S> {
                 let refusal = reply.map(|reply| Verdict {
                     answers: reply.into(),
                     of_application: false,
+                    fault: None,
                 });
                 if self.channel.machine.owed() > 0 {
                     self.end_of_data(0, refusal);
@@ -396,53 +415,21 @@ impl<S: Session> Conversation<S> {
                     // The machine answers its end by itself.
                     shared.counters.refused_messages.add(1);
                 }
+                fault
             }
             // Nobody waits for an answer.
-            Stage::Abandoned => {}
-            Stage::Lost(ended) => return Err(ended),
-        }
-        Ok(())
-    }
-
-    /// The end of a message that came whole: in LMTP it is answered once for each recipient.
-    fn end_of_data(&mut self, size: u64, verdict: Option<Verdict>) {
-        let Verdict {
-            answers,
-            of_application,
-        } = verdict
-            .or_else(|| self.verdict.take().map(|verdict| *verdict))
-            .unwrap_or_else(|| Verdict::of_application(LOCAL_ERROR.into()));
-        let mut taken = false;
-        for index in 0..self.channel.machine.owed() {
-            let answer = answers.at(index);
-            taken |= is_positive(&answer);
-            self.answer(answer);
-        }
-        let counters = &self.channel.shared.counters;
-        if taken {
-            counters.messages.add(1);
-            counters.octets.add(size);
-        } else {
-            counters.refused_messages.add(1);
-            counters
-                .refused_by_application
-                .add(u64::from(of_application));
-        }
-    }
-}
-
-/// What a message is answered at its end.
-struct Verdict {
-    answers: Answers,
-    /// Or else of the server itself.
-    of_application: bool,
-}
-
-impl Verdict {
-    fn of_application(answers: Answers) -> Self {
-        Self {
-            answers,
-            of_application: true,
+            Stage::Abandoned => fault,
+            Stage::Lost(ended) => {
+                if let Some(fault) = fault {
+                    Box::pin(self.tell(fault)).await;
+                }
+                return Err(ended);
+            }
+        };
+        // Boxed: there is to be no room for it where all is well.
+        match fault {
+            Some(fault) => Box::pin(self.answer_and_tell(fault)).await,
+            None => Ok(()),
         }
     }
 }

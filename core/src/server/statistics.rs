@@ -38,6 +38,8 @@ pub struct Statistics {
     /// Connections, hellos, senders, recipients and messages that the application refused, by 4yz or 5yz, left unanswered, or failed
     /// over.
     pub refused_by_application: u64,
+    /// Messages that were not taken for a fault that is not the client's, as where a disposition cannot write its file.
+    pub faults: u64,
     /// Octets of messages that are held in memory now, and 768 for each of their pieces. Of what is collected the envelopes count too.
     pub body_memory: u64,
     /// Octets that were read in sessions that are over, commands and messages, inside of TLS.
@@ -109,6 +111,7 @@ const ROWS: &[Row] = rows! {
     messages_too_often "mailwire_refusals_total" "{reason=\"message_rate\"}" ""
     recipients_too_often "mailwire_refusals_total" "{reason=\"recipient_rate\"}" ""
     refused_by_application "mailwire_refusals_total" "{reason=\"application\"}" ""
+    faults "mailwire_faults_total" "" "Messages that were not taken for a fault of this side."
     body_memory "mailwire_body_memory_octets" "" "Octets of messages that are held in memory now."
     octets_received "mailwire_received_octets_total" "" "Octets read in sessions that are over."
     octets_sent "mailwire_sent_octets_total" "" "Octets sent in sessions that are over."
@@ -185,6 +188,7 @@ pub(super) struct Counters {
     pub(super) messages_too_often: Counter,
     pub(super) recipients_too_often: Counter,
     pub(super) refused_by_application: Counter,
+    pub(super) faults: Counter,
     pub(super) octets_received: Counter,
     pub(super) octets_sent: Counter,
     pub(super) tls_handshakes: Counter,
@@ -217,6 +221,7 @@ impl Counters {
             messages_too_often: self.messages_too_often.get(),
             recipients_too_often: self.recipients_too_often.get(),
             refused_by_application: self.refused_by_application.get(),
+            faults: self.faults.get(),
             octets_received: self.octets_received.get(),
             octets_sent: self.octets_sent.get(),
             tls_handshakes: self.tls_handshakes.get(),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod destinations;
+mod faults;
 mod files;
 mod memory;
 mod relay;

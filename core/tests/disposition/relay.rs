@@ -14,7 +14,9 @@ use mailwire::server::{Extensions, Options as ServerOptions, Server};
 use crate::running::{Running, Talk};
 
 /// A server that answers each line by what it begins with, the end of a message by `end`, and tells every line that it heard.
-fn next_server(replies: &'static [(&'static str, &'static str)]) -> (SocketAddr, Receiver<String>) {
+pub(crate) fn next_server(
+    replies: &'static [(&'static str, &'static str)],
+) -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (heard, lines) = channel();
@@ -70,7 +72,7 @@ fn running(address: SocketAddr) -> Running {
     Running::with(relay_to(address, Protocol::Smtp), restricted)
 }
 
-fn restricted(options: &mut ServerOptions) {
+pub(crate) fn restricted(options: &mut ServerOptions) {
     options.set("domains", "d.example,f.example").unwrap();
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mailwire::Error;
 use mailwire::disposition::{Deliver, Disposition};
-use mailwire::server::{Control, Options, Server};
+use mailwire::server::{Control, Handler, Options, Server};
 use tokio::sync::oneshot;
 
 pub(crate) struct Running {
@@ -24,6 +24,10 @@ impl Running {
     }
 
     pub(crate) fn with(disposition: impl Disposition, change: impl FnOnce(&mut Options)) -> Self {
+        Self::serving(Deliver::new(disposition), change)
+    }
+
+    pub(crate) fn serving(handler: impl Handler, change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new();
         options.set_hostname("mx.example.org").unwrap();
         options.set_grace(Duration::from_secs(1));
@@ -38,7 +42,7 @@ impl Running {
                 .build()
                 .unwrap();
             let stopped = async { stopped.await.unwrap_or_default() };
-            runtime.block_on(server.serve_until(Deliver::new(disposition), stopped))
+            runtime.block_on(server.serve_until(handler, stopped))
         });
         Self {
             address,

@@ -257,3 +257,47 @@ fn a_subscriber_that_wants_none_of_it_has_no_spans() {
     server.join();
     assert!(told.spans().is_empty() && told.events().is_empty());
 }
+
+#[test]
+fn a_message_that_a_disposition_cannot_take_is_a_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mail");
+    let disposition = mailwire::disposition::Folder::create(&path).unwrap();
+    std::fs::remove_dir(&path).unwrap();
+    let server = mailwire::server::Server::bind(mailwire::server::Options::new()).unwrap();
+    let port = server.addresses()[0].port();
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let told = Told::new(Level::WARN);
+    with_default(told.clone(), || {
+        runtime.block_on(async {
+            let (done, stop) = tokio::sync::oneshot::channel();
+            // On a thread of its own nothing of it is told here.
+            let client = std::thread::spawn(move || {
+                let mut options = mailwire::client::Options::new();
+                options.set_server("127.0.0.1", Some(port)).unwrap();
+                let client = Client::new(options).unwrap();
+                let sent = client.send(
+                    &envelope(&["a@x.example"]),
+                    Content::bytes(MESSAGE),
+                    Call::default(),
+                );
+                done.send(()).unwrap();
+                sent.unwrap_err().reply().unwrap().code()
+            });
+            let handler = mailwire::disposition::Deliver::new(disposition);
+            let stop = async { stop.await.unwrap() };
+            server.serve_until(handler, stop).await.unwrap();
+            assert_eq!(client.join().unwrap(), 451);
+        });
+    });
+    let events = told.events();
+    let [event] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert!(
+        event.starts_with("WARN : a message was not taken: folder: "),
+        "{event}"
+    );
+    assert!(event.contains(&path.display().to_string()) && event.contains(" status=100"));
+}

@@ -107,6 +107,12 @@ pub enum EventKind {
     },
     /// QUIT; informs. The session goes on once this was dropped.
     Quit,
+    /// A message was not taken for a fault that is not the client's, as where the server's destination cannot write its file or reach
+    /// the next server; informs. It says what was attempted, where, and what to try; the client was told nothing of it. It comes once for
+    /// each message while the fault lasts, but not while 4,096 events wait: nobody waits for those who are told, nor is it kept for
+    /// them. The session goes on meanwhile. The numbers of
+    /// [`Server::statistics`](super::Server::statistics) count every one.
+    Fault(Error),
     /// The connection is gone; informs. It comes too where the end of the server cuts off a session that waits for an answer.
     Disconnect,
 }

@@ -74,7 +74,7 @@ impl Server {
 
     /// The same, with messages that go to `destination` and are never in the queue: an event of
     /// [`EventKind::Message`] or [`EventKind::Body`] does not come. All other questions of [`Options::set_hooks`] do; without one
-    /// the queue may be left alone. Fails too if the destination relays and the options let strangers relay
+    /// the queue may be left alone. Where a message cannot be taken, [`Hooks::FAULT`] has [`EventKind::Fault`] say why. Fails too if the destination relays and the options let strangers relay
     /// ([`Handler::relays`](crate::server::Handler::relays)). A relay has connections of its own for each of
     /// [`Options::set_workers`].
     ///

@@ -154,11 +154,16 @@ impl Queue {
             tokio::pin!(room);
             // Listening begins before the look, or room that is made in between would go unheard.
             room.as_mut().enable();
-            if self.len() + post.waiting() < MOST {
+            if self.has_room(post) {
                 return;
             }
             room.await;
         }
+    }
+
+    /// Whether fewer than [`MOST`] events wait, with those in `post`.
+    pub(super) fn has_room(&self, post: &Post) -> bool {
+        self.len() + post.waiting() < MOST
     }
 
     /// Takes up to `max` events. Those that nobody waits for any more are left out.

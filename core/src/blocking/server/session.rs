@@ -1,5 +1,6 @@
 //! A session whose hooks become events, and whose answers come back from the application.
 
+use std::future::ready;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -293,6 +294,14 @@ impl Session for QueueSession {
             // Why is said to the client by the server itself.
             Err(_) => LOCAL_ERROR.into(),
         }
+    }
+
+    fn fault(&mut self, info: &SessionInfo, fault: Error) -> impl Future<Output = ()> + Send {
+        // While nobody takes events this session does not wait for it, and what it would tell is told by those that are there already.
+        if self.queue.has_room(&self.post) {
+            self.tell(info, EventKind::Fault(fault));
+        }
+        ready(())
     }
 
     fn reset(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {

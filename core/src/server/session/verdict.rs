@@ -1,0 +1,104 @@
+//! What a message is answered at its end, and the fault that whoever runs the server is told of once it was.
+
+use std::pin::pin;
+
+use super::{Conversation, is_positive};
+use crate::error::Error;
+use crate::server::channel::Ended;
+use crate::server::guarded::{begun, guarded};
+use crate::server::{Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
+
+/// What a message is answered at its end.
+pub(super) struct Verdict {
+    pub(super) answers: Answers,
+    /// Or else of the server itself.
+    pub(super) of_application: bool,
+    /// Told once that was said.
+    pub(super) fault: Option<Error>,
+}
+
+impl Verdict {
+    pub(super) fn of_application(answers: Answers, fault: Option<Error>) -> Self {
+        Self {
+            answers,
+            of_application: true,
+            fault,
+        }
+    }
+}
+
+impl<S: Session> Conversation<S> {
+    /// The end of a message that came whole: in LMTP it is answered once for each recipient. Gives the fault that is to be told.
+    pub(super) fn end_of_data(&mut self, size: u64, verdict: Option<Verdict>) -> Option<Error> {
+        let Verdict {
+            answers,
+            of_application,
+            fault,
+        } = verdict
+            .or_else(|| self.verdict.take().map(|verdict| *verdict))
+            .unwrap_or_else(|| Verdict::of_application(LOCAL_ERROR.into(), None));
+        let mut taken = false;
+        for index in 0..self.channel.machine.owed() {
+            let answer = answers.at(index);
+            taken |= is_positive(&answer);
+            self.answer(answer);
+        }
+        let counters = &self.channel.shared.counters;
+        if taken {
+            counters.messages.add(1);
+            counters.octets.add(size);
+        } else {
+            counters.refused_messages.add(1);
+            counters
+                .refused_by_application
+                .add(u64::from(of_application));
+        }
+        fault
+    }
+
+    /// Tells of a fault while the answer that comes of it leaves: the client does not wait for those who are told.
+    pub(super) async fn answer_and_tell(&mut self, fault: Error) -> Result<(), Ended> {
+        let info = self.begin_telling(&fault);
+        let session = self.hooks.has(Hooks::FAULT).then_some(&mut self.session);
+        let (sent, ()) = tokio::join!(biased; self.channel.flush(), told(session, &info, fault));
+        sent
+    }
+
+    /// Tells of a fault where nothing is to be sent any more.
+    pub(super) async fn tell(&mut self, fault: Error) {
+        let info = self.begin_telling(&fault);
+        let session = self.hooks.has(Hooks::FAULT).then_some(&mut self.session);
+        told(session, &info, fault).await;
+    }
+
+    /// The fault of a message whose end was not answered by it, as the rest of the message was bad or did not come.
+    pub(super) fn unsaid(&mut self) -> Option<Error> {
+        self.verdict.take().and_then(|verdict| verdict.fault)
+    }
+
+    /// Counts and traces a fault. Gives what the hook is told of the session.
+    fn begin_telling(&mut self, fault: &Error) -> SessionInfo {
+        self.learn();
+        self.channel.shared.counters.faults.add(1);
+        trace(&self.channel.info, fault);
+        self.channel.info.clone()
+    }
+}
+
+/// Calls the hook, if it is asked.
+async fn told<S: Session>(session: Option<&mut S>, info: &SessionInfo, fault: Error) {
+    if let Some(session) = session {
+        guarded(pin!(begun(|| session.fault(info, fault)))).await;
+    }
+}
+
+#[cfg(feature = "tracing")]
+fn trace(info: &SessionInfo, fault: &Error) {
+    let (session, peer) = (info.id(), info.peer());
+    let status = fault.status().number();
+    tracing::warn!(target: "mailwire", session, peer, status, "a message was not taken: {fault}");
+}
+
+/// Without the feature nobody is told.
+#[cfg(not(feature = "tracing"))]
+fn trace(_: &SessionInfo, _: &Error) {}
