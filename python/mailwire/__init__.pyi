@@ -259,6 +259,7 @@ class Limits:
     messages_per_minute: int | None
     recipients_per_minute: int | None
     command_line: int | None
+    auth_line: int | None
     max_hops: int | None
     def __init__(
         self,
@@ -285,6 +286,7 @@ class Limits:
         messages_per_minute: int | None = None,
         recipients_per_minute: int | None = None,
         command_line: int | None = None,
+        auth_line: int | None = None,
         max_hops: int | None = None,
     ) -> None: ...
 

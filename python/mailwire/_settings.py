@@ -35,12 +35,12 @@ class Limits:
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in
     there, and at most `auth_delay` seconds (4) of waiting before the next. One that its client gives up once its user was
-    looked up, as with SCRAM, counts for its address. An account is not locked at the last four addresses
-    from where its last login succeeded, within seven days; an address's own lock holds there too. A number of failures that is
-    0, or an `auth_delay` of 0, turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address, and
+    looked up, as with SCRAM, counts for its address. An account is not locked at the last four addresses from where its last
+    login succeeded, within seven days; an address's own lock holds there too. A number of failures that is 0, or an
+    `auth_delay` of 0, turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address, and
     `messages_per_minute` and `recipients_per_minute` in all its sessions: 0 (the default) is no limit. `command_line`:
-    octets of a command with its CRLF (4096), from 512 to 32768. `max_hops`: Received fields in a message, beyond which it
-    goes in circles and is refused (100).
+    octets of a command with its CRLF (4096), from 512 to 32768. `auth_line`: octets of a line of AUTH with its CRLF, from 512
+    to 12290 (the default). `max_hops`: Received fields in a message, beyond which it goes in circles and is refused (100).
     """
 
     __slots__ = (
@@ -49,6 +49,7 @@ class Limits:
         "auth_failures",
         "auth_failures_per_account",
         "auth_failures_per_address",
+        "auth_line",
         "auth_lockout",
         "bad_commands",
         "body_memory",
@@ -94,6 +95,7 @@ class Limits:
         messages_per_minute=None,
         recipients_per_minute=None,
         command_line=None,
+        auth_line=None,
         max_hops=None,
     ):
         """Limits; they are checked when a server is made with them."""
@@ -119,6 +121,7 @@ class Limits:
         self.messages_per_minute = messages_per_minute
         self.recipients_per_minute = recipients_per_minute
         self.command_line = command_line
+        self.auth_line = auth_line
         self.max_hops = max_hops
 
     def _given(self):

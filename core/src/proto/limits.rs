@@ -10,6 +10,9 @@ pub const COMMAND_LINES: std::ops::RangeInclusive<usize> = 512..=SKIPPED_LINE / 
 /// A line of an AUTH exchange with its CRLF: RFC 4954 section 4 asks for 12288 octets of base64.
 pub const AUTH_LINE: usize = 12_288 + 2;
 
+/// What a server may be told to take instead: as much as a command has at least, and no more than any mechanism takes.
+pub const AUTH_LINES: std::ops::RangeInclusive<usize> = 512..=AUTH_LINE;
+
 /// The verb of a command that this library does not know.
 pub const VERB: usize = 32;
 

@@ -9,7 +9,7 @@ use super::Options;
 use super::options::within;
 use super::rate::Rate;
 use crate::error::Error;
-use crate::proto::limits::COMMAND_LINES;
+use crate::proto::limits::{AUTH_LINES, COMMAND_LINES};
 
 /// Said where the server as a whole is full (RFC 5321 section 3.8).
 pub(super) const TOO_MANY: &str = "421 4.3.2 Too many connections\r\n";
@@ -37,10 +37,19 @@ impl Options {
 
     /// The octets that a command may have, with its CRLF, from 512 (RFC 5321 section 4.5.3.1.4) to 32,768. A longer one is answered
     /// 500, and nothing of it is kept. Extensions make MAIL and RCPT longer, by 500 octets for AUTH= and ORCPT= alone, so that less than
-    /// the default of 4096 may refuse what a client was offered. Lines of AUTH are not meant: of those RFC 4954 section 4 asks for
-    /// 12,288 octets, which is what is taken.
+    /// the default of 4096 may refuse what a client was offered. Lines of AUTH are not meant: see
+    /// [`set_auth_line`](Self::set_auth_line).
     pub fn set_command_line(&mut self, octets: usize) -> Result<(), Error> {
         self.command_line = within("command_line", octets, COMMAND_LINES)?;
+        Ok(())
+    }
+
+    /// The octets that a line of an AUTH exchange may have, with its CRLF, from 512 to the default of 12,290; AUTH itself may have 32
+    /// more, for a line may stand in it. A longer one is answered 500 5.5.6, and nothing of it is kept. RFC 4954 section 4 asks for
+    /// 12,288 octets and the CRLF, and no mechanism here takes more. Less is enough where users have passwords: three quarters of it
+    /// is what name and password may have together. Tokens of OAUTHBEARER and XOAUTH2 are often longer than 2048 octets.
+    pub fn set_auth_line(&mut self, octets: usize) -> Result<(), Error> {
+        self.auth_line = within("auth_line", octets, AUTH_LINES)?;
         Ok(())
     }
 

@@ -205,6 +205,7 @@ impl Shared {
             .with_auth_in_clear(options.allow_plaintext_auth)
             .with_required_auth(options.auth_required)
             .with_command_line(options.command_line)
+            .with_auth_line(options.auth_line)
             .with_max_bad_commands(options.max_bad_commands)
             .with_max_idle_commands(options.max_idle_commands)
             .with_max_auth_failures(options.max_auth_failures)

@@ -51,6 +51,7 @@ const NAMES: &[&str] = &[
     "xclient",
     "proxy_protocol",
     "command_line",
+    "auth_line",
     "max_bad_commands",
     "max_idle_commands",
     "max_auth_failures",
@@ -181,6 +182,7 @@ impl Options {
     fn set_limit(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "command_line" => self.set_command_line(number(name, value)?)?,
+            "auth_line" => self.set_auth_line(number(name, value)?)?,
             "max_bad_commands" => self.set_max_bad_commands(small_number(name, value)?)?,
             "max_idle_commands" => self.set_max_idle_commands(small_number(name, value)?)?,
             "max_auth_failures" => self.set_max_auth_failures(small_number(name, value)?)?,
@@ -422,6 +424,8 @@ mod tests {
             ("max_recipient_domains", "0"),
             ("command_line", "511"),
             ("command_line", "32769"),
+            ("auth_line", "511"),
+            ("auth_line", "12291"),
             ("messages_per_minute", "-1"),
             ("recipients_per_minute", "4294967296"),
             ("max_bad_commands", "0"),

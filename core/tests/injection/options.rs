@@ -138,6 +138,9 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
     ("command_line", "10{}00", |text| {
         server(|o| o.set("command_line", text))
     }),
+    ("auth_line", "10{}00", |text| {
+        server(|o| o.set("auth_line", text))
+    }),
     ("max_bad_commands", "1{}0", |text| {
         server(|o| o.set("max_bad_commands", text))
     }),

@@ -297,6 +297,38 @@ fn s011_s210_the_longest_line_and_one_longer() {
 }
 
 #[test]
+fn a_line_of_auth_may_be_as_long_as_the_server_was_told() {
+    let too_long = "S: 500 5.5.6 Authentication exchange line is too long";
+    let most = limits::AUTH_LINE;
+    // What is out of range becomes the nearest that is not.
+    for (told, most) in [
+        (512, 512),
+        (1002, 1002),
+        (0, 512),
+        (most, most),
+        (usize::MAX, most),
+    ] {
+        // What fits is no message of PLAIN, which is told once all of it was taken.
+        let line = |octets: usize| "A".repeat(octets - "\r\n".len());
+        let fits = [
+            &format!("C: {}", line(most))[..],
+            "S: 501 5.5.2 Cannot decode the response",
+        ];
+        let one_more = [&format!("C: {}", line(most + 1))[..], too_long];
+        let mut talk = greeted(clear().with_auth_line(told));
+        let begin = ["C: AUTH PLAIN", "S: 334 "];
+        for lines in [fits, one_more] {
+            talk.follow(&[&begin[..], &lines].concat());
+        }
+        // AUTH has room for a whole line behind its mechanism.
+        let auth = |octets: usize| format!("C: AUTH PLAIN {}", line(octets));
+        talk.follow(&[&auth(most), "S: 501 5.5.2 Cannot decode the response"]);
+        let longest = most + 32 - "AUTH PLAIN ".len();
+        talk.follow(&[&auth(longest + 1), too_long, "C: NOOP", "S: 250 2.0.0 OK"]);
+    }
+}
+
+#[test]
 fn of_a_command_that_is_too_long_nothing_is_kept() {
     for (octets, kept) in [(limits::AUTH_LINE, true), (limits::AUTH_LINE + 64, false)] {
         let mut talk = greeted(clear());

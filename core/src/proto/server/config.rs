@@ -34,6 +34,7 @@ pub struct Config {
     pub(super) require_auth: bool,
     pub(super) max_auth_failures: u32,
     pub(super) command_line: usize,
+    pub(super) auth_line: usize,
     pub(super) max_bad_commands: u32,
     pub(super) max_idle_commands: u32,
     pub(super) hooks: Hooks,
@@ -66,6 +67,7 @@ impl Config {
             require_auth: false,
             max_auth_failures: limits::AUTH_FAILURES,
             command_line: limits::COMMAND_LINE,
+            auth_line: limits::AUTH_LINE,
             max_bad_commands: limits::BAD_COMMANDS,
             max_idle_commands: limits::IDLE_COMMANDS,
             hooks: Hooks::NONE,
@@ -219,11 +221,21 @@ impl Config {
     }
 
     /// The octets of a command with its CRLF before it is answered 500, within [`limits::COMMAND_LINES`]. By default
-    /// [`limits::COMMAND_LINE`]. AUTH and its lines may be as long as [`limits::AUTH_LINE`] whatever this says.
+    /// [`limits::COMMAND_LINE`]. AUTH and its lines may be as long as [`with_auth_line`](Self::with_auth_line) has it whatever this
+    /// says.
     #[must_use]
     pub fn with_command_line(mut self, octets: usize) -> Self {
         let (least, most) = limits::COMMAND_LINES.into_inner();
         self.command_line = octets.clamp(least, most);
+        self
+    }
+
+    /// The octets of a line of an AUTH exchange with its CRLF before it is answered 500, within [`limits::AUTH_LINES`]; AUTH itself,
+    /// which may have such a line in it, may have 32 more. By default [`limits::AUTH_LINE`].
+    #[must_use]
+    pub fn with_auth_line(mut self, octets: usize) -> Self {
+        let (least, most) = limits::AUTH_LINES.into_inner();
+        self.auth_line = octets.clamp(least, most);
         self
     }
 

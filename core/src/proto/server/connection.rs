@@ -205,7 +205,7 @@ impl Connection {
     /// Takes bytes from the client. The first call, with none, makes the greeting.
     ///
     /// The first `used` octets of the input are done with. The others are lent again, in front of what is read next: they
-    /// are the start of a line, never more than [`limits::AUTH_LINE`] and 32, or what
+    /// are the start of a line, never more than [`Config::with_auth_line`](super::Config::with_auth_line) and 32, or what
     /// [`Config::with_command_line`](super::Config::with_command_line) allows where that is more.
     ///
     /// [`Need::More`] also comes when more than 16 KiB of replies wait to be sent, with commands left in the input. So
@@ -453,8 +453,8 @@ impl Connection {
     pub(super) fn find_line(&mut self, input: &[u8], line: Line) -> Found {
         let limit = match line {
             Line::Command => self.config.command_line,
-            Line::Auth => limits::AUTH_LINE + 32,
-            Line::Exchange => limits::AUTH_LINE,
+            Line::Auth => self.config.auth_line + 32,
+            Line::Exchange => self.config.auth_line,
             Line::Chunk => 512,
         };
         let found = self.finder.find(input, limit, limits::SKIPPED_LINE);
