@@ -16,6 +16,7 @@ from ._results import Reply, SendResult, TLSInfo
 
 __all__ = [
     "TLS",
+    "AsyncBody",
     "AuthNotOffered",
     "AuthenticationError",
     "Body",
@@ -58,6 +59,7 @@ __all__ = [
 
 # What is loaded when it is first used, and from where; the other names are exceptions.
 _LATER = {
+    "AsyncBody": "_stream",
     "Body": "_stream",
     "Credentials": "_session",
     "Discarded": "_session",

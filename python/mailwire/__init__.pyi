@@ -1,7 +1,7 @@
 # The typed surface of the package. What a name does stands in its docstring.
 import os
 import smtplib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage, Message
 from socket import socket
@@ -12,6 +12,7 @@ from typing_extensions import Self, Unpack
 
 __all__ = [
     "TLS",
+    "AsyncBody",
     "AuthNotOffered",
     "AuthenticationError",
     "Body",
@@ -236,6 +237,9 @@ class SendResult:
 
 # Hosting a listener
 
+# What a hook says.
+_Answer: TypeAlias = Reply | str | int | None
+
 class Limits:
     size: int | None
     recipients: int | None
@@ -354,6 +358,12 @@ class Body:
     def __next__(self) -> bytes: ...
     def read(self, size: int | None = -1, /) -> bytes: ...
 
+class AsyncBody:
+    def __init__(self, loop: Any, event: Any, envelope: Envelope) -> None: ...
+    def __aiter__(self) -> Self: ...
+    async def __anext__(self) -> bytes: ...
+    async def read(self, size: int | None = -1, /) -> bytes: ...
+
 class Credentials:
     username: str
     password: str
@@ -393,7 +403,7 @@ class Server:
         tls: TLS | None = None,
         implicit_tls: bool = False,
         require_tls: bool = False,
-        auth: Mapping[str, str] | Callable[[Session, Credentials], object] | None = None,
+        auth: Mapping[str, str] | Callable[[Session, Credentials], _Answer | Awaitable[_Answer]] | None = None,
         user_keys: Mapping[str, str] | None = None,
         mechanisms: str | Iterable[str] | None = None,
         auth_required: bool = False,
@@ -425,6 +435,10 @@ class Server:
     def metrics(self) -> str: ...
     def __enter__(self) -> Self: ...
     def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+    async def __aenter__(self) -> Self: ...
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 

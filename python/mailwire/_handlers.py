@@ -1,12 +1,16 @@
 """From the engine's events to a handler's hooks, and from what they return to answers."""
 
 import threading
+from contextlib import suppress
+from functools import partial
+from types import coroutine
 
 from ._errors import Misuse
+from ._loop import is_coroutine
 from ._message import text
 from ._results import Reply
 from ._session import Credentials, Discarded, Envelope, Reject, Session, reply_of
-from ._stream import Body
+from ._stream import AsyncBody, Body
 
 HOOKS = (
     "connect",
@@ -49,23 +53,29 @@ _TOO_MANY = Reply(451, "Too many messages are being read here, try again later",
 # What an exception stands for elsewhere.
 _LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
 
-_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+# The status of an answer that comes when nobody waits for it any more.
+_CLOSED = 5
 
 
 class Dispatcher:
-    """Runs a handler's hooks for one run of a server, in any number of threads; those of one session never at the same time."""
+    """Runs a handler's hooks for one run of a server, in any number of threads and on its loop; those of one session never at the same time.
 
-    def __init__(self, handler, auth, most_streams=0):
-        """For a handler, object, class or callable, a callable for AUTH or None, and so many `stream` hooks at a time."""
+    What is done at an event is a coroutine, also where all hooks are `def`. The thread that has the event drives it, to its end or to
+    the first thing that a hook wants awaited; from there on it is a task of the loop.
+    """
+
+    def __init__(self, handler, auth, most_streams=0, loop=None):
+        """For a handler, object, class or callable, a callable for AUTH or None, so many `stream` hooks at a time, and a `Loop`."""
         self._make = handler if isinstance(handler, type) else None
         self._handler = handler
         self._auth = auth
+        self.loop = loop
         self._sessions = {}
-        # By the number of a session whose hook runs: the events that came meanwhile.
-        self._left = {}
+        # By the number of a session whose hook runs.
+        self._turns = {}
         self._lock = threading.Lock()
-        # The threads of `stream` hooks, by the number of the session.
-        self.streaming = {}
+        # The `stream` hooks that run, by the number of the session.
+        self._streaming = {}
         self._most_streams = most_streams
         self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
@@ -73,71 +83,103 @@ class Dispatcher:
             raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
         if {"data", "stream"} <= self.hooks:
             raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
-        for name in self.hooks:
-            _no_coroutine(name, getattr(handler, name))
-        if self._takes_envelope:
-            _no_coroutine("handler", handler)
+        hooks = [handler] if self._takes_envelope else [getattr(handler, name) for name in self.hooks]
         if auth is not None:
-            _no_coroutine("auth", auth)
+            hooks.append(auth)
             self.hooks.add("auth")
+        self.has_coroutines = any(map(is_coroutine, hooks))
 
     @property
     def asked(self):
         """What the engine is to ask and tell: also what has no hook of its own."""
         return self.hooks | {"disconnect", "fault"}
 
-    def anew(self, most_streams):
+    def anew(self, most_streams, loop):
         """The same for another run of the server, which numbers its sessions from the beginning: it knows none of these."""
-        return Dispatcher(self._handler, self._auth, most_streams)
+        return Dispatcher(self._handler, self._auth, most_streams, loop)
+
+    def threads(self):
+        """The threads of its own in which hooks run."""
+        readers = [turn.thread for turn in list(self._streaming.values())]
+        return [thread for thread in readers if thread is not None]
 
     def handle(self, event):
         """Runs the hook that an event is for, and answers. Never raises.
 
         A hook that its client waits for no more does not hold the session back. What the session tells while it still runs is left to
-        its thread, so that a slow session has one thread at the most.
+        its thread, so that a slow session has one thread at the most, and cancels it if it is a coroutine.
         """
-        number = event.session.id
-        with self._lock:
-            left = self._left.get(number)
-            if left is not None:
-                left.append(event)
-                return
-            left = self._left[number] = []
-        while True:
-            # What the client was told 451 to long ago is asked of nobody.
-            if not event.is_late:
-                self._run(event)
-            elif event.reading is not None:
-                self._catch_up(event.reading)
-            with self._lock:
-                if not left:
-                    del self._left[number]
-                    return
-                event = left.pop(0)
-
-    def _run(self, event):
-        session = None
-        try:
-            if event.kind == "disconnect" and "disconnect" not in self.hooks:
-                self._sessions.pop(event.session.id, None)
-                return
-            session = self._session(event)
-            getattr(self, f"_on_{event.kind}")(session, event)
-        except BaseException as error:
-            # Whatever it was must not end the thread that serves everybody.
-            self._failed(session, error)
-            try:
-                _answer(event, _LOCAL_ERROR)
-            except Exception:
-                # The client has not waited.
-                return
-            finally:
-                if event.reading is not None:
-                    self._catch_up(event.reading)
-
-    def _session(self, event):
-        """The session's object, made at its first event."""
         info = event.session
+        with self._lock:
+            turn = self._turns.get(info.id)
+            if turn is not None:
+                turn.left = [*turn.left, event]
+            else:
+                begun = self._turns[info.id] = _Turn(event)
+        if turn is None:
+            self._begin(self._work_off(info, begun), begun)
+        elif turn.task is not None:
+            with suppress(Misuse):
+                # Unless the loop is closed, and the coroutine gone with it.
+                self.loop.give_up(turn)
+
+    def _begin(self, flow, turn):
+        """Runs what is to be done at an event: here, until a hook wants something awaited, and the rest on the loop."""
+        if self.loop.is_here():
+            # A hook that is no coroutine might block it.
+            return self.loop.adopt(flow, turn)
+        try:
+            flow.send(None)
+            while True:
+                try:
+                    return self.loop.adopt(flow, turn)
+                except BaseException as error:
+                    failure = error
+                # Nothing will await it. The hook that tells of errors may want that in its turn.
+                flow.throw(failure)
+        except StopIteration:
+            return
+
+    async def _work_off(self, info, turn):
+        """Handles the event of a turn, of a session of which that is known, and what comes meanwhile."""
+        while True:
+            event, session = turn.event, None
+            kind = event.kind
+            try:
+                # What the client was told 451 to long ago is asked of nobody.
+                if event.is_late:
+                    self._catch_up(event.reading)
+                elif kind == "disconnect" and "disconnect" not in self.hooks:
+                    self._sessions.pop(info.id, None)
+                else:
+                    session = self._session(info)
+                    await getattr(self, f"_on_{kind}")(session, event)
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                # Whatever it was must not end the thread that serves everybody.
+                await self._not_answered(session, event, error)
+            with self._lock:
+                if not turn.left:
+                    del self._turns[info.id]
+                    break
+                turn.event = turn.left.pop(0)
+            info = turn.event.session
+        if turn.task is not None:
+            self.loop.leave(turn)
+
+    async def _not_answered(self, session, event, error):
+        if _is_late(error, event):
+            _log_late(session, event)
+        else:
+            await self._failed(session, error)
+            with suppress(Exception):
+                # Unless the client has not waited.
+                _answer(event, _LOCAL_ERROR)
+        self._catch_up(event.reading)
+
+    def _session(self, info):
+        """The session's object, made at its first event."""
         session = self._sessions.get(info.id)
         if session is None:
             session = Session(info)
@@ -147,81 +189,106 @@ class Dispatcher:
         return session
 
     def _asked(self, session, name, refusal, *arguments):
-        """A hook's answer as a reply; None: accept."""
+        """A hook's answer as a reply, to be awaited; None: accept."""
         return self._called(session, getattr(session.handler, name), refusal, session, *arguments)
 
-    def _called(self, session, hook, refusal, *arguments):
+    async def _called(self, session, hook, refusal, *arguments, means=None):
+        """The same of a hook that is known, whose answer perhaps means another one."""
         try:
-            return reply_of(hook(*arguments), refusal)
+            answer = self._begun(hook, *arguments)
+            if answer is not None and hasattr(answer, "__await__"):
+                answer = await self._ended(answer)
+            return reply_of(answer if means is None else means(answer), refusal)
+        except GeneratorExit:
+            raise
         except Reject as reject:
             return reject.reply
         except Discarded:
             # Nobody waits for an answer any more.
             return _LOCAL_ERROR
         except BaseException as error:
-            self._failed(session, error)
+            await self._failed(session, error)
             return _LOCAL_ERROR
 
-    def _failed(self, session, error):
-        """Tells the handler and the log of an exception."""
-        _log().error("a handler failed for %r", session, exc_info=error)
-        self._tell(session, error)
+    def _begun(self, hook, *arguments):
+        """What a hook gives back, to be awaited where it is that, or where the hook has to run elsewhere: one that may block."""
+        if self.loop.is_here() and not is_coroutine(hook):
+            return self.loop.aside(hook, *arguments)
+        return hook(*arguments)
 
-    def _on_fault(self, session, event):
+    async def _ended(self, awaited):
+        if not self.loop.is_here():
+            await _to_the_loop(awaited)
+        answer = await awaited
+        # What was called elsewhere may want something awaited in its turn.
+        return await answer if hasattr(answer, "__await__") else answer
+
+    async def _failed(self, session, error):
+        """Tells the handler and the log of an exception."""
+        if not self.loop.gave_up(error):
+            _log().error("a handler failed for %r", session, exc_info=error)
+            await self._tell(session, error)
+
+    async def _on_fault(self, session, event):
         fault = event.fault
         _log_fault(session, fault)
-        self._tell(session, fault)
+        await self._tell(session, fault)
 
-    def _tell(self, session, error):
+    async def _tell(self, session, error):
         """Calls the `error` hook."""
         if session is not None and "error" in self.hooks:
             try:
-                session.handler.error(session, error)
+                answer = self._begun(session.handler.error, session, error)
+                if hasattr(answer, "__await__"):
+                    await self._ended(answer)
+            except GeneratorExit:
+                raise
             except BaseException as another:
                 _log().error("the error hook failed for %r", session, exc_info=another)
 
-    def _on_connect(self, session, event):
-        _answer(event, self._asked(session, "connect", _NO_SERVICE))
+    async def _on_connect(self, session, event):
+        _answer(event, await self._asked(session, "connect", _NO_SERVICE))
 
-    def _on_hello(self, session, event):
-        _answer(event, self._asked(session, "helo", _NOT_WELCOME, event.argument))
+    async def _on_hello(self, session, event):
+        _answer(event, await self._asked(session, "helo", _NOT_WELCOME, event.argument))
 
-    def _on_auth(self, session, event):
+    async def _on_auth(self, session, event):
         username, password, proof, identity = event.credentials
         # Octets that are no UTF-8 equal no text that anybody could have meant.
         credentials = Credentials(username, password.decode("utf-8", "surrogateescape"), proof, identity)
         hook = self._auth or session.handler.auth
+        # A hook that forgets to return something must not let anybody in.
+        _answer(event, await self._called(session, hook, _BAD_CREDENTIALS, session, credentials, means=_only_yes))
 
-        # Only a clear yes lets somebody in: a hook that forgets to return something must not.
-        def asked(session, credentials):
-            answer = hook(session, credentials)
-            return False if answer is None else answer
-
-        _answer(event, self._called(session, asked, _BAD_CREDENTIALS, session, credentials))
-
-    def _on_lookup(self, session, event):
+    async def _on_lookup(self, session, event):
         reply = None
         try:
-            kept = session.handler.lookup(session, event.username)
+            kept = self._begun(session.handler.lookup, session, event.username)
+            if hasattr(kept, "__await__"):
+                kept = await self._ended(kept)
             if kept is not None:
                 return event.supply(_kept(kept))
+        except GeneratorExit:
+            raise
         except Reject as reject:
             reply = reject.reply
         except BaseException as error:
-            self._failed(session, error)
+            if _is_late(error, event):
+                raise
+            await self._failed(session, error)
             reply = _NOT_JUDGED
         _answer(event, reply)
 
-    def _on_mail(self, session, event):
+    async def _on_mail(self, session, event):
         sender, options = event.mail
-        _answer(event, self._asked(session, "mail", _BAD_SENDER, sender, options))
+        _answer(event, await self._asked(session, "mail", _BAD_SENDER, sender, options))
 
-    def _on_recipients(self, session, event):
+    async def _on_recipients(self, session, event):
         for place, (recipient, options) in enumerate(event.recipients):
-            reply = self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
+            reply = await self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
             _answer_at(event, place, reply)
 
-    def _on_message(self, session, event):
+    async def _on_message(self, session, event):
         envelope = envelope_of(event, session)
         if self._takes_envelope:
             hook, arguments = session.handler, (envelope,)
@@ -229,134 +296,162 @@ class Dispatcher:
             hook, arguments = session.handler.data, (session, envelope)
         else:
             return event.accept()
-        _answer_message(event, envelope, *self._judged(session, envelope, hook, *arguments))
-
-    def _judged(self, session, envelope, hook, *arguments):
-        """What a hook says to a message: one answer to all, and with LMTP perhaps some by recipient."""
         answers = {}
+        means = partial(_to_all, answers, envelope)
+        reply = await self._called(session, hook, _BAD_MESSAGE, *arguments, means=means)
+        _answer_message(event, envelope, reply, answers)
 
-        def asked(*arguments):
-            answer = hook(*arguments)
-            if isinstance(answer, dict):
-                answers.update(_by_recipient(answer, envelope))
-                answer = None
-            return answer
-
-        return self._called(session, asked, _BAD_MESSAGE, *arguments), answers
-
-    def _on_body(self, session, event):
+    async def _on_body(self, session, event):
         if not self._begins_to_stream(session, event):
             _answer(event, _TOO_MANY)
             self._catch_up(event.reading)
 
     def _begins_to_stream(self, session, event):
-        """Whether there is a thread for it: as many as there may be connections.
+        """Whether its hook may run: as many may as there may be connections. One that is no coroutine has a thread.
 
         A client decides how long its message takes: it must not hold up those that the other threads serve. One that hangs up leaves
         its hook behind, and must not have another one for each time that it does.
         """
+        turn = _Turn(event)
+        if is_coroutine(session.handler.stream):
+            flow = self._stream(session, event, turn, session.handler.stream, partial(AsyncBody, self.loop))
+            start = partial(self.loop.adopt, flow, turn)
+        else:
+            flow = self._stream(session, event, turn, partial(_no_coroutine, session.handler.stream), Body)
+            turn.thread = threading.Thread(target=self._begin, args=(flow, turn), name="mailwire-stream", daemon=True)
+            start = turn.thread.start
         with self._lock:
-            # The message before this one was answered, and its thread is about to end.
-            others = len(self.streaming) - (session.id in self.streaming)
+            # The message before this one was answered, and its hook is about to end.
+            others = len(self._streaming) - (session.id in self._streaming)
             if others >= self._most_streams:
+                flow.close()
                 return False
-            thread = threading.Thread(target=self._stream, args=(session, event), name="mailwire-stream", daemon=True)
             # Its hook may ask at once whether it is one of these.
-            self.streaming[session.id] = thread
+            self._streaming[session.id] = turn
             try:
-                thread.start()
+                start()
             except BaseException:
-                del self.streaming[session.id]
+                flow.close()
+                del self._streaming[session.id]
                 raise
         return True
 
-    def _stream(self, session, event):
-        """A `stream` hook, in a thread of its own."""
+    async def _stream(self, session, event, turn, hook, make_body):
+        """A `stream` hook, from its beginning to its answer."""
         try:
-            self._read(session, event)
+            await self._read(session, event, hook, make_body)
+        except GeneratorExit:
+            raise
         except BaseException as error:
-            self._failed(session, error)
-        finally:
-            # In the child of a fork, where nothing more is to be done, this fails.
-            self._catch_up(event.reading)
-            with self._lock:
-                if self.streaming.get(session.id) is threading.current_thread():
-                    del self.streaming[session.id]
+            await self._failed(session, error)
+        # In the child of a fork, where nothing more is to be done, this fails.
+        self._catch_up(event.reading)
+        with self._lock:
+            if self._streaming.get(session.id) is turn:
+                del self._streaming[session.id]
+        self.loop.leave(turn)
 
-    def _read(self, session, event):
+    async def _read(self, session, event, hook, make_body):
         envelope = envelope_of(event, session)
-        body = Body(event, envelope)
-        reply, answers = self._judged(session, envelope, session.handler.stream, session, envelope, body)
+        body = make_body(event, envelope)
+        answers = {}
+        means = partial(_to_all, answers, envelope)
+        reply = await self._called(session, hook, _BAD_MESSAGE, session, envelope, body, means=means)
         try:
-            self._answer_body(body, envelope, reply, answers)
+            await self._answer_body(session, body, envelope, reply, answers)
         except Exception:
             # What the hook has said was no answer to this.
-            self._answer_body(body, envelope, _LOCAL_ERROR, {})
+            await self._answer_body(session, body, envelope, _LOCAL_ERROR, {})
             raise
 
-    @staticmethod
-    def _answer_body(body, envelope, reply, answers):
+    async def _answer_body(self, session, body, envelope, reply, answers):
         refuses = reply is not None and not answers and reply.code >= 400
-        event = body._settled(reply if refuses else None)
+        event = await body._settled(reply if refuses else None)
         if event is not None:
-            _answer_message(event, envelope, reply, answers)
+            try:
+                _answer_message(event, envelope, reply, answers)
+            except Misuse as error:
+                if not _is_late(error, event):
+                    raise
+                _log_late(session, event)
 
     def _catch_up(self, reading):
-        """Handles what a session has told while its `stream` hook ran: hooks of one session never run at the same time."""
-        while (event := reading.later()) is not None:
+        """Handles what a session has told while its `stream` hook ran, if any did: hooks of one session never run at the same time."""
+        while reading is not None and (event := reading.later()) is not None:
             self.handle(event)
             del event
 
-    def _on_reset(self, session, event):
-        self._told(session, event, "reset")
+    async def _on_reset(self, session, event):
+        await self._told(session, event, "reset")
         _go_on(event)
 
-    def _on_quit(self, session, event):
-        self._told(session, event, "quit")
+    async def _on_quit(self, session, event):
+        await self._told(session, event, "quit")
         _go_on(event)
 
-    def _on_disconnect(self, session, event):
+    async def _on_disconnect(self, session, event):
         del self._sessions[session.id]
-        self._told(session, event, "disconnect")
+        await self._told(session, event, "disconnect")
 
-    def _told(self, session, event, name):
+    async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""
-        self._called(session, lambda: getattr(session.handler, name)(session) and None, None)
+        await self._called(session, getattr(session.handler, name), None, session, means=_nothing)
         _answer(event, None)
 
-    def _on_verify(self, session, event):
-        _answer(event, self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
+    async def _on_verify(self, session, event):
+        _answer(event, await self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
 
-    def _on_expand(self, session, event):
-        _answer(event, self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
+    async def _on_expand(self, session, event):
+        _answer(event, await self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
 
-    def _on_help(self, session, event):
-        _answer(event, self._asked(session, "help", _NO_HELP, event.argument))
+    async def _on_help(self, session, event):
+        _answer(event, await self._asked(session, "help", _NO_HELP, event.argument))
 
-    def _on_etrn(self, session, event):
-        _answer(event, self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
+    async def _on_etrn(self, session, event):
+        _answer(event, await self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
 
-    def _on_unknown(self, session, event):
-        # Only a clear yes is one: a hook that knows nothing of this verb returns nothing.
-        def asked(*arguments):
-            answer = session.handler.unknown(*arguments)
-            return False if answer is None else answer
+    async def _on_unknown(self, session, event):
+        # A hook that knows nothing of this verb returns nothing.
+        hook, arguments = session.handler.unknown, (session, event.verb, event.argument)
+        _answer(event, await self._called(session, hook, _UNKNOWN, *arguments, means=_only_yes))
 
-        _answer(event, self._called(session, asked, _UNKNOWN, session, event.verb, event.argument))
+
+class _Turn:
+    """What hooks of a session do, one after the other."""
+
+    # What came meanwhile, the task that it is on the loop, and a thread of its own, if there are any.
+    left, task, thread = (), None, None
+
+    def __init__(self, event):
+        """At an event."""
+        self.event = event
+
+
+@coroutine
+def _to_the_loop(awaited):
+    """Goes on on the loop: what drives the coroutine that awaits this sees to it."""
+    try:
+        yield
+    except BaseException:
+        # There is none, and nobody will ever await it.
+        if hasattr(awaited, "close"):
+            awaited.close()
+        raise
 
 
 class FaultLog:
     """In the place of a `Dispatcher` where a disposition takes the messages and there is no handler: the log is told of faults."""
 
     asked = ("fault",)
+    has_coroutines = False
 
-    def __init__(self):
-        """No message is ever streamed to it."""
-        self.streaming = {}
-
-    def anew(self, most_streams):
+    def anew(self, most_streams, loop):
         """The same for another run: nothing is kept of any."""
         return self
+
+    def threads(self):
+        """It has none of its own."""
+        return ()
 
     @staticmethod
     def handle(event):
@@ -390,6 +485,35 @@ def _kept(value):
     return value
 
 
+def _only_yes(answer):
+    return False if answer is None else answer
+
+
+def _nothing(answer):
+    return None
+
+
+def _no_coroutine(stream, *arguments):
+    """What a `stream` hook says that has a thread to read in."""
+    answer = stream(*arguments)
+    if not hasattr(answer, "__await__"):
+        return answer
+    if hasattr(answer, "close"):
+        answer.close()
+    raise TypeError(
+        "stream: a `def` returned something to await; what wraps an `async def` has to be one too, or it reads as a `def` does"
+    )
+
+
+def _is_late(error, event):
+    """Whether this is how answering fails where the client has not waited."""
+    return isinstance(error, Misuse) and error.status == _CLOSED and not event.owed
+
+
+def _log_late(session, event):
+    _log().warning("the answer to %s came too late for %r: the client is gone, or was told 451", event.kind, session)
+
+
 def _go_on(event):
     """Until then the session tells of nothing more, so that no other thread runs its next hook."""
     try:
@@ -417,6 +541,14 @@ def _answer_message(event, envelope, reply, answers):
         _answer_at(event, place, answers.get(address))
 
 
+def _to_all(answers, envelope, answer):
+    """What a hook answers to all recipients of a message; with LMTP it may have some by recipient, which go into `answers`."""
+    if isinstance(answer, dict):
+        answers.update(_by_recipient(answer, envelope))
+        return None
+    return answer
+
+
 def _by_recipient(answers, envelope):
     """A hook's answers by recipient as replies, by the envelope's spelling of these. One to nobody would be lost."""
     replies = {text(address, "a recipient"): reply_of(one, _BAD_MESSAGE) for address, one in answers.items()}
@@ -439,10 +571,3 @@ def _answer_at(event, place, reply):
         event.accept_at(place)
     else:
         event.reply_at(place, reply.code, reply.enhanced, list(reply.lines))
-
-
-def _no_coroutine(name, hook):
-    function = getattr(hook, "__func__", hook)
-    code = getattr(function, "__code__", None)
-    if code is not None and code.co_flags & _COROUTINE:
-        raise TypeError(f"{name}: a handler here is made of `def`, not of `async def`, which no event loop would run")

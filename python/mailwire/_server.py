@@ -4,10 +4,12 @@ import atexit
 import os
 import threading
 import time
+from contextlib import suppress
 
 from . import _native
 from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, FaultLog, envelope_of
+from ._loop import Loop, settle
 from ._message import addresses, path, seconds, several, switch, text, texts, whole, wrong
 from ._message import mechanisms as joined
 from ._session import Session
@@ -23,7 +25,7 @@ _running = set()
 
 
 class Server:
-    """Hosts a listener in this process. `with` starts and stops it.
+    """Hosts a listener in this process. `with` starts and stops it, and so does `async with`.
 
     `handler` is one callable taking the envelope, or an object or class with some of the hooks below. A class is made
     once for each connection. Hooks of one session never run at the same time; those of different sessions may, in
@@ -39,10 +41,17 @@ class Server:
     answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
     `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
 
+    Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines run on the event
+    loop that has entered `async with`, else on one of the server in a thread of its own, which is made where a hook is a coroutine; the
+    others, and a handler's class, in `threads`, and never on a loop. Whatever a hook returns that can be awaited is awaited there, so that a
+    `def` may wrap an `async def`. One that waits holds up no other session and no thread. When its client was told 451 and goes on, or is
+    gone, it is cancelled, and no other hook of its session runs before it has ended.
+
     `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by iterating or
     `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a thread of its own, one for each
     message that comes, so that slow clients hold up nobody else. At most limits.connections of them run at a time, those whose client
-    has hung up counted; a message beyond these is answered 451. An answer that refuses, or an
+    has hung up counted; a message beyond these is answered 451. One that is `async def` needs no thread and gets an `AsyncBody`, for
+    `async for` and `await body.read(n)`; here a `def` that returns a coroutine is an error. An answer that refuses, or an
     exception, does so at once: before something was read in place of the message, else in its middle, and the client is told at the
     end. A hook that accepts without having read all has the rest read and dropped. In the child of a fork `body` reads nothing: `Misuse`.
 
@@ -50,7 +59,8 @@ class Server:
     An answer to somebody who is no recipient of the message is an error.
 
     A client that has waited `limits.answer_timeout` for a hook is told 451 (454, 421) and goes on, and what the hook then says is told
-    to nobody. As long as it runs no other hook of its session does; what the client asks waits, and is answered so too.
+    to nobody, but a warning in the log. As long as it runs no other hook of its session does; what the client asks waits, and is answered
+    so too.
 
     `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys` has made of
     it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of one hash serve that
@@ -192,17 +202,23 @@ class Server:
         )
         self._most_streams = most_connections(chosen)
         self._thread_count = threads if handler is not None else 1
-        self._run = None
+        self._run = self._entered = None
         self._lock = threading.RLock()
 
     def start(self):
         """Begins to listen. Gives the server itself."""
+        return self._start(None)
+
+    def _start(self, running):
+        """The same, with the event loop that this is called on, if coroutines are to run there."""
         with self._lock:
             if self._runs():
                 raise Misuse("the server runs already")
             native = _native.Server(self._options, _descriptors(self._sockets) if self._sockets else [])
             # A hook may ask for the port at once.
-            self._run = _Run(native, self._dispatcher and self._dispatcher.anew(self._most_streams), self._thread_count)
+            loop = Loop(running, self._thread_count)
+            dispatcher = self._dispatcher and self._dispatcher.anew(self._most_streams, loop)
+            self._run = _Run(native, dispatcher, loop, self._thread_count)
             try:
                 self._run.begin()
             except BaseException:
@@ -214,7 +230,10 @@ class Server:
     def stop(self, grace=_GRACE):
         """Stops listening, lets transactions finish for `grace` seconds, and ends every connection.
 
-        Called from a hook it returns at once, and the rest happens behind it; so it does after Ctrl-C.
+        Coroutine hooks that still run a second later are cancelled and have another second to end.
+
+        Called from a hook, or from anything else on the loop that hooks run on, it returns at once, and the rest happens behind it; so it
+        does after Ctrl-C. `async with` is left when all has ended, and the loop runs meanwhile; it has to be left before the loop is closed.
         """
         grace = seconds(grace, "grace")
         if not 0 <= grace <= threading.TIMEOUT_MAX:
@@ -224,7 +243,7 @@ class Server:
     def _stop(self, run, grace):
         if not self._taken(run):
             return
-        in_hook = threading.current_thread() in run.hooks()
+        in_hook = run.is_in_hook()
         # The wait for a thread of its own is one that a signal ends.
         ending = threading.Thread(target=run.end, args=(grace,), name="mailwire-stop", daemon=not in_hook)
         ending.start()
@@ -311,6 +330,37 @@ class Server:
         """Stops it."""
         self.stop()
 
+    async def __aenter__(self):
+        """Starts it, unless it runs. Coroutine hooks run on this event loop."""
+        from asyncio import get_running_loop
+
+        with self._lock:
+            if not self._runs():
+                self._start(get_running_loop())
+            self._entered = self._run
+        return self
+
+    async def __aexit__(self, *_):
+        """Stops it. The loop runs meanwhile."""
+        run = self._entered
+        if run.process != os.getpid():
+            return
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        ended = loop.create_future()
+
+        def leave():
+            self._stop(run, _GRACE)
+            # A hook may have stopped it before.
+            run.ended.wait()
+            with suppress(RuntimeError):
+                # Unless the loop has not waited.
+                loop.call_soon_threadsafe(settle, ended)
+
+        threading.Thread(target=leave, name="mailwire-leave").start()
+        await ended
+
     def __reduce__(self):
         """A server holds a listener: it does not pickle."""
         raise TypeError("a Server cannot be pickled; make one where it is needed")
@@ -319,9 +369,10 @@ class Server:
 class _Run:
     """A server from its start to its stop. Nothing of it, such as a hook that still runs, is the next one's."""
 
-    def __init__(self, native, dispatcher, count):
-        """With its listener, and so many threads for hooks if there are any."""
+    def __init__(self, native, dispatcher, loop, count):
+        """With its listener, and for hooks, if there are any, a loop and so many threads."""
         self.native = native
+        self._loop = loop
         self.process = os.getpid()
         self.ended = threading.Event()
         self._dispatcher = dispatcher
@@ -335,13 +386,22 @@ class _Run:
         try:
             for thread in self._threads:
                 thread.start()
+            if self._dispatcher and self._dispatcher.has_coroutines:
+                self._loop.begin()
+                if self.ended.is_set():
+                    # A signal's handler has ended it meanwhile, when there was no loop yet.
+                    self._loop.end(0.0, _LAST_GRACE)
         except BaseException:
             self.native.shutdown(0.0)
             raise
 
     def hooks(self):
-        """The threads that hooks run in."""
-        return (*self._threads, *self._dispatcher.streaming.values()) if self._dispatcher else ()
+        """The threads that hooks run in, but for that of the loop."""
+        return (*self._threads, *(self._dispatcher.threads() if self._dispatcher else ()), *self._loop.threads())
+
+    def is_in_hook(self):
+        """Whether this is called by a hook, or by anything else on the loop of hooks: who waits for hooks there waits for itself."""
+        return self._loop.is_here() or threading.current_thread() in self.hooks()
 
     def end(self, grace):
         """Ends it, and waits for its hooks, but not for one that does not end: that must not hold up the program."""
@@ -352,6 +412,7 @@ class _Run:
                 # A signal's handler may end it before all were started.
                 if thread.is_alive():
                     thread.join(max(0.0, until - time.monotonic()))
+            self._loop.end(until, _LAST_GRACE)
         finally:
             self.ended.set()
 

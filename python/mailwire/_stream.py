@@ -1,18 +1,15 @@
 """A message that a `stream` hook reads while it comes."""
 
 import time
+from functools import partial
 
 from ._errors import Misuse
+from ._loop import settle
 from ._session import Discarded
 
 
-class Body:
-    """A message that still comes: header and body, with CRLF line ends.
-
-    Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client may send once
-    something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message will not come whole `Discarded`
-    is raised. It is for one thread at a time, until the hook has returned. In the child of a fork it reads nothing more: `Misuse`.
-    """
+class _Coming:
+    """A message that still comes, piece by piece. How its pieces are waited for, `_waited` says."""
 
     __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_reading", "_rest")
 
@@ -25,36 +22,31 @@ class Body:
         self._end = None
         self._is_lost = False
 
-    def __iter__(self):
-        """Itself."""
-        return self
-
-    def __next__(self):
-        """The next piece."""
-        piece, self._rest = bytes(self._rest) or self._piece(), memoryview(b"")
-        if not piece:
-            raise StopIteration
+    async def _next_piece(self):
+        """What is left of a piece, or the next one; empty at the end."""
+        piece, self._rest = bytes(self._rest) or await self._piece(), memoryview(b"")
         return piece
 
-    def read(self, size=-1, /):
-        """Reads `size` octets, which are waited for; fewer at the end, and then none. Without `size`, all that is left."""
-        if size is None or size < 0:
-            return b"".join(self)
+    async def _octets(self, size):
         parts = []
-        while size > 0 and (self._rest or self._fill()):
+        if size is None or size < 0:
+            while piece := await self._next_piece():
+                parts.append(piece)
+            return b"".join(parts)
+        while size > 0 and (self._rest or await self._fill()):
             part, self._rest = self._rest[:size], self._rest[size:]
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
 
-    def _fill(self):
-        self._rest = memoryview(self._piece())
+    async def _fill(self):
+        self._rest = memoryview(await self._piece())
         return self._rest
 
-    def _piece(self):
+    async def _piece(self):
         """The next piece; empty at the end."""
         if self._end is None:
-            event = self._next()
+            event = await self._next()
             if event.kind == "chunk":
                 piece = event.octets
                 self._envelope.size += len(piece)
@@ -63,7 +55,7 @@ class Body:
             self._finish(event)
         return b""
 
-    def _next(self):
+    async def _next(self):
         """The next event of the message. The first call has the client send it."""
         if self._is_lost:
             raise Discarded("the message will not come whole")
@@ -76,7 +68,7 @@ class Body:
             # The client is gone, or was told 451: it has not waited.
             event = None
         else:
-            event = self._reading.next()
+            event = await self._waited()
         if event is None or event.kind == "discarded":
             self._is_lost = True
             raise Discarded("the message will not come whole")
@@ -86,7 +78,7 @@ class Body:
         self._end = event
         self._envelope._received = time.time()
 
-    def _settled(self, refusal):
+    async def _settled(self, refusal):
         """The event that owes the answers to the message, or None if nobody waits for them any more.
 
         What the hook has not read is read here, or refused if that is the answer.
@@ -95,7 +87,7 @@ class Body:
             return self._beginning
         try:
             while self._end is None:
-                event = self._next()
+                event = await self._next()
                 if event.kind != "chunk":
                     self._finish(event)
                 elif refusal is not None:
@@ -104,3 +96,78 @@ class Body:
         except Discarded:
             return None
         return self._end
+
+
+class Body(_Coming):
+    """A message that still comes: header and body, with CRLF line ends.
+
+    Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client may send once
+    something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message will not come whole `Discarded`
+    is raised. It is for one thread at a time, until the hook has returned. In the child of a fork it reads nothing more: `Misuse`.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self):
+        """Itself."""
+        return self
+
+    def __next__(self):
+        """The next piece."""
+        piece = _now(self._next_piece())
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def read(self, size=-1, /):
+        """Reads `size` octets, which are waited for; fewer at the end, and then none. Without `size`, all that is left."""
+        return _now(self._octets(size))
+
+    async def _waited(self):
+        return self._reading.next()
+
+
+class AsyncBody(_Coming):
+    """The same for a coroutine: `async for` gives pieces, and `await body.read(n)` octets. While it waits, the event loop runs.
+
+    It is for one task at a time, on the loop of the hook.
+    """
+
+    __slots__ = ("_loop",)
+
+    def __init__(self, loop, event, envelope):
+        """From the event with which it begins, on a server's loop."""
+        super().__init__(event, envelope)
+        self._loop = loop
+
+    def __aiter__(self):
+        """Itself."""
+        return self
+
+    async def __anext__(self):
+        """The next piece."""
+        piece = await self._next_piece()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def read(self, size=-1, /):
+        """Reads `size` octets, which are waited for; fewer at the end, and then none. Without `size`, all that is left."""
+        return await self._octets(size)
+
+    async def _waited(self):
+        from asyncio import get_running_loop
+
+        come = get_running_loop().create_future()
+        if not self._reading.has_come(partial(self._loop.call, settle, come)):
+            await come
+        return self._reading.next()
+
+
+def _now(coroutine):
+    """What a coroutine gives that never waits but by blocking."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it has waited for a loop")

@@ -34,6 +34,8 @@ struct Told {
     events: VecDeque<blocking::Event>,
     /// Nothing more comes.
     is_over: bool,
+    /// What is called, without arguments, once something is there: of a hook whose thread does not sleep meanwhile.
+    wake: Option<Py<PyAny>>,
 }
 
 /// A message that comes in pieces, for the hook that reads it.
@@ -69,7 +71,11 @@ impl Streams {
                     }
                 }
                 Err(error) => {
-                    lock(&self.running).values().for_each(|stream| stream.end());
+                    let wakes: Vec<_> = lock(&self.running)
+                        .values()
+                        .filter_map(|stream| stream.end())
+                        .collect();
+                    wakes.into_iter().for_each(call);
                     return Err(error);
                 }
             }
@@ -81,7 +87,10 @@ impl Streams {
         let session = event.session().id();
         let mut running = lock(&self.running);
         if let Some(stream) = running.get(&session) {
-            stream.push(event);
+            let wake = stream.push(event);
+            // Who has the interpreter may wait for this.
+            drop(running);
+            wake.into_iter().for_each(call);
             return None;
         }
         if !matches!(event.kind(), EventKind::Body { .. }) {
@@ -104,18 +113,28 @@ impl Streams {
 }
 
 impl Stream {
-    fn push(&self, event: blocking::Event) {
-        lock(&self.told).events.push_back(event);
+    /// What this gives back wakes the hook, if that waits. It is called once nothing is locked.
+    fn push(&self, event: blocking::Event) -> Option<Py<PyAny>> {
+        let mut told = lock(&self.told);
+        told.events.push_back(event);
         self.more.notify_one();
+        told.wake.take()
     }
 
-    fn end(&self) {
-        lock(&self.told).is_over = true;
+    /// The same.
+    fn end(&self) -> Option<Py<PyAny>> {
+        let mut told = lock(&self.told);
+        told.is_over = true;
         self.more.notify_one();
+        told.wake.take()
     }
 }
 
 impl Told {
+    fn has_come(&self) -> bool {
+        !self.events.is_empty() || self.is_over
+    }
+
     /// The next event, if it is of the message: that it is not whole is known from any other one too.
     fn of_message(&mut self) -> Option<blocking::Event> {
         let (EventKind::Chunk(_) | EventKind::EndOfData { .. } | EventKind::Discarded) =
@@ -138,18 +157,31 @@ impl Reading {
         }
     }
 
+    /// Whether `next` does not wait. Where it would, `wake` is called once it does not any more, from any thread.
+    fn has_come(&self, py: Python<'_>, wake: Py<PyAny>) -> PyResult<bool> {
+        self.check(py)?;
+        let mut told = lock(&self.stream.told);
+        let has_come = told.has_come();
+        // A wait that was given up leaves one behind, of which nobody needs to hear.
+        let before = if has_come {
+            Some(wake)
+        } else {
+            told.wake.replace(wake)
+        };
+        drop(told);
+        drop(before);
+        Ok(has_come)
+    }
+
     /// The next event of the message, which is waited for: a piece or the end. None: the message will not come whole.
     fn next(&self, py: Python<'_>) -> PyResult<Option<Event>> {
         self.check(py)?;
         let mut told = lock(&self.stream.told);
-        if told.events.is_empty() && !told.is_over {
+        if !told.has_come() {
             drop(told);
             py.detach(|| {
                 let told = lock(&self.stream.told);
-                let waited = self
-                    .stream
-                    .more
-                    .wait_while(told, |told| told.events.is_empty() && !told.is_over);
+                let waited = self.stream.more.wait_while(told, |told| !told.has_come());
                 drop(waited);
             });
             told = lock(&self.stream.told);
@@ -181,6 +213,12 @@ impl Reading {
         running.insert(self.session, Arc::clone(&stream));
         Ok(Some(self.streams.beginning(event, stream)))
     }
+}
+
+/// Calls what wakes a hook.
+fn call(wake: Py<PyAny>) {
+    // Without an interpreter there is no hook any more, and none either where its loop was closed, which is how this fails.
+    let _ = Python::try_attach(|py| wake.call0(py).map(drop));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

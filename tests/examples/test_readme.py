@@ -125,8 +125,25 @@ def test_python_receives(tmp_path: Path) -> None:
     assert "a@b.example" in result.stdout and "c@d.example" in result.stdout and "seen" in result.stdout
 
 
-def test_python_delivers_into_a_maildir(tmp_path: Path) -> None:
+def test_python_receives_by_coroutines(tmp_path: Path) -> None:
     code = programs("python")[2]
+    assert "port=2525):" in code and "await asyncio.Event().wait()" in code
+    code = code.replace("port=2525):", "port=0) as server:")
+    code = code.replace("await asyncio.Event().wait()", "print(await asyncio.to_thread(use, server))")
+    sender = """
+        def use(server):
+            url, recipients = f"smtp://127.0.0.1:{server.port}", ["you@example.net", "c@d.example"]
+            return mailwire.send(b"x\\n", url, sender="a@b.example", recipients=recipients, on_refused="never").refused
+    """
+    program = tmp_path / "receive.py"
+    program.write_text(textwrap.dedent(sender) + code)
+    result = subprocess.run([sys.executable, program], capture_output=True, timeout=60, check=False, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "c@d.example" in result.stdout and "No such user" in result.stdout and "you@" not in result.stdout
+
+
+def test_python_delivers_into_a_maildir(tmp_path: Path) -> None:
+    code = programs("python")[3]
     assert "port=2525" in code and "maildir:/var/mail/inbox" in code
     code = code.replace("port=2525", "port=0").replace("/var/mail/inbox", str(tmp_path / "inbox"))
     send = 'mailwire.send(b"Subject: x\\n\\nbody\\n", url, sender="a@b.example", recipients=["c@example.net"])'

@@ -458,19 +458,6 @@ def test_a_hook_that_never_ends_does_not_hold_up_stop(message, caplog):
     sending.join(10)
 
 
-def test_coroutines_are_refused_at_once():
-    class Handler:
-        async def data(self, session, envelope):
-            pass
-
-    async def function(envelope):
-        pass
-
-    for handler in (Handler(), Handler, function):
-        with pytest.raises(TypeError, match="async def"):
-            mailwire.Server(handler)
-
-
 def test_the_log_is_not_imported_before_something_fails():
     import subprocess
     import sys

@@ -187,14 +187,15 @@ sys.stdin.readline()
         assert program.returncode == 0
 
 
-def test_without_all_its_threads_a_server_does_not_start(monkeypatch):
+@pytest.mark.parametrize("name", ["mailwire-handler-2", "mailwire-loop"])
+def test_without_all_its_threads_a_server_does_not_start(monkeypatch, name):
     def start(thread):
-        if thread.name == "mailwire-handler-2":
+        if thread.name == name:
             raise RuntimeError("can't start new thread")
         begin(thread)
 
     begin = threading.Thread.start
-    server = mailwire.Server(lambda envelope: None, port=free_port())
+    server = mailwire.Server(Later(), port=free_port())
     with server:
         port = server.port
     with monkeypatch.context() as patch:
@@ -208,16 +209,24 @@ def test_without_all_its_threads_a_server_does_not_start(monkeypatch):
         assert client.noop()[0] == 250
 
 
-def test_a_server_that_is_stopped_while_its_threads_start():
+class Later:
+    """Of a coroutine, which needs a loop."""
+
+    async def data(self, session, envelope):
+        """Takes it."""
+
+
+@pytest.mark.parametrize("name", ["mailwire-handler-2", "mailwire-loop"])
+def test_a_server_that_is_stopped_while_its_threads_start(name):
     def start(thread):
-        if thread.name == "mailwire-handler-2" and not runs:
+        if thread.name == name and not runs:
             # As the handler of a signal may do.
             runs.append(server._run)
             server.stop(grace=0)
         begin(thread)
 
     runs, begin = [], threading.Thread.start
-    server = mailwire.Server(lambda envelope: None, port=free_port())
+    server = mailwire.Server(Later(), port=free_port())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
         server.start()
@@ -225,6 +234,10 @@ def test_a_server_that_is_stopped_while_its_threads_start():
     assert run.ended.wait(10)
     with pytest.raises(mailwire.Misuse):
         _ = server.port
+    for thread in threading.enumerate():
+        if thread.name.startswith("mailwire-"):
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def test_a_server_that_cannot_end_holds_nobody_up_who_waits_for_its_end():

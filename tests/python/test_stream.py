@@ -570,10 +570,3 @@ def test_a_message_goes_to_one_hook():
 
     with pytest.raises(TypeError, match="`data` or to `stream`"):
         mailwire.Server(Both)
-
-    class Later:
-        async def stream(self, session, envelope, body):
-            pass
-
-    with pytest.raises(TypeError, match="async def"):
-        mailwire.Server(Later)

@@ -40,6 +40,24 @@ GOOD = """
         def lookup(self, session: mailwire.Session, username: str) -> str | None:
             return mailwire.scram_keys("secret")
 
+    class Later:
+        async def data(self, session: mailwire.Session, envelope: mailwire.Envelope) -> str:
+            return "250 2.0.0 kept"
+
+    class Stream:
+        async def stream(self, session: mailwire.Session, envelope: mailwire.Envelope, body: mailwire.AsyncBody) -> bool:
+            size = len(await body.read(10))
+            async for piece in body:
+                size += len(piece)
+            return size < 100
+
+    async def check(session: mailwire.Session, credentials: mailwire.Credentials) -> bool:
+        return credentials.password == "secret"
+
+    async def main() -> None:
+        async with mailwire.Server(Later(), auth=check) as server:
+            port: int = server.port
+
     tls = mailwire.TLS.from_files("a", Path("b"), sni={"mx.example.org": ("c", Path("d"))})
     mailwire.Server(print, ["127.0.0.1", "::1"], mechanisms=["EXTERNAL"], limits=mailwire.Limits(max_hops=30), received=True)
     mailwire.Server(print, sockets=[socket.create_server(("127.0.0.1", 0))], reuse_port=True)
@@ -63,6 +81,7 @@ BAD = [
     "mailwire.Server(print, tls='cert.pem')",
     "mailwire.asend(b'')",
     "mailwire.Limits(bytes=1)",
+    "mailwire.Server(print, auth=lambda session, credentials: 3.5)",
 ]
 
 

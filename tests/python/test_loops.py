@@ -1,0 +1,193 @@
+"""The loop that coroutine hooks run on, and its end: by `stop`, by a hook, with the program, or before its server's."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+
+import mailwire
+import pytest
+from loops import LOOPS, connect, data, gone, run, threads, transacting
+
+
+@pytest.mark.parametrize("loop", [None, *LOOPS])
+def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
+    class Handler:
+        async def data(self, session, envelope):
+            aside.append(asyncio.ensure_future(asyncio.sleep(60)))
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.05)
+                ended.append("data")
+
+        async def disconnect(self, session):
+            await asyncio.sleep(0.05)
+            ended.append("disconnect")
+
+    aside, begun, ended, server = [], threading.Event(), [], mailwire.Server(Handler())
+
+    def leave_it():
+        client = connect(server)
+        client.mail("a@example.org")
+        client.rcpt("b@example.org")
+        client.docmd("DATA")
+        client.send(b"x\r\n.\r\n")
+        assert begun.wait(10)
+        return client
+
+    if loop is None:
+        server.start()
+        client = leave_it()
+        at = time.monotonic()
+        server.stop(grace=0.1)
+        assert time.monotonic() - at < 10 and ended == ["data", "disconnect"]
+        # What hooks began beside themselves ends with the loop.
+        assert aside[0].cancelled()
+        gone("mailwire-")
+        # It starts again, with another one.
+        with server, connect(server):
+            assert len(threads("mailwire-loop")) == 1
+    else:
+
+        async def main():
+            nonlocal client
+            async with server:
+                here = asyncio.get_running_loop()
+                client = await here.run_in_executor(None, leave_it)
+                # On the loop it returns at once, and leaving waits for it.
+                at = time.monotonic()
+                server.stop(grace=0.1)
+                assert time.monotonic() - at < 1
+            assert ended == ["data", "disconnect"] and not aside[0].cancelled()
+
+        client = None
+        run(loop, main())
+    client.close()
+    assert [one.levelname for one in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("loop", [None, *LOOPS])
+def test_a_coroutine_may_stop_the_server(loop):
+    class Handler:
+        async def verify(self, session, name):
+            server.stop(grace=1)
+            await asyncio.sleep(0.01)
+            return "252 2.0.0 stopped"
+
+    server = mailwire.Server(Handler())
+
+    def talk():
+        with connect(server) as client:
+            assert client.verify("x") == (252, b"2.0.0 stopped")
+            client.close()
+
+    async def main():
+        async with server:
+            run_ended = server._run.ended
+            await asyncio.get_running_loop().run_in_executor(None, talk)
+        assert run_ended.is_set()
+
+    if loop is None:
+        ended = server.start()._run.ended
+        talk()
+        assert ended.wait(10)
+    else:
+        run(loop, main())
+    gone("mailwire-")
+
+
+def test_stop_from_elsewhere_does_not_wait_for_a_loop_that_is_blocked():
+    class Handler:
+        async def verify(self, session, name):
+            begun.set()
+            assert goes_on.wait(30)
+
+    begun, goes_on = threading.Event(), threading.Event()
+    server = mailwire.Server(Handler()).start()
+    client = connect(server)
+    client.putcmd("VRFY x")
+    assert begun.wait(10)
+    at = time.monotonic()
+    server.stop(grace=0)
+    assert time.monotonic() - at < 15
+    goes_on.set()
+    client.close()
+    gone("mailwire-")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_loop_that_is_closed_before_its_server_is_a_clear_error(loop, caplog):
+    class Handler:
+        async def verify(self, session, name):
+            return True
+
+        async def stream(self, session, envelope, body):
+            await body.read()
+
+        async def error(self, session, exception):
+            pass
+
+    async def enter():
+        await server.__aenter__()
+
+    server = mailwire.Server(Handler())
+    run(loop, enter())
+    with server, connect(server) as client:
+        at = time.monotonic()
+        assert client.verify("x")[0] == 451
+        assert data(client, b"x\r\n")[0] == 451
+        assert client.noop()[0] == 250
+    assert time.monotonic() - at < 10
+    assert "`async with` has to be left" in caplog.text and "never awaited" not in caplog.text
+    gone("mailwire-")
+
+
+def test_a_program_may_end_while_coroutines_run():
+    code = """
+import asyncio, mailwire, smtplib, sys
+class Handler:
+    async def mail(self, session, sender, options):
+        print("begun", flush=True)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            print("cancelled", flush=True)
+server = mailwire.Server(Handler()).start()
+client = smtplib.SMTP("127.0.0.1", server.port)
+client.ehlo()
+client.putcmd("MAIL FROM:<a@example.org>")
+sys.stdin.readline()
+"""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as program:
+        assert program.stdout.readline() == "begun\n"
+        out, err = program.communicate("\n", timeout=30)
+    assert program.returncode == 0 and out == "cancelled\n"
+    assert "Traceback" not in err and "Task" not in err
+
+
+def test_leaving_is_given_up_and_the_server_ends_all_the_same():
+    class Handler:
+        async def mail(self, session, sender, options):
+            return True
+
+    server = mailwire.Server(Handler())
+
+    async def main():
+        await server.__aenter__()
+        ended = server._run.ended
+        client = await asyncio.get_running_loop().run_in_executor(None, transacting, server)
+        leaving = asyncio.ensure_future(server.__aexit__(None, None, None))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        client.close()
+        while not ended.is_set():
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    gone("mailwire-")
