@@ -15,13 +15,13 @@ fn a_fault_is_told_and_leaves_nothing() {
         (NO_SPACE, "452 4.3.1"),
         (QUOTA, "452 4.3.1"),
     ] {
-        for (call, part) in [
-            ("create", "/tmp/"),
-            ("write", "/tmp/"),
-            ("fsync", "/tmp/"),
-            ("open", "/new"),
-            ("rename", "/tmp/"),
-            ("fsync", "/new"),
+        for (call, part, told) in [
+            ("create", "/tmp/", "make a file in"),
+            ("write", "/tmp/", "write"),
+            ("fsync", "/tmp/", "sync"),
+            ("open", "/new", "open"),
+            ("rename", "/tmp/", "move a message into"),
+            ("fsync", "/new", "sync"),
         ] {
             for filling in [1, 20_000] {
                 let fault = format!("{call}:{part}:{errno}");
@@ -38,7 +38,13 @@ fn a_fault_is_told_and_leaves_nothing() {
                 assert!(reply.starts_with("250 "), "{fault}: {reply}");
                 assert_eq!(delivered(&folder), [text]);
                 drop(talk);
-                let calls = watched.calls();
+                let (calls, faults) = watched.end();
+                let [one] = faults.as_slice() else {
+                    panic!("{fault}: {faults:?}");
+                };
+                let place = format!("maildir: cannot {told} {}/", folder.display());
+                assert!(one.starts_with(&place), "{fault}: {one}");
+                assert!(one.contains(&format!("(os error {errno}): ")), "{one}");
                 let failed = calls.iter().filter(|call| call.returned < 0);
                 let failed: Vec<_> = failed
                     .map(|one| (one.name.as_str(), one.returned))

@@ -16,12 +16,14 @@ const DISPOSITION: &str = "MAILWIRE_TEST_DISPOSITION";
 /// In front of its address, on its standard output.
 const LISTENS: &str = "listens at ";
 
+/// In front of what it tells of a fault, there too.
+const FAULT: &str = "fault: ";
+
 /// A process that listens until it is killed, or dropped.
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
     child: Child,
-    /// Held, as the process writes into it at its end.
-    _output: BufReader<ChildStdout>,
+    output: BufReader<ChildStdout>,
 }
 
 impl Listener {
@@ -46,7 +48,7 @@ impl Listener {
         Self {
             address: address.expect("the listener has not begun"),
             child,
-            _output: output,
+            output,
         }
     }
 
@@ -56,10 +58,14 @@ impl Listener {
         self.child.wait().unwrap();
     }
 
-    /// Lets it come to its end, as it does when nobody holds its standard input.
-    pub(crate) fn end(mut self) {
+    /// Lets it come to its end, as it does when nobody holds its standard input. Gives what it has told of faults.
+    pub(crate) fn end(mut self) -> Vec<String> {
         drop(self.child.stdin.take());
+        let lines = self.output.by_ref().lines().map_while(Result::ok);
+        let faults = lines.filter_map(|line| Some(line.split_once(FAULT)?.1.to_owned()));
+        let faults = faults.collect();
         self.child.wait().unwrap();
+        faults
     }
 }
 
@@ -92,7 +98,8 @@ fn listens() {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
             let _ = ended.send(());
         });
-        let handler = Deliver::new(Destination::open(&disposition).unwrap());
+        let destination = Destination::open(&disposition).unwrap();
+        let handler = Deliver::with_on_fault(destination, |_, fault| println!("{FAULT}{fault}"));
         let end = async { end.await.unwrap_or_default() };
         server.serve_until(handler, end).await.unwrap();
     });

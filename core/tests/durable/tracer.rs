@@ -48,7 +48,12 @@ impl Watched {
 
     /// Ends it, and gives what it has done.
     pub(crate) fn calls(self) -> Vec<Call> {
-        self.listener.end();
+        self.end().0
+    }
+
+    /// The same, and what it has told of faults.
+    pub(crate) fn end(self) -> (Vec<Call>, Vec<String>) {
+        let faults = self.listener.end();
         let log = fs::read_to_string(self.base.path().join("log")).unwrap();
         let folder = self.base.path().join("mail").display().to_string();
         let read = |line: &str| {
@@ -60,7 +65,8 @@ impl Watched {
                 about: about.replace(&folder, ""),
             })
         };
-        log.lines().map(|line| read(line).expect(line)).collect()
+        let calls = log.lines().map(|line| read(line).expect(line)).collect();
+        (calls, faults)
     }
 }
 
