@@ -32,24 +32,26 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 }
 
 fn make_lasting(path: &Path) -> io::Result<()> {
-    let made = DirBuilder::new().mode(0o700).create(path);
-    match (made, path.parent()) {
-        (Ok(()), parent) => {
-            sync(path)?;
-            parent.map_or(Ok(()), sync)
+    let missing = path.ancestors().take_while(|folder| !folder.is_dir());
+    // No recursion: some systems of files say "not found" however often the folder above is made.
+    let missing: Vec<_> = missing.collect();
+    missing.into_iter().rev().try_for_each(make_one)
+}
+
+fn make_one(folder: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => {
+            sync(folder)?;
+            folder.parent().map_or(Ok(()), sync)
         }
-        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
-            make_lasting(parent)?;
-            make_lasting(path)
-        }
-        (Err(error), _) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if path.is_dir() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if folder.is_dir() {
                 Ok(())
             } else {
                 Err(io::ErrorKind::NotADirectory.into())
             }
         }
-        (Err(error), _) => Err(error),
+        Err(error) => Err(error),
     }
 }
 
@@ -85,7 +87,12 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let file = base.path().join("file");
         fs::write(&file, "").unwrap();
-        for path in [file.as_path(), &file.join("below")] {
+        // Below the last nothing can be made, which is told as "not found".
+        for path in [
+            file.as_path(),
+            &file.join("below"),
+            Path::new("/proc/none/x"),
+        ] {
             let error = make("folder", path).unwrap_err();
             assert_eq!(error.status(), Status::Io, "{error}");
             assert!(error.message().starts_with("folder: "), "{error}");
