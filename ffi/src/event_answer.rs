@@ -14,13 +14,13 @@ use crate::handle;
 use crate::status::mailwire_status;
 
 /// Accepts: the client gets the usual reply, as 250. All that the event still owes is answered. For a message this
-/// makes you
-/// responsible for it.
+/// makes you responsible for it. Nobody waits for an answer once the session has ended, or the client was told 451 as
+/// it had waited for long. MAILWIRE_OK does not say that the client gets the answer: one that has hung up meanwhile is
+/// noticed when the reply is sent, and will send its message again.
 ///
 /// Returns MAILWIRE_OK, also for an event that owes nothing; MAILWIRE_ERR_INVALID_ARGUMENT for NULL;
-/// MAILWIRE_ERR_MISUSE if
-/// another call is using the event; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED;
-/// MAILWIRE_ERR_INTERNAL.
+/// MAILWIRE_ERR_MISUSE if another call is using the event; MAILWIRE_ERR_CLOSED if nobody waits for it any more;
+/// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
 #[must_use]
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn mailwire_event_accept(
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL; MAILWIRE_ERR_MISUSE if the event owes nothing, or
 /// another call is
-/// using it; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// using it; MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
 #[must_use]
@@ -67,16 +67,13 @@ pub unsafe extern "C" fn mailwire_event_reject(
     })
 }
 
-/// Answers with a reply: its code, as 550; its enhanced status code, as "5.1.1", or NULL or the empty text for none;
-/// its text, in
-/// printable ASCII, with LF between lines if it has several. All that the event still owes is answered. At a piece of a
-/// message, MAILWIRE_EVENT_CHUNK, a code of 4yz or 5yz refuses the message as mailwire_event_reject does.
+/// Answers with a reply: its code, as 550, or to accept 250, or 251 to RCPT; its enhanced status code, as "5.1.1", or
+/// NULL or the empty text for none; its text, in printable ASCII, with LF between lines if it has several. All that the
+/// event still owes is answered. At a piece of a message, MAILWIRE_EVENT_CHUNK, a code of 4yz or 5yz refuses the message as mailwire_event_reject does.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no reply; MAILWIRE_ERR_MISUSE if the
-/// event owes
-/// nothing, if the code does not fit what is asked, or if another call is using the event; MAILWIRE_ERR_CLOSED if the
-/// client is gone; MAILWIRE_ERR_FORKED;
-/// MAILWIRE_ERR_INTERNAL.
+/// event owes nothing, if the code does not fit what is asked, or if another call is using the event;
+/// MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
 #[must_use]
@@ -109,7 +106,7 @@ pub unsafe extern "C" fn mailwire_event_reply(
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for an index that is not there; MAILWIRE_ERR_MISUSE
 /// if that one
-/// was answered already, or another call is using the event; MAILWIRE_ERR_CLOSED if the client is gone;
+/// was answered already, or another call is using the event; MAILWIRE_ERR_CLOSED if nobody waits for it any more;
 /// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
@@ -134,7 +131,7 @@ pub unsafe extern "C" fn mailwire_event_accept_at(
 /// there;
 /// MAILWIRE_ERR_MISUSE if that one was answered already, if the code does not fit what is asked, or if another call is
 /// using the
-/// event; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// event; MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
 #[must_use]

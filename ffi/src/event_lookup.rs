@@ -29,7 +29,7 @@ pub unsafe extern "C" fn mailwire_event_wanted_keys(event: *const mailwire_event
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL, and for a password that no client could send: an empty one, one
 /// with CR, LF or NUL, and one that is too long; MAILWIRE_ERR_MISUSE if the event is no LOOKUP or was answered, or another call
-/// is using it; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// is using it; MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.
 #[must_use]
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn mailwire_event_supply_password(
 /// another mechanism than the one that is wanted are as good as none: the login fails as with a wrong password.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no such text; MAILWIRE_ERR_MISUSE if the event is
-/// no LOOKUP or was answered, or another call is using it; MAILWIRE_ERR_CLOSED if the client is gone; MAILWIRE_ERR_FORKED;
+/// no LOOKUP or was answered, or another call is using it; MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED;
 /// MAILWIRE_ERR_INTERNAL.
 /// Thread: any, one call at a time on an event.
 /// Since 0.1.

@@ -11,6 +11,7 @@ use super::queue::Queue;
 use super::received::Received;
 use crate::error::{Error, Status};
 use crate::net::ForkGuard;
+use crate::proto::server::{OF_MOST, OF_RCPT};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{Answer, Answers, LOCAL_ERROR, SessionInfo};
@@ -251,9 +252,10 @@ impl Event {
     /// Accepts all that is still owed, by the usual positive reply. After a [`Reset`](EventKind::Reset) or
     /// [`Quit`](EventKind::Quit), which owe nothing, the session goes on, as it does where they are dropped.
     ///
-    /// This and the other answers fail with [`Status::Misuse`] if nothing is owed any more or the reply cannot stand here,
-    /// [`Status::Closed`] if the answer comes too late, as the client is gone or was told 451 already, and [`Status::Forked`] in
-    /// the child of a fork.
+    /// This and the other answers fail with [`Status::Misuse`] if nothing is owed any more or the reply cannot stand here (a positive
+    /// one is 250, and to RCPT 251 too), [`Status::Closed`] if the answer comes too late, as the session has ended or the client was
+    /// told 451 already, and [`Status::Forked`] in the child of a fork. Where it is given in time, that does not say that the client
+    /// gets it: one that has hung up meanwhile is noticed when the reply is sent, and will send its message again.
     pub fn accept(&mut self) -> Result<(), Error> {
         self.answer_all(&Answer::Accept)
     }
@@ -261,13 +263,12 @@ impl Event {
     /// Answers all that is still owed with this reply, positive or not. A [`Chunk`](EventKind::Chunk) owes nothing, but one that is 4yz
     /// or 5yz refuses its message; the first such reply counts.
     pub fn reply(&mut self, reply: Reply) -> Result<(), Error> {
-        match &self.refusal {
-            Some(refusal) => {
-                self.guard.check()?;
-                refusal.refuse(reply)
-            }
-            None => self.answer_all(&checked(reply)?),
+        if let Some(refusal) = &self.refusal {
+            self.guard.check()?;
+            return refusal.refuse(reply);
         }
+        let answer = checked(reply, &self.kind)?;
+        self.answer_all(&answer)
     }
 
     /// Whether [`reply`](Self::reply) can refuse here although nothing is owed: a piece of a message.
@@ -279,7 +280,7 @@ impl Event {
     /// [`Status::Misuse`] if that one was answered already.
     pub fn reply_at(&mut self, index: usize, reply: Option<Reply>) -> Result<(), Error> {
         self.guard.check()?;
-        let answer = reply.map_or(Ok(Answer::Accept), checked)?;
+        let answer = reply.map_or(Ok(Answer::Accept), |reply| checked(reply, &self.kind))?;
         let ticket = self.ticket.as_mut().ok_or_else(nothing_owed)?;
         match ticket.answers.get_mut(index) {
             None => {
@@ -386,13 +387,26 @@ impl fmt::Debug for Event {
     }
 }
 
-/// A reply of 3yz would put the client out of step.
-fn checked(reply: Reply) -> Result<Answer, Error> {
-    if reply.is_intermediate() {
-        let text = format!("{} is no answer that ends a command", reply.code());
-        return Err(Error::new(Status::Misuse, text));
-    }
-    Ok(Answer::Reply(reply))
+/// A reply of 3yz would put the client out of step, and so may a positive one that is not of what was asked.
+fn checked(reply: Reply, kind: &EventKind) -> Result<Answer, Error> {
+    let positive = match kind {
+        EventKind::Recipients(_) => OF_RCPT,
+        EventKind::Hello { .. }
+        | EventKind::Mail { .. }
+        | EventKind::Message { .. }
+        | EventKind::Body { .. }
+        | EventKind::EndOfData { .. } => OF_MOST,
+        _ => &[],
+    };
+    let code = reply.code();
+    let text = if reply.is_intermediate() {
+        format!("{code} is no answer that ends a command")
+    } else if reply.is_positive() && !positive.is_empty() && !positive.contains(&code) {
+        format!("{code} is no positive answer to what is asked here: 250 is")
+    } else {
+        return Ok(Answer::Reply(reply));
+    };
+    Err(Error::new(Status::Misuse, text))
 }
 
 fn nothing_owed() -> Error {

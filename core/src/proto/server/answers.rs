@@ -4,12 +4,18 @@ use super::connection::{Farewell, Owed};
 use super::{Answer, Connection, NotOwed, replies};
 use crate::proto::{EnhancedStatus, Reply};
 
+/// The positive replies to hello, MAIL and the end of data (RFC 5321 section 4.3.2).
+pub(crate) const OF_MOST: &[u16] = &[250];
+
+/// And to RCPT.
+pub(crate) const OF_RCPT: &[u16] = &[250, 251];
+
 impl Connection {
     /// Gives the oldest owed answer. Fails, and does nothing, if none is owed.
     pub fn answer(&mut self, answer: Answer) -> Result<(), NotOwed> {
         let reply = match answer {
             Answer::Accept => None,
-            Answer::Reply(reply) => Some(fitting(reply, matches!(self.owed, Owed::Data(_)))),
+            Answer::Reply(reply) => Some(fitting(reply, &self.owed)),
         };
         if self.owed() > 0 && reply.as_ref().is_some_and(|reply| reply.code() == 421) {
             // RFC 5321 section 3.8: the reply that announces the end is the last.
@@ -125,8 +131,18 @@ impl Connection {
 }
 
 /// A reply that can be said: in step, and with an enhanced status code (RFC 2034 section 4).
-fn fitting(reply: Reply, to_data: bool) -> Reply {
-    if reply.is_intermediate() && !(to_data && reply.code() == 354) {
+fn fitting(reply: Reply, asked: &Owed) -> Reply {
+    let positive = match asked {
+        Owed::Hello { .. } | Owed::Mail(_) | Owed::EndOfData { .. } => Some(OF_MOST),
+        Owed::Rcpt => Some(OF_RCPT),
+        _ => None,
+    };
+    let is_strange = match positive {
+        Some(codes) if reply.is_positive() => !codes.contains(&reply.code()),
+        _ => false,
+    };
+    let to_data = matches!(asked, Owed::Data(_)) && reply.code() == 354;
+    if is_strange || reply.is_intermediate() && !to_data {
         return replies::UNFIT_ANSWER;
     }
     let class = u8::try_from(reply.code() / 100).unwrap_or_default();

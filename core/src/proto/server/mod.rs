@@ -61,6 +61,8 @@ mod strangers;
 mod transaction;
 
 pub use additions::{Additions, InvalidAddition};
+#[cfg(feature = "io")]
+pub(crate) use answers::{OF_MOST, OF_RCPT};
 pub use config::Config;
 pub use connection::Connection;
 pub use event::{Answer, Event, NotOwed};

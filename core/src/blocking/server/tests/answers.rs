@@ -226,9 +226,25 @@ fn a_reply_that_would_put_the_client_out_of_step_is_refused() {
     let server = start(|_| {});
     let client = send(&server, "a@b.example", b"x\r\n");
     let mut event = next(&server);
-    let error = event.reply(reply(354, "go on")).unwrap_err();
-    assert_eq!((error.status(), event.owed()), (Status::Misuse, 1));
+    for code in [354, 200, 220, 251] {
+        let error = event.reply(reply(code, "go on")).unwrap_err();
+        assert_eq!((error.status(), event.owed()), (Status::Misuse, 1));
+    }
+    event.reply(reply(250, "mine")).unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 mine");
+}
+
+#[test]
+fn a_recipient_is_not_accepted_by_any_positive_code() {
+    let server = start(|options| options.set_hooks(Hooks::RCPT));
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let mut event = next(&server);
+    for code in [252, 220] {
+        let error = event.reply(reply(code, "strange")).unwrap_err();
+        assert_eq!((error.status(), event.owed()), (Status::Misuse, 1));
+    }
     event.accept().unwrap();
+    next(&server).accept().unwrap();
     assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
 }
 
