@@ -56,6 +56,20 @@ def test_a_maildir_that_is_gone_is_told_with_its_path(message, tmp_path, caplog)
     assert str(fault) in record.getMessage()
 
 
+def test_an_error_hook_that_is_a_coroutine_is_told_too(message, tmp_path):
+    told = []
+
+    class Awaits:
+        async def error(self, session, exception):
+            told.append(exception.errno)
+
+    path = tmp_path / "mail"
+    with mailwire.Server(Awaits(), disposition=f"maildir:{path}") as server:
+        shutil.rmtree(path)
+        assert deliver(server, message) == 451
+        assert wait_for(lambda: told) == [errno.ENOENT]
+
+
 def test_a_file_in_the_place_of_a_folder_is_logged_where_there_is_no_handler(message, tmp_path, caplog):
     path = tmp_path / "mail"
     with caplog.at_level(logging.WARNING), mailwire.Server(disposition=f"folder:{path}") as server:
