@@ -280,8 +280,12 @@ impl Attempts {
     fn succeeded(&self, attempt: Attempt, now: Instant) {
         let mut failures = self.failures();
         if let Some(place) = attempt.place() {
-            let own = failures.shares.times(place, now);
-            if let Some(account) = attempt.folded() {
+            // Its own may have begun before the account's, and then some of them count there no more: others' would be taken back.
+            if let Some(account) = attempt.folded()
+                && let Some(first) = failures.accounts.failed.first(account, now)
+                && failures.shares.first(place, now) >= Some(first)
+            {
+                let own = failures.shares.times(place, now);
                 failures.accounts.failed.take_back(account, own, now);
             }
             failures.shares.forget(place);

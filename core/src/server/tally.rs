@@ -32,7 +32,10 @@ pub(super) struct Recent<K, V> {
 #[derive(Debug, Clone, Copy)]
 struct Count {
     times: u32,
+    /// When the window began.
     since: Instant,
+    /// When the first of those that are counted was.
+    first: Instant,
 }
 
 impl<K: Eq + Hash + Copy> Tally<K> {
@@ -46,12 +49,17 @@ impl<K: Eq + Hash + Copy> Tally<K> {
     /// Counts once more, and gives how often it was within the window.
     pub(super) fn count(&mut self, key: K, now: Instant) -> u32 {
         let times = self.times(key, now);
-        let since = match self.get(key) {
-            Some(count) if times > 0 => count.since,
-            _ => now,
+        let (since, first) = match self.get(key) {
+            Some(count) if times > 0 => (count.since, count.first),
+            _ => (now, now),
         };
         let times = times.saturating_add(1);
-        self.put(key, Count { times, since }, now);
+        let count = Count {
+            times,
+            since,
+            first,
+        };
+        self.put(key, count, now);
         times
     }
 
@@ -61,10 +69,24 @@ impl<K: Eq + Hash + Copy> Tally<K> {
             .map_or(0, |count| count.within(self.window, now))
     }
 
+    /// When the first of those within the window was counted.
+    pub(super) fn first(&self, key: K, now: Instant) -> Option<Instant> {
+        let count = self.get(key)?;
+        (count.within(self.window, now) > 0).then_some(count.first)
+    }
+
     /// The window of this key begins now, with what was counted.
     pub(super) fn begin_anew(&mut self, key: K, now: Instant) {
-        let times = self.times(key, now);
-        self.put(key, Count { times, since: now }, now);
+        if let Some(first) = self.first(key, now) {
+            let times = self.times(key, now);
+            let since = now;
+            let count = Count {
+                times,
+                since,
+                first,
+            };
+            self.put(key, count, now);
+        }
     }
 
     /// So many of those that were counted count no more.

@@ -99,6 +99,23 @@ fn a_login_that_succeeds_takes_back_what_failed_at_its_own_address_alone() {
 }
 
 #[test]
+fn what_failed_before_the_window_of_an_account_takes_nothing_of_others_back() {
+    let all = attempts(|_| {});
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let tim = from(&all, "192.0.2.1", "tim");
+    let guess = from(&all, "198.51.100.1", "tim");
+    all.failed(guess, at(0));
+    all.failed(tim, at(200));
+    // A new window, in which the user has failed nowhere.
+    all.failed(guess, at(310));
+    all.failed(guess, at(311));
+    admitted(&all, tim, at(320)).0.succeeded(at(320));
+    all.failed(guess, at(321));
+    assert_eq!(locked(&all, guess, at(322)), Some(ACCOUNT_LOCKED));
+}
+
+#[test]
 fn no_more_are_judged_at_once_where_the_user_was_last() {
     let all = attempts(|options| options.set_auth_failures_per_address(0));
     let now = Instant::now();
