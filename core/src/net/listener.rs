@@ -1,14 +1,15 @@
 //! Waiting for connections on an address or a Unix socket.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use socket2::{Domain, Socket as RawSocket, Type};
 use tokio::net::{TcpListener, UnixListener};
@@ -22,6 +23,9 @@ const BACKLOG: i32 = 1024;
 
 /// How long accepting rests when there is no descriptor or memory left for one more connection.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long one that begins to listen on a Unix socket waits for others that begin in the same folder.
+const OTHERS_BEGIN: Duration = Duration::from_secs(1);
 
 /// An address that is listened on. It needs no runtime yet; each runtime that shall accept takes a [`Listener`] from it.
 #[derive(Debug)]
@@ -64,6 +68,7 @@ impl Bound {
             let address = socket2::SockAddr::unix(path)?;
             let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
             socket.set_nonblocking(true)?;
+            let _turn = take_turn(path);
             match socket.bind(&address) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
                     std::fs::remove_file(path)?;
@@ -208,13 +213,32 @@ fn after(error: &io::Error) -> After {
     }
 }
 
-/// Whether `path` is a socket on which nobody listens.
+/// Locks the folder of `path` until the result is dropped, so that no socket of another starter is taken for one that is left over
+/// between its binding and its listening. A folder that cannot be read or locked, or that somebody keeps locked, does without.
+fn take_turn(path: &Path) -> Option<File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new("."))).ok()?;
+    let until = Instant::now() + OTHERS_BEGIN;
+    while flock(&folder, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+        && Instant::now() < until
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Some(folder)
+}
+
+/// Whether `path` is a socket on which nobody listens. It is never waited for one who does and whose backlog is full.
 fn is_stale(path: &Path) -> bool {
     let is_socket =
         std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    is_socket
-        && StdUnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    let knock = || {
+        let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&socket2::SockAddr::unix(path)?)
+    };
+    is_socket && knock().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn tcp_fault(address: SocketAddr, error: io::Error) -> Error {
@@ -271,6 +295,81 @@ mod tests {
             (Errno::BADF, After::Stop),
         ] {
             assert_eq!(after(&errno(error)), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_whose_listener_hangs_is_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("smtp");
+        let address = socket2::SockAddr::unix(&path).unwrap();
+        let hung = RawSocket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        hung.bind(&address).unwrap();
+        hung.listen(0).unwrap();
+        // What waits to be accepted stays there for as long as its client holds it.
+        let mut waiting = Vec::new();
+        loop {
+            let client = RawSocket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            match client.connect(&address) {
+                Ok(()) => waiting.push(client),
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    break;
+                }
+            }
+        }
+        let (said, told) = std::sync::mpsc::channel();
+        let starting = path.clone();
+        std::thread::spawn(move || said.send(Bound::unix(&starting, None).map(drop)));
+        let told = told.recv_timeout(Duration::from_secs(5));
+        let error = told.expect("it hangs too").unwrap_err();
+        assert!(error.message().contains("listens there already"), "{error}");
+        drop(waiting);
+        drop(hung);
+        Bound::unix(&path, None).unwrap();
+    }
+
+    #[test]
+    fn a_socket_is_not_taken_for_left_over_while_another_starter_begins_to_listen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("smtp");
+        let turn = take_turn(&path).unwrap();
+        let first = RawSocket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        first
+            .bind(&socket2::SockAddr::unix(&path).unwrap())
+            .unwrap();
+        let starting = path.clone();
+        let second = std::thread::spawn(move || Bound::unix(&starting, None).map(drop));
+        // Without a turn it would be through by now.
+        std::thread::sleep(Duration::from_millis(100));
+        first.listen(1).unwrap();
+        drop(turn);
+        let error = second.join().unwrap().unwrap_err();
+        assert!(error.message().contains("listens there already"), "{error}");
+        std::os::unix::net::UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn of_several_that_begin_at_once_on_a_socket_that_is_left_over_one_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("smtp");
+        for _ in 0..20 {
+            drop(StdUnixListener::bind(&path).unwrap());
+            let barrier = std::sync::Barrier::new(4);
+            let begun: Vec<_> = std::thread::scope(|scope| {
+                let start = || {
+                    barrier.wait();
+                    Bound::unix(&path, Some(0o600))
+                };
+                let starting: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+                let begun = starting.into_iter().map(|one| one.join().unwrap());
+                begun.filter_map(Result::ok).collect()
+            });
+            assert_eq!(begun.len(), 1);
+            std::os::unix::net::UnixStream::connect(&path).unwrap();
+            drop(begun);
+            std::fs::remove_file(&path).unwrap();
         }
     }
 
