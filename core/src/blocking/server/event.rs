@@ -87,7 +87,8 @@ pub enum EventKind {
         size: u64,
     },
     /// That message will not come whole: it was refused at one of its pieces, the connection is gone, it is too big or has a bare CR
-    /// or LF, or the client gave it up between two chunks of BDAT. What came of it is to be dropped; informs.
+    /// or LF, the client gave it up between two chunks of BDAT, or the end of the server cuts it off. What came of it is to be dropped;
+    /// informs.
     Discarded,
     /// The transaction was given up, by RSET or another EHLO; informs. The session goes on once this was dropped.
     Reset,

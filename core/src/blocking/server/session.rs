@@ -176,6 +176,14 @@ impl QueueSession {
         if begin.refusal_of_all().is_some() {
             return begin;
         }
+        let id = body.shared_id();
+        let mut coming = Coming {
+            post: Arc::clone(&self.post),
+            info,
+            guard: self.guard,
+            id: id.clone(),
+            is_whole: false,
+        };
         let credit = Arc::new(Room::new(CREDIT));
         let refusal = Arc::new(Refusal::default());
         let mut size = 0;
@@ -192,22 +200,37 @@ impl QueueSession {
                     let chunk = credit.charge(chunk);
                     let refusal = Arc::clone(&refusal);
                     let piece = Event::piece(chunk, info.clone(), self.guard, refusal);
-                    self.post.send(piece.of(body.shared_id()));
+                    self.post.send(piece.of(id.clone()));
                 }
                 Some(None) if refusal.reply().is_none() => break,
-                _ => {
-                    let event = Event::informing(EventKind::Discarded, info.clone(), self.guard);
-                    self.post.send(event.of(body.shared_id()));
-                    return refusal.reply().cloned().unwrap_or(LOCAL_ERROR).into();
-                }
+                _ => return refusal.reply().cloned().unwrap_or(LOCAL_ERROR).into(),
             }
         }
+        coming.is_whole = true;
         let owed = self.owed_to(&envelope);
         let end = EventKind::EndOfData { envelope, size };
-        let answers = self.ask_of(body.shared_id(), info, end, owed).await;
+        let answers = self.ask_of(id, info, end, owed).await;
         match refusal.end() {
             Some(reply) => reply.clone().into(),
             None => answers,
+        }
+    }
+}
+
+/// A message that the application takes in pieces. However it is left before all of it has come, the application is told.
+struct Coming<'a> {
+    post: Arc<Post>,
+    info: &'a SessionInfo,
+    guard: ForkGuard,
+    id: Option<Arc<str>>,
+    is_whole: bool,
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            let event = Event::informing(EventKind::Discarded, self.info.clone(), self.guard);
+            self.post.send(event.of(self.id.take()));
         }
     }
 }

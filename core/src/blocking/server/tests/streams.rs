@@ -250,6 +250,43 @@ fn a_streamed_message_that_breaks_off_is_told() {
 }
 
 #[test]
+fn a_streamed_message_that_is_cut_off_as_the_server_ends_is_told() {
+    let server = start(|options| options.set_stream(true));
+    // One waits for its client, one for the application to give pieces back.
+    let waits_for_client = within_a_message(&server);
+    assert_eq!(content(&next(&server)), b"half a mess");
+    let mut fast = greeted(&server);
+    fast.ask("MAIL FROM:<a@b.example>");
+    fast.ask("RCPT TO:<c@d.example>");
+    fast.send("DATA\r\n");
+    next(&server).accept().unwrap();
+    assert!(fast.reply().starts_with("354"));
+    // More than a session may hold, and less than the network does.
+    fast.send(lines(1 << 20));
+    let mut held = Vec::new();
+    while let Some(event) = server
+        .next_event(Some(Duration::from_millis(300)), Call::default())
+        .unwrap()
+    {
+        assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
+        held.push(event);
+    }
+    server.shutdown(Duration::from_millis(200)).unwrap();
+    let mut told: Vec<u64> = (0..2)
+        .map(|_| {
+            let event = next(&server);
+            assert!(matches!(event.kind(), EventKind::Discarded), "{event:?}");
+            event.session().id()
+        })
+        .collect();
+    told.sort_unstable();
+    assert_eq!(told, [1, 2]);
+    let end = server.next_event(None, Call::default()).unwrap_err();
+    assert_eq!(end.status(), Status::End);
+    drop((waits_for_client, held));
+}
+
+#[test]
 fn a_message_with_no_memory_left_is_452() {
     let server = start(|options| options.set_body_memory(1 << 20).unwrap());
     let first = send(&server, "a@b.example", &lines(900_000));
