@@ -147,8 +147,8 @@ pub unsafe extern "C" fn mailwire_server_port(server: *const mailwire_server, in
 ///
 /// event gets the event, to be freed with mailwire_event_free, or NULL on failure.
 /// Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down and every event was told; MAILWIRE_ERR_TIMEOUT if none came
-/// in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM;
-/// MAILWIRE_ERR_INTERNAL.
+/// in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not let it wait; MAILWIRE_ERR_INVALID_ARGUMENT;
+/// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM; MAILWIRE_ERR_INTERNAL.
 /// Thread: any number at the same time; each event goes to one of them. A second event of a session comes while an earlier one is
 /// still open only if that was not answered within the option "answer_timeout", for the client then goes on.
 /// Since 0.1.
