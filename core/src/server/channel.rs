@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::buffer::{give_back, make_room};
 use super::limits::Admission;
@@ -31,6 +31,9 @@ const SLOW_START: Duration = Duration::from_secs(60);
 /// How long such a client is given at the most, whatever it has sent before: as long as RFC 5321 section 4.5.3.2.5 has a client wait for
 /// a server, and some more.
 const MOST_PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long the other side is given to take our last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static IDLE: Reply = Reply::fixed(421, Some((4, 4, 2)), "Timeout, closing the connection");
 static TOO_SLOW: Reply = Reply::fixed(421, Some((4, 4, 2)), "Too slow, closing the connection");
@@ -216,12 +219,9 @@ impl Channel {
                     return Ok(());
                 }
             }
-            // A transaction may come to its end, all else is told.
-            if self.shared.stop.begun() && self.machine.envelope().is_none() {
-                self.machine.shut_down(SHUTTING_DOWN.clone());
-                if self.machine.is_closing() {
-                    return Ok(());
-                }
+            self.heed_stop();
+            if self.machine.is_closing() {
+                return Ok(());
             }
             let begun = Instant::now();
             let phase = self.phase();
@@ -257,14 +257,36 @@ impl Channel {
                 Woken::Shutdown => {}
                 Woken::TimeOut => {
                     self.machine.abort(reply);
-                    let text = format!("the session was ended: {}", reply.text());
-                    return Err(Ended::new(Status::Timeout, phase, text));
+                    let status = if *reply == SHUTTING_DOWN {
+                        Status::Closed
+                    } else {
+                        Status::Timeout
+                    };
+                    return Err(self.last_word(status, phase));
                 }
             }
         }
     }
 
-    /// Does the handshake of STARTTLS, or of a listener where TLS comes first.
+    /// Once the server stops, a transaction may come to its end, and all else is told so behind what is owed.
+    pub(super) fn heed_stop(&mut self) {
+        if self.shared.stop.begun() && self.machine.envelope().is_none() {
+            self.machine.shut_down(SHUTTING_DOWN.clone());
+        }
+    }
+
+    /// Until when anything is waited for, since `since`, once the server stops: a transaction has the time of all, and what is none
+    /// has a moment for its last words.
+    fn stop_limit(&self, since: Instant) -> Option<Instant> {
+        let stop = &self.shared.stop;
+        let (begun, deadline) = (stop.since()?, stop.deadline()?);
+        if self.machine.envelope().is_some() {
+            return Some(deadline);
+        }
+        Some(deadline.min(since.max(begun) + LAST_WORDS))
+    }
+
+    /// Does the handshake of STARTTLS, or of a listener where TLS comes first. A server that stops does not wait for it.
     pub(super) async fn begin_tls(&mut self, implicit: bool) -> Result<(), Ended> {
         self.flush().await?;
         self.command_wait = None;
@@ -273,9 +295,20 @@ impl Channel {
             return Err(gone(Phase::Tls));
         };
         self.admission.set_socket(None);
+        let until = Instant::now() + self.shared.options.handshake_timeout;
         // Boxed: a handshake is large, and short against the session whose size it would add to.
-        let handshake = Box::pin(stream.into_tls_server(&tls));
-        let done = timeout(self.shared.options.handshake_timeout, handshake).await;
+        let handshake = Box::pin(timeout_at(
+            until.min(self.end),
+            stream.into_tls_server(&tls),
+        ));
+        let done = tokio::select! {
+            biased;
+            () = self.stopped() => {
+                let text = "the server was shut down before the TLS handshake was done";
+                return Err(Ended::new(Status::Closed, Phase::Tls, text));
+            }
+            done = handshake => done,
+        };
         let counters = &self.shared.counters;
         match &done {
             Ok(Ok(_)) => counters.tls_handshakes.add(1),
@@ -300,6 +333,25 @@ impl Channel {
         self.machine
             .secured(&self.input, tls)
             .map_err(|violation| Ended::violation(&violation, Phase::Tls))
+    }
+
+    /// Is done once the server stops.
+    async fn stopped(&mut self) {
+        self.waker = None;
+        if !self.shared.stop.begun() {
+            self.shutdown.as_mut().await;
+        }
+    }
+
+    /// Why a session is over that was ended by a reply of ours, which is still to be sent.
+    pub(super) fn last_word(&mut self, status: Status, phase: Phase) -> Ended {
+        let said = self.machine.transmit().last();
+        let said = said.as_deref().unwrap_or_default();
+        let line = said.strip_suffix(b"\r\n").unwrap_or(said);
+        let line = line.rsplit(|octet| *octet == b'\n').next();
+        let line = String::from_utf8_lossy(line.unwrap_or_default());
+        let text = format!("the session was ended: {line}");
+        Ended::new(status, phase, text)
     }
 
     /// Counts how the session came to its end.
@@ -349,8 +401,10 @@ impl Channel {
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
         }
-        match self.shared.stop.deadline() {
-            Some(deadline) if deadline < limit.0 => (deadline, &SHUTTING_DOWN),
+        // Not by each octet anew.
+        let since = self.shared.stop.since().unwrap_or(now);
+        match self.stop_limit(since) {
+            Some(until) if until < limit.0 => (until, &SHUTTING_DOWN),
             _ => limit,
         }
     }

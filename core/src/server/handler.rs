@@ -179,7 +179,13 @@ pub trait Session: Send + 'static {
         ready(())
     }
 
-    /// The connection is gone: after QUIT without an error, or with the reason.
+    /// The connection is gone: after QUIT without an error, or with the reason. That is
+    ///
+    /// - [`Status::Closed`](crate::Status::Closed) where the server has ended the session, by a limit, as the application said or as it
+    ///   was shut down; the text has the reply that it ended with, if one could be given,
+    /// - [`Status::Timeout`](crate::Status::Timeout) where a limit of time has,
+    /// - [`Status::Protocol`](crate::Status::Protocol) where what came was no SMTP,
+    /// - and the connection's or TLS's own failure, as [`Status::ConnectionLost`](crate::Status::ConnectionLost), else.
     fn disconnect(
         &mut self,
         info: &SessionInfo,

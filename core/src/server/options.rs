@@ -356,7 +356,8 @@ impl Options {
         self.least_rate = octets_per_second;
     }
 
-    /// How long running transactions may take when an async server is shut down. The default is 30 seconds.
+    /// How long running transactions may take when an async server is shut down. What is left then ends at once: who waits for its
+    /// client says 421 to it, and a hook that still runs is dropped. The default is 30 seconds.
     pub fn set_grace(&mut self, grace: Duration) {
         self.grace = grace;
     }

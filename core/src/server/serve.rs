@@ -30,8 +30,11 @@ use crate::proto::server::Config;
 use crate::sasl::Decoy;
 use crate::tls::ServerTls;
 
-/// How long a session may take to say its last words once its time is over.
+/// How long a client that is turned away may take to hear why, and all who are told of the end of a server's time.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How long is waited, once all must be over, for the next session to end. Those that only wait for their client end now.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// An SMTP or LMTP server on the caller's tokio runtime.
 ///
@@ -274,7 +277,13 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     begun: Arc<Notify>,
-    deadline: OnceLock<Instant>,
+    times: OnceLock<Times>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    begun: Instant,
+    deadline: Instant,
 }
 
 impl Stop {
@@ -282,17 +291,24 @@ impl Stop {
     pub(crate) fn begin(&self, grace: Duration) {
         // Beyond a day there is no difference, and no clock overflows.
         let grace = grace.min(Duration::from_secs(24 * 3600));
-        let _ = self.deadline.set(Instant::now() + grace);
+        let begun = Instant::now();
+        let deadline = begun + grace;
+        let _ = self.times.set(Times { begun, deadline });
         self.begun.notify_waiters();
     }
 
     pub(crate) fn begun(&self) -> bool {
-        self.deadline.get().is_some()
+        self.times.get().is_some()
+    }
+
+    /// When it has begun.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.times.get().map(|times| times.begun)
     }
 
     /// When all must be over, once it has begun.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline.get().copied()
+        self.times.get().map(|times| times.deadline)
     }
 
     /// Is done when it begins, unless it has begun already.
@@ -367,9 +383,12 @@ async fn serve_one<H: Handler>(
         }
     };
     drop(listener);
-    let deadline = shared.stop.deadline().unwrap_or_else(Instant::now) + LAST_WORDS;
+    let deadline = shared.stop.deadline().unwrap_or_else(Instant::now);
     let all_over = async { while sessions.join_next().await.is_some() {} };
     if timeout_at(deadline, all_over).await.is_err() {
+        let last_words =
+            async { while let Ok(Some(_)) = timeout(A_MOMENT, sessions.join_next()).await {} };
+        let _ = timeout_at(deadline + LAST_WORDS, last_words).await;
         // What is left waits for its application.
         sessions.shutdown().await;
     }

@@ -74,6 +74,10 @@ impl<S: Session> Conversation<S> {
     }
 
     async fn end(&mut self, result: Result<(), Ended>) {
+        let result = match result {
+            Ok(()) if !self.quit => Err(self.channel.last_word(Status::Closed, Phase::Idle)),
+            other => other,
+        };
         self.count_end(&result);
         // Others may wait for its place.
         self.logins.give_up();
@@ -84,24 +88,22 @@ impl<S: Session> Conversation<S> {
         if self.hooks.has(Hooks::DISCONNECT) {
             self.learn();
             let (session, info) = (&mut self.session, &self.channel.info);
-            let reason = match result {
-                Err(ended) if !self.quit => Some(ended.error(info)),
-                _ => None,
-            };
+            let ended = result.err().filter(|_| !self.quit);
+            let reason = ended.map(|ended| ended.error(info));
             guarded(pin!(begun(|| session.disconnect(info, reason.as_ref())))).await;
         }
     }
 
     fn count_end(&mut self, result: &Result<(), Ended>) {
         let quit = self.quit;
-        self.channel.count_end(|counters| match result {
+        let status = result.as_ref().err().map(Ended::status);
+        self.channel.count_end(|counters| match status {
+            None => &counters.sessions_quit,
             _ if quit => &counters.sessions_quit,
-            Ok(()) => &counters.sessions_closed,
-            Err(ended) => match ended.status() {
-                Status::Timeout => &counters.sessions_timed_out,
-                Status::Protocol => &counters.sessions_violated,
-                _ => &counters.sessions_lost,
-            },
+            Some(Status::Closed) => &counters.sessions_closed,
+            Some(Status::Timeout) => &counters.sessions_timed_out,
+            Some(Status::Protocol) => &counters.sessions_violated,
+            Some(_) => &counters.sessions_lost,
         });
     }
 
@@ -111,6 +113,7 @@ impl<S: Session> Conversation<S> {
             Box::pin(self.channel.begin_tls(true)).await?;
         }
         loop {
+            self.channel.heed_stop();
             // A question borrows the input, so that is not lent to the rest of the channel meanwhile.
             let mut input = std::mem::take(&mut self.channel.input);
             let Heard {

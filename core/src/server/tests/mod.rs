@@ -2,6 +2,7 @@
 
 mod attempts;
 mod chunks;
+mod ends;
 mod extensions;
 mod hooks;
 mod limits;
