@@ -1985,7 +1985,8 @@ mailwire_status mailwire_server_options_set_max_recipients(mailwire_server_optio
                                                            mailwire_error **err);
 
 /**
- * The most connections at a time. 1000 by default.
+ * The most connections at a time; 1000 by default. Those beyond are greeted with 421. Where TLS comes first, or a proxy has not sent
+ * its header yet, nothing can be said: they are closed without a word.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -1999,7 +2000,8 @@ mailwire_status mailwire_server_options_set_max_connections(mailwire_server_opti
                                                             mailwire_error **err);
 
 /**
- * The most connections at a time from one address; of IPv6, from one /64 network. 100 by default.
+ * The most connections at a time from one address; of IPv6, from one /64 network; 100 by default. Those beyond are greeted with 421,
+ * or closed without a word where TLS comes first.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -2303,8 +2305,8 @@ MAILWIRE_API uint16_t mailwire_server_port(const mailwire_server *server, size_t
  *
  * event gets the event, to be freed with mailwire_event_free, or NULL on failure.
  * Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down and every event was told; MAILWIRE_ERR_TIMEOUT if none came
- * in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM;
- * MAILWIRE_ERR_INTERNAL.
+ * in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not let it wait; MAILWIRE_ERR_INVALID_ARGUMENT;
+ * MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM; MAILWIRE_ERR_INTERNAL.
  * Thread: any number at the same time; each event goes to one of them. A second event of a session comes while an earlier one is
  * still open only if that was not answered within the option "answer_timeout", for the client then goes on.
  * Since 0.1.

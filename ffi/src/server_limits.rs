@@ -144,7 +144,8 @@ pub unsafe extern "C" fn mailwire_server_options_set_max_recipients(
     })
 }
 
-/// The most connections at a time. 1000 by default.
+/// The most connections at a time; 1000 by default. Those beyond are greeted with 421. Where TLS comes first, or a proxy has not sent
+/// its header yet, nothing can be said: they are closed without a word.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -165,7 +166,8 @@ pub unsafe extern "C" fn mailwire_server_options_set_max_connections(
     })
 }
 
-/// The most connections at a time from one address; of IPv6, from one /64 network. 100 by default.
+/// The most connections at a time from one address; of IPv6, from one /64 network; 100 by default. Those beyond are greeted with 421,
+/// or closed without a word where TLS comes first.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -311,13 +311,15 @@ impl Options {
         self.proxy_protocol = proxies.to_vec();
     }
 
-    /// The most connections at a time. The default is 1000.
+    /// The most connections at a time. Those beyond are greeted with 421; where TLS comes first, or a proxy has not sent its header yet,
+    /// nothing can be said, and they are closed without a word. The default is 1000.
     pub fn set_max_connections(&mut self, count: usize) -> Result<(), Error> {
         self.max_connections = within("max_connections", count, 1..=usize::MAX)?;
         Ok(())
     }
 
-    /// The most connections at a time from one address; of IPv6, from one /64 network. The default is 100.
+    /// The most connections at a time from one address; of IPv6, from one /64 network. Those beyond are greeted with 421, or closed
+    /// without a word where TLS comes first. The default is 100.
     pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
         self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
         Ok(())

@@ -54,6 +54,20 @@ fn a_certificate_that_is_added_to_options_is_not_for_a_server_made_of_them_befor
 }
 
 #[test]
+fn a_client_too_many_is_closed_without_a_word_where_tls_comes_first() {
+    let (server, tls) = with_tls(|options| {
+        options.set_implicit_tls(true);
+        options.set_connections_per_address(1).unwrap();
+    });
+    let mut first = Talk::connect(server.address);
+    first.start_tls(&tls);
+    assert!(first.reply().starts_with("220 "));
+    assert!(Talk::connect(server.address).is_closed());
+    assert_eq!(server.statistics().turned_away, 1);
+    assert_eq!(first.ask("NOOP"), "250 2.0.0 OK");
+}
+
+#[test]
 fn starttls_then_auth_plain_and_login() {
     let (server, tls) = with_tls(|options| {
         options.add_user("tim", Secret::new("right")).unwrap();
