@@ -155,6 +155,8 @@ class Dispatcher:
                     session = self._session(info)
                     await getattr(self, f"_on_{kind}")(session, event)
             except GeneratorExit:
+                # Its loop is closed. What is dropped is answered.
+                turn.event = None
                 raise
             except BaseException as error:
                 # Whatever it was must not end the thread that serves everybody.

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from contextvars import copy_context
+from functools import partial
 
 from ._errors import Misuse
 
@@ -137,7 +138,7 @@ class Loop:
         """Waits for the coroutines until then, cancels what is left, and waits so long for that. A loop of its own ends with them."""
         # One of the caller's that does not run will not end anything either.
         if self._loop is None or not (self._is_own or self._loop.is_running()):
-            return
+            return self._drop()
         from asyncio import run_coroutine_threadsafe
         from concurrent.futures import wait
 
@@ -153,6 +154,15 @@ class Loop:
         if self._is_own:
             self.call(self._loop.stop)
             self._thread.join(patience)
+
+    def _drop(self):
+        """Lets go of what was to begin on a loop that was closed: its clients wait for answers."""
+        if self._loop is not None and self._loop.is_closed():
+            with self._lock:
+                jobs, self._jobs = self._jobs, []
+            for job, arguments in jobs:
+                if job == self._adopt:
+                    arguments[0].close()
 
     async def _finish(self, until, patience):
         await self._wait(until)
@@ -204,8 +214,6 @@ def settle(future, result=None):
 
 def is_coroutine(hook):
     """Whether calling this gives a coroutine: an `async def`, a method or `partial` of one, or an object whose `__call__` is one."""
-    from functools import partial
-
     while isinstance(hook, partial):
         hook = hook.func
     function = getattr(hook, "__func__", hook)

@@ -70,6 +70,38 @@ def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
 
 
 @pytest.mark.parametrize("loop", [None, *LOOPS])
+def test_what_nobody_waits_for_is_cancelled_a_second_after_the_end(loop):
+    class Handler:
+        async def disconnect(self, session):
+            begun.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.05)
+                ended.append(time.monotonic())
+
+    begun, ended, server = threading.Event(), [], mailwire.Server(Handler())
+
+    def hang_up():
+        connect(server).close()
+        assert begun.wait(10)
+        return time.monotonic()
+
+    async def main():
+        async with server:
+            at = await asyncio.get_running_loop().run_in_executor(None, hang_up)
+        return at, list(ended)
+
+    if loop is None:
+        with server:
+            at = hang_up()
+        over = ended
+    else:
+        at, over = run(loop, main())
+    assert len(over) == 1 and 1 <= over[0] - at < 20
+
+
+@pytest.mark.parametrize("loop", [None, *LOOPS])
 def test_a_coroutine_may_stop_the_server(loop):
     class Handler:
         async def verify(self, session, name):
@@ -142,6 +174,24 @@ def test_a_loop_that_is_closed_before_its_server_is_a_clear_error(loop, caplog):
         assert client.noop()[0] == 250
     assert time.monotonic() - at < 10
     assert "`async with` has to be left" in caplog.text and "never awaited" not in caplog.text
+    gone("mailwire-")
+
+
+def test_what_waits_for_a_loop_when_that_is_closed_hides_it_from_nobody():
+    class Handler:
+        async def verify(self, session, name):
+            return True
+
+    server, loop = mailwire.Server(Handler()), asyncio.new_event_loop()
+    loop.run_until_complete(server.__aenter__())
+    with server, connect(server) as first, connect(server) as second:
+        # The loop does not run. It may yet, until it is closed.
+        first.putcmd("VRFY x")
+        while not server._run._loop._jobs:
+            time.sleep(0.01)
+        loop.close()
+        assert second.verify("x")[0] == 451
+        first.close()
     gone("mailwire-")
 
 
