@@ -147,7 +147,6 @@ impl Stream {
     }
 
     /// Whether this is a TLS connection.
-    #[cfg(test)]
     pub(crate) fn is_tls(&self) -> bool {
         !matches!(self.kind, Kind::Plain(_))
     }

@@ -12,8 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, timeout_at};
 
+use super::alarm::{poll_alarm, will_ring};
 use super::buffer::{give_back, make_room};
 use super::limits::Admission;
 use super::memory::Room;
@@ -35,6 +36,9 @@ const MOST_PATIENCE: Duration = Duration::from_secs(300);
 /// How long the other side is given to take our last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// What a TLS record holds at the most (RFC 8446 section 5.1).
+const RECORD: usize = 16 * 1024;
+
 static IDLE: Reply = Reply::fixed(421, Some((4, 4, 2)), "Timeout, closing the connection");
 static TOO_SLOW: Reply = Reply::fixed(421, Some((4, 4, 2)), "Too slow, closing the connection");
 pub(super) static SHUTTING_DOWN: Reply = Reply::fixed(421, Some((4, 3, 2)), "Shutting down");
@@ -50,6 +54,8 @@ pub(super) struct Channel {
     pub(super) shared: Arc<Shared>,
     /// `None` while TLS begins, and after it failed.
     stream: Option<Stream>,
+    /// What reading has failed with, behind octets that came before.
+    failed: Option<std::io::Error>,
     alarm: Option<Pin<Box<Sleep>>>,
     shutdown: Pin<Box<OwnedNotified>>,
     /// Whom alarm and shutdown wake, if it is the same one.
@@ -154,6 +160,7 @@ impl Channel {
             input: BytesMut::new(),
             info,
             stream: Some(stream),
+            failed: None,
             alarm: None,
             shutdown: Box::pin(shared.stop.notified()),
             waker: None,
@@ -419,9 +426,12 @@ impl Channel {
         let Some(stream) = self.stream.as_mut() else {
             return Poll::Ready(Woken::Read(Ok(0)));
         };
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Woken::Read(Err(error)));
+        }
         make_room(&mut self.input, 1);
-        let read = pin!(stream.read_buf(&mut self.input));
-        if let Poll::Ready(result) = read.poll(cx) {
+        if let Poll::Ready(result) = poll_once(stream, &mut self.input, cx) {
+            let result = result.map(|octets| octets + self.gather(octets, cx));
             return Poll::Ready(Woken::Read(result));
         }
         give_back(&mut self.input);
@@ -442,6 +452,28 @@ impl Channel {
         }
         poll_alarm(alarm, cx, until).map(|()| Woken::TimeOut)
     }
+
+    /// Reads what else of a message is there already, behind a read of `last` octets over TLS: that gives a record, and only a piece
+    /// that is most of its buffer is handed on without a copy. Gives how many octets.
+    fn gather(&mut self, mut last: usize, cx: &mut Context<'_>) -> usize {
+        let begun = self.input.len();
+        let gathers = self.phase() == Phase::Body;
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.is_tls()) else {
+            return 0;
+        };
+        // A small record is the last one that has come.
+        while gathers && last >= RECORD / 2 && self.input.len() < self.input.capacity() {
+            match poll_once(stream, &mut self.input, cx) {
+                Poll::Ready(Ok(octets)) => last = octets,
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.input.len() - begun
+    }
 }
 
 impl Drop for Channel {
@@ -452,6 +484,15 @@ impl Drop for Channel {
         }
         self.count_octets();
     }
+}
+
+/// Reads once, if something is there.
+fn poll_once(
+    stream: &mut Stream,
+    input: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<std::io::Result<usize>> {
+    pin!(stream.read_buf(input)).poll(cx)
 }
 
 /// A machine for a client that has just connected.
@@ -485,31 +526,6 @@ fn patience(left: Duration, octets: u64, least_rate: u64) -> Duration {
 
 fn gone(phase: Phase) -> Ended {
     Ended::new(Status::ConnectionLost, phase, "the connection is gone")
-}
-
-/// Waits until `until`. The one timer of a session is moved only where it goes off too early or would go off too late: most waits
-/// are over long before, and cost it nothing.
-fn poll_alarm(
-    alarm: &mut Option<Pin<Box<Sleep>>>,
-    cx: &mut Context<'_>,
-    until: Instant,
-) -> Poll<()> {
-    let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(until)));
-    if alarm.deadline() > until {
-        alarm.as_mut().reset(until);
-    }
-    while alarm.as_mut().poll(cx).is_ready() {
-        if alarm.deadline() >= until {
-            return Poll::Ready(());
-        }
-        alarm.as_mut().reset(until);
-    }
-    Poll::Pending
-}
-
-/// Whether the alarm is still to go off, at `until` or before.
-fn will_ring(alarm: &Sleep, until: Instant) -> bool {
-    !alarm.is_elapsed() && alarm.deadline() <= until
 }
 
 #[cfg(test)]

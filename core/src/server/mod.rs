@@ -3,6 +3,7 @@
 //! [`Server::bind`] opens the sockets, [`Server::serve_until`] serves. A [`Handler`] makes a [`Session`] for each connection, whose
 //! hooks answer what the client says; a message arrives as a [`Body`], read from the socket only as fast as it is asked for.
 
+mod alarm;
 mod answers;
 mod aside;
 mod attempts;

@@ -295,3 +295,20 @@ fn octets_that_are_no_tls_are_told_apart_from_a_lost_connection() {
     talk.stream().write_all(&[b'x'; 100]).unwrap();
     assert_eq!(server.seen.wait_for("disconnect"), "disconnect 200");
 }
+
+#[test]
+fn a_message_that_came_whole_counts_though_nothing_but_the_end_stands_behind_it() {
+    let (server, tls) = with_tls(|_| {});
+    let mut talk = secured(&server, &tls);
+    talk.ask("MAIL FROM:<a@b.example>");
+    talk.ask("RCPT TO:<c@d.example>");
+    // Two records; the second one is read as a part of the message, and what is behind it at once too: an end without a goodbye.
+    let text = "0123456789 0123456789 01234567\r\n".repeat(1000);
+    talk.send(format!("BDAT {} LAST\r\n{text}", text.len()));
+    talk.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(
+        server.seen.wait_for("message"),
+        format!("message {} {}", text.len(), super::sum(text.as_bytes()))
+    );
+    assert!(server.seen.wait_for("disconnect").starts_with("disconnect"));
+}
