@@ -79,7 +79,8 @@ impl Body<'_> {
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         if self.reads() && !self.memory.is_free() {
             let idle = self.channel.shared.options.idle_timeout;
-            if timeout(idle, self.memory.room()).await.is_err() {
+            // Boxed, as it is large and seldom waited for.
+            if Box::pin(timeout(idle, self.memory.room())).await.is_err() {
                 return Err(self.no_memory(self.memory.refusal_after_waiting()));
             }
         }

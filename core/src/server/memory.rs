@@ -136,6 +136,8 @@ pub(crate) struct Room {
     line: Semaphore,
     /// Told to that one when it may be below `most` again.
     less: Notify,
+    /// Those who wait are the parent's.
+    guard: ForkGuard,
     share: Option<Share>,
 }
 
@@ -169,6 +171,7 @@ impl Room {
             used: AtomicU64::new(0),
             line: Semaphore::new(1),
             less: Notify::new(),
+            guard: ForkGuard::new(),
             share: None,
         }
     }
@@ -263,7 +266,7 @@ impl Room {
 
     fn give_back(&self, octets: u64) {
         let before = self.used.fetch_sub(octets, Ordering::SeqCst);
-        if before >= self.most {
+        if before >= self.most && !self.guard.is_child() {
             self.less.notify_waiters();
         }
         if let Some(all) = self.all() {
@@ -492,6 +495,19 @@ mod tests {
         let _locked = memory.shares();
         drop(octets);
         assert_eq!(memory.used(), 0);
+    }
+
+    #[test]
+    fn in_the_child_of_a_fork_nobody_is_told_that_there_is_room() {
+        let room = Arc::new(Room {
+            guard: ForkGuard::of_another_process(),
+            ..Room::new(1000)
+        });
+        let octets = held(&room, 1000);
+        let mut waits = waiting(&room);
+        assert!(!may_go(&mut waits));
+        drop(octets);
+        assert!(!may_go(&mut waits) && room.is_below_most());
     }
 
     #[test]

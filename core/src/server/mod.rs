@@ -35,6 +35,7 @@ pub(crate) mod tests;
 mod trace;
 mod users;
 
+pub(crate) use alarm::poll_alarm;
 pub use answers::Answers;
 pub(crate) use answers::LOCAL_ERROR;
 pub use auth::scram_keys;

@@ -82,7 +82,8 @@ impl Shelf {
     }
 
     fn take(&self) -> Option<BytesMut> {
-        let mut content = self.content()?;
+        // In a child the parent's buffers are memory like any other, until something is given or kept there.
+        let mut content = self.0.try_lock().ok()?;
         let buffer = content.buffers.pop();
         content.unneeded = content.unneeded.min(content.buffers.len());
         buffer

@@ -158,6 +158,9 @@ pub(super) type FoundSlot = Arc<Mutex<Option<Found>>>;
 
 /// What an event owes, and to whom.
 struct Ticket {
+    /// How many answers it owes in all.
+    owed: usize,
+    /// Those that were given one by one; empty as long as none was.
     answers: Vec<Option<Answer>>,
     open: usize,
     sender: oneshot::Sender<Answers>,
@@ -204,7 +207,8 @@ impl Event {
     ) -> (Self, oneshot::Receiver<Answers>) {
         let (sender, receiver) = oneshot::channel();
         let ticket = Ticket {
-            answers: vec![None; owed],
+            owed,
+            answers: Vec::new(),
             open: owed,
             sender,
             post,
@@ -258,7 +262,7 @@ impl Event {
     /// told 451 already, and [`Status::Forked`] in the child of a fork. Where it is given in time, that does not say that the client
     /// gets it: one that has hung up meanwhile is noticed when the reply is sent, and will send its message again.
     pub fn accept(&mut self) -> Result<(), Error> {
-        self.answer_all(&Answer::Accept)
+        self.answer_all(Answer::Accept)
     }
 
     /// Answers all that is still owed with this reply, positive or not. A [`Chunk`](EventKind::Chunk) owes nothing, but one that is 4yz
@@ -269,7 +273,7 @@ impl Event {
             return refusal.refuse(reply);
         }
         let answer = checked(reply, &self.kind)?;
-        self.answer_all(&answer)
+        self.answer_all(answer)
     }
 
     /// Whether [`reply`](Self::reply) can refuse here although nothing is owed: a piece of a message.
@@ -283,9 +287,12 @@ impl Event {
         self.guard.check()?;
         let answer = reply.map_or(Ok(Answer::Accept), |reply| checked(reply, &self.kind))?;
         let ticket = self.ticket.as_mut().ok_or_else(nothing_owed)?;
+        if ticket.answers.is_empty() {
+            ticket.answers.resize(ticket.owed, None);
+        }
         match ticket.answers.get_mut(index) {
             None => {
-                let count = ticket.answers.len();
+                let count = ticket.owed;
                 return Err(Error::invalid(format!(
                     "index: {index} is not below {count}, the number of answers"
                 )));
@@ -295,7 +302,8 @@ impl Event {
         }
         ticket.open -= 1;
         if ticket.open == 0 {
-            return self.send();
+            // All are there.
+            return self.send(Answer::Accept);
         }
         Ok(())
     }
@@ -328,18 +336,15 @@ impl Event {
         true
     }
 
-    fn answer_all(&mut self, answer: &Answer) -> Result<(), Error> {
+    fn answer_all(&mut self, answer: Answer) -> Result<(), Error> {
         self.guard.check()?;
-        let ticket = self.ticket.as_mut().ok_or_else(nothing_owed)?;
-        for open in ticket.answers.iter_mut().filter(|open| open.is_none()) {
-            *open = Some(answer.clone());
-        }
-        self.send()
+        self.send(answer)
     }
 
-    fn send(&mut self) -> Result<(), Error> {
+    /// Sends what was answered, and this for the rest.
+    fn send(&mut self, rest: Answer) -> Result<(), Error> {
         let ticket = self.ticket.take().ok_or_else(nothing_owed)?;
-        if ticket.send() {
+        if ticket.send(rest) {
             Ok(())
         } else {
             Err(Error::new(
@@ -351,13 +356,18 @@ impl Event {
 }
 
 impl Ticket {
-    /// Sends what was answered, and 451 for the rest. Tells whether somebody waited for it.
-    fn send(self) -> bool {
+    /// Sends what was answered, and `rest` for the rest. Tells whether somebody waited for it.
+    fn send(self, rest: Answer) -> bool {
         let in_time = !self.sender.is_closed();
         if in_time {
-            let answers = self.answers.into_iter();
-            let answers = answers.map(|answer| answer.unwrap_or(Answer::Reply(LOCAL_ERROR)));
-            self.post.answer(self.sender, answers.collect());
+            let answers = if self.answers.is_empty() {
+                rest.into()
+            } else {
+                let answers = self.answers.into_iter();
+                let answers = answers.map(|answer| answer.unwrap_or_else(|| rest.clone()));
+                answers.collect()
+            };
+            self.post.answer(self.sender, answers);
         }
         if let Some(queue) = self.queue {
             queue.answered();
@@ -368,12 +378,15 @@ impl Ticket {
 
 impl Drop for Event {
     fn drop(&mut self) {
+        // What else it holds wakes nobody in a child (see `server/memory.rs`), and most events are answered when they are dropped.
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
         if self.guard.is_child() {
-            // To answer, or to give memory back, would wake threads that are the parent's.
-            std::mem::forget(self.ticket.take());
-            std::mem::forget(std::mem::replace(&mut self.kind, EventKind::Disconnect));
-        } else if let Some(ticket) = self.ticket.take() {
-            ticket.send();
+            // To answer would wake threads that are the parent's.
+            std::mem::forget(ticket);
+        } else {
+            ticket.send(Answer::Reply(LOCAL_ERROR));
         }
     }
 }

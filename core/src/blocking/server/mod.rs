@@ -7,6 +7,7 @@ mod received;
 mod session;
 #[cfg(test)]
 mod tests;
+mod wait;
 mod workers;
 
 use std::net::SocketAddr;

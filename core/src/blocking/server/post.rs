@@ -8,6 +8,9 @@ use super::event::Event;
 use super::queue::Queue;
 use crate::server::Answers;
 
+/// So much room is kept between deliveries, for events and for answers.
+const KEPT: usize = 64;
+
 /// The letter box of one I/O thread.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -61,25 +64,31 @@ impl Post {
 
     /// Delivers whatever comes, for as long as the thread runs.
     pub(super) async fn deliver(&self, queue: &Arc<Queue>) {
+        let (mut events, mut letters) = (Vec::new(), Vec::new());
         loop {
             self.something.notified().await;
-            self.deliver_now(queue);
+            self.deliver_now(queue, &mut events, &mut letters);
+            events.shrink_to(KEPT);
+            letters.shrink_to(KEPT);
         }
     }
 
     /// The thread's sessions are over: what they sent last is delivered, and answers have nowhere to go.
     pub(super) fn close(&self, queue: &Arc<Queue>) {
-        self.deliver_now(queue);
+        self.deliver_now(queue, &mut Vec::new(), &mut Vec::new());
         lock(&self.answers).take();
     }
 
-    fn deliver_now(&self, queue: &Arc<Queue>) {
-        let letters = lock(&self.answers).as_mut().map(std::mem::take);
-        for (to, answers) in letters.into_iter().flatten() {
+    /// `events` and `letters` are empty, and stay so: their room is what those that come next are put into.
+    fn deliver_now(&self, queue: &Arc<Queue>, events: &mut Vec<Event>, letters: &mut Vec<Letter>) {
+        if let Some(waiting) = &mut *lock(&self.answers) {
+            std::mem::swap(waiting, letters);
+        }
+        for (to, answers) in letters.drain(..) {
             // A session that does not wait any more was told 451.
             let _ = to.send(answers);
         }
-        let events = std::mem::take(&mut *lock(&self.events));
+        std::mem::swap(&mut *lock(&self.events), events);
         if !events.is_empty() {
             queue.put(events);
         }

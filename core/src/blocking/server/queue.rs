@@ -128,16 +128,16 @@ impl Queue {
         })
     }
 
-    /// Adds events.
-    pub(super) fn put(&self, events: Vec<Event>) {
+    /// Adds events, and leaves the room that they were in.
+    pub(super) fn put(&self, events: &mut Vec<Event>) {
         let mut state = self.state();
         if state.closed {
             drop(state);
             // Dropping answers them.
-            drop(events);
+            events.clear();
             return;
         }
-        state.events.extend(events);
+        state.events.extend(events.drain(..));
         let late = state.too_late();
         self.tell(state);
         if !late.is_empty() {
@@ -169,8 +169,9 @@ impl Queue {
     /// Takes up to `max` events. Those that nobody waits for any more are left out.
     pub(super) fn take(self: &Arc<Self>, max: usize) -> Taken {
         let mut late = Vec::new();
-        let mut taken = Vec::new();
         let mut state = self.state();
+        let mut taken = Vec::with_capacity(max.min(state.events.len()));
+        let mut owing = 0;
         while taken.len() < max
             && let Some(mut event) = state.events.pop_front()
         {
@@ -178,11 +179,12 @@ impl Queue {
                 late.push(event);
                 continue;
             }
-            if event.taken_from(self) {
-                self.open.fetch_add(1, Ordering::SeqCst);
-                state.last_answer = Instant::now() + self.answer_timeout;
-            }
+            owing += usize::from(event.taken_from(self));
             taken.push(event);
+        }
+        if owing > 0 {
+            self.open.fetch_add(owing, Ordering::SeqCst);
+            state.last_answer = Instant::now() + self.answer_timeout;
         }
         let empty = state.events.is_empty();
         let ended = empty && self.has_ended(&state);

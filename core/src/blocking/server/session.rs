@@ -5,12 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::event::{Event, EventKind, FoundSlot, Refusal};
 use super::post::Post;
 use super::queue::Queue;
 use super::received::Received;
+use super::wait::Wait;
 use crate::disposition::{Destination, Disposition};
 use crate::error::Error;
 use crate::net::ForkGuard;
@@ -47,6 +48,8 @@ pub(super) struct QueueSession {
     protocol: Protocol,
     stream: bool,
     destination: Option<Arc<Destination>>,
+    /// Once the application was asked something.
+    wait: Option<Box<Wait>>,
     /// What was known at the last event, until the application has heard that the connection is gone. `None` if it does not ask.
     untold: Option<SessionInfo>,
 }
@@ -65,6 +68,7 @@ impl Handler for QueueHandler {
             protocol: options.protocol(),
             stream: options.stream(),
             destination: self.destination.clone(),
+            wait: None,
             untold: is_asked.then(|| info.clone()),
         }
     }
@@ -87,65 +91,64 @@ impl QueueSession {
     }
 
     /// The same, and the session goes on once the event is gone: what it tells of next is not to be heard before, by whichever thread.
-    fn tell_and_wait(
-        &mut self,
+    fn tell_and_wait<'a>(
+        &'a mut self,
         info: &SessionInfo,
         kind: EventKind,
-    ) -> impl Future<Output = ()> + use<> {
+    ) -> impl Future<Output = ()> + use<'a> {
         let told = self.ask_all(info, kind, 0);
         async move {
             told.await;
         }
     }
 
-    fn ask(&mut self, info: &SessionInfo, kind: EventKind) -> impl Future<Output = Answer> + use<> {
+    fn ask<'a>(
+        &'a mut self,
+        info: &SessionInfo,
+        kind: EventKind,
+    ) -> impl Future<Output = Answer> + use<'a> {
         let answers = self.ask_all(info, kind, 1);
         async move { answers.await.at(0) }
     }
 
     /// The event is on its way when this returns; what is left to the future is to wait, so that a session which waits is small.
-    fn ask_all(
-        &mut self,
+    fn ask_all<'a>(
+        &'a mut self,
         info: &SessionInfo,
         kind: EventKind,
         owed: usize,
-    ) -> impl Future<Output = Answers> + use<> {
+    ) -> impl Future<Output = Answers> + use<'a> {
         self.ask_into(info, kind, owed, None, None)
     }
 
     /// The same of a message with this id.
-    fn ask_of(
-        &mut self,
+    fn ask_of<'a>(
+        &'a mut self,
         id: Option<Arc<str>>,
         info: &SessionInfo,
         kind: EventKind,
         owed: usize,
-    ) -> impl Future<Output = Answers> + use<> {
+    ) -> impl Future<Output = Answers> + use<'a> {
         self.ask_into(info, kind, owed, None, id)
     }
 
-    fn ask_into(
-        &mut self,
+    fn ask_into<'a>(
+        &'a mut self,
         info: &SessionInfo,
         kind: EventKind,
         owed: usize,
         found: Option<FoundSlot>,
         id: Option<Arc<str>>,
-    ) -> impl Future<Output = Answers> + use<> {
+    ) -> impl Future<Output = Answers> + use<'a> {
         if let Some(known) = &mut self.untold {
             known.clone_from(info);
         }
         let post = Arc::clone(&self.post);
         let (event, answers) = Event::owing(kind, info.clone(), self.guard, owed, post, found);
         self.post.send(event.of(id));
-        // Boxed: there is room for this future in every session, also in those that wait for their client.
-        let answers = Box::pin(timeout(self.answer_timeout, answers));
-        async move {
-            match answers.await {
-                Ok(Ok(answers)) => answers,
-                Ok(Err(_)) | Err(_) => LOCAL_ERROR.into(),
-            }
-        }
+        let until = Instant::now() + self.answer_timeout;
+        let wait = self.wait.get_or_insert_with(|| Box::new(Wait::new()));
+        wait.until(until, answers)
     }
 
     /// RFC 2033 section 4.2: the end of data is answered once for each recipient.
@@ -302,10 +305,11 @@ impl Session for QueueSession {
         body: &mut Body<'_>,
     ) -> Answers {
         if let Some(destination) = &self.destination {
-            return destination.take(info, &envelope, body).await;
+            // Boxed here and below, as they are large: what waits for a whole message needs no room for them.
+            return Box::pin(destination.take(info, &envelope, body)).await;
         }
         if self.stream {
-            return self.streamed(info, envelope, body).await;
+            return Box::pin(self.streamed(info, envelope, body)).await;
         }
         match body.collect().await {
             Ok(pieces) => {

@@ -93,7 +93,7 @@ fn events_that_nobody_waits_for_any_more_do_not_pile_up() {
             None,
         );
         drop(nobody);
-        queue.put(vec![late]);
+        queue.put(&mut vec![late]);
         assert!(queue.len() <= 2 * MOST);
     }
 }
