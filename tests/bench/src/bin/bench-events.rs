@@ -8,12 +8,13 @@
 
 use std::net::SocketAddr;
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use mailwire::Status;
 use mailwire::blocking::{Call, EventKind, Server};
-use mailwire::{Cancel, Status};
 use mailwire_bench::{Arguments, Times, cpu_seconds, ended, listening, report, server_options};
 use tokio::runtime::Builder;
 
@@ -27,23 +28,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let limit = Duration::from_secs(arguments.number("seconds", 60)?);
     let run = Run {
         wanted: arguments.number("messages", 0)?,
-        ended: Cancel::new()?,
         counts: Counts::default(),
     };
-    let server = Server::start(server_options(&arguments)?)?;
+    let server = Arc::new(Server::start(server_options(&arguments)?)?);
     listening(server.addresses().first().map_or(0, SocketAddr::port));
     let before = cpu_seconds();
-    let over = run.ended.clone();
+    let over = Arc::clone(&server);
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build();
-        if runtime
-            .and_then(|runtime| runtime.block_on(ended(limit)))
-            .is_err()
-        {
+        let in_time = runtime.and_then(|runtime| runtime.block_on(ended(limit)));
+        if in_time.is_err() || over.shutdown(Duration::ZERO).is_err() {
             // Without the signal nobody could end it in time.
             process::exit(1);
         }
-        over.signal();
     });
     thread::scope(|scope| {
         let threads: Vec<_> = (0..arguments.number("threads", 1)?)
@@ -69,7 +66,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// What is to come, and what was seen so far.
 struct Run {
     wanted: u64,
-    ended: Cancel,
     counts: Counts,
 }
 
@@ -84,13 +80,9 @@ struct Counts {
 impl Run {
     /// Takes events and answers them until the run is over.
     fn take(&self, server: &Server) -> Result<(), Failure> {
-        let call = Call {
-            cancel: Some(&self.ended),
-            ..Call::default()
-        };
         loop {
-            let events = match server.next_events(BATCH, None, call) {
-                Err(error) if error.status() == Status::Cancelled => return Ok(()),
+            let events = match server.next_events(BATCH, None, Call::default()) {
+                Err(error) if error.status() == Status::End => return Ok(()),
                 events => events?,
             };
             let (mut messages, mut closed) = (0, 0);
@@ -112,7 +104,7 @@ impl Run {
             let closed = closed + self.counts.closed.fetch_add(closed, Ordering::SeqCst);
             if self.wanted > 0 && messages >= self.wanted && closed == server.statistics().sessions
             {
-                self.ended.signal();
+                server.shutdown(Duration::ZERO)?;
             }
         }
     }
