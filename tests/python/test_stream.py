@@ -316,6 +316,26 @@ def test_a_client_that_is_cut_in_the_middle(caplog):
     assert caplog.text == ""
 
 
+def test_a_message_that_the_end_of_the_server_cuts_off(caplog):
+    handler = Lost()
+    server = mailwire.Server(handler).start()
+    client = begun(server)
+    client.docmd("DATA")
+    # More than may wait for the hook, and less than the network holds.
+    client.send((b"x" * 998 + b"\r\n") * 1000)
+    assert handler.begun.wait(10)
+    stopping = threading.Thread(target=server.stop, kwargs={"grace": 0.2})
+    stopping.start()
+    with pytest.raises(OSError):
+        client.getreply()
+    handler.goes_on.set()
+    assert handler.over.wait(10)
+    stopping.join(10)
+    assert not stopping.is_alive()
+    assert handler.calls == ["mail", "discarded", "disconnect"]
+    assert caplog.text == ""
+
+
 def test_a_message_that_is_bad_in_its_middle_and_the_next_one():
     handler = Lost()
     with mailwire.Server(handler, limits=mailwire.Limits(size=100_000)) as server, begun(server) as client:
