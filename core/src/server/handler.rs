@@ -44,7 +44,8 @@ pub trait Session: Send + 'static {
         ready(Answer::Accept)
     }
 
-    /// EHLO, HELO or LHLO with what the client calls itself, which nobody has verified.
+    /// EHLO, HELO or LHLO with what the client calls itself, which nobody has verified. A refusal changes nothing; accepting gives up
+    /// the transaction, if there is one. Between two chunks of a message the server refuses it without asking.
     fn hello(&mut self, info: &SessionInfo, name: &str) -> impl Future<Output = Answer> + Send {
         let _ = (info, name);
         ready(Answer::Accept)

@@ -358,6 +358,44 @@ fn s280_s283_a_message_that_is_given_up_between_two_chunks_is_told() {
 }
 
 #[test]
+fn s045_a_hello_between_two_chunks_that_the_application_would_judge_is_refused_and_changes_nothing()
+{
+    let hooks = Hooks::HELLO.with(Hooks::DATA).with(Hooks::RESET);
+    let mut talk = after_hello(
+        config().with_hooks(hooks),
+        &[
+            "C: MAIL FROM:<a@b>",
+            "C: RCPT TO:<c@d>",
+            "S: 250 2.1.0 OK",
+            "S: 250 2.1.5 OK",
+            "c: BDAT 5\r\nabc\r\n",
+            "E: Data",
+            "A: accept",
+            "E: Body abc\\r\\n",
+            "S: 250 2.0.0 OK",
+        ],
+    );
+    for hello in ["EHLO other", "HELO other"] {
+        talk.follow(&[
+            &format!("C: {hello}"),
+            "S: 503 The message has begun, say RSET first",
+        ]);
+    }
+    assert_eq!(talk.connection.hello_name(), Some("a.example"));
+    talk.follow(&[
+        "c: BDAT 5 LAST\r\nabc\r\n",
+        "E: Body abc\\r\\n",
+        "E: EndOfData 10",
+        "A: accept",
+        "S: 250 2.0.0 OK",
+        "C: EHLO other",
+        "E: Hello other extended",
+        "A: 550 no",
+        "S: 550 no",
+    ]);
+}
+
+#[test]
 fn s282_a_bare_line_end_refuses_the_message_but_not_in_binarymime() {
     in_chunks(
         config(),

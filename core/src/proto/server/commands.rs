@@ -97,6 +97,8 @@ impl Connection {
         self.has_open_message()
             && match Command::parse(line) {
                 Ok(Command::Rset | Command::Quit) => true,
+                // Where the application is to judge a hello it cannot be asked now: see `hello`.
+                Ok(_) if self.config.hooks.has(Hooks::HELLO) => false,
                 Ok(Command::Helo(_) | Command::Ehlo(_)) => !self.is_lmtp(),
                 Ok(Command::Lhlo(_)) => self.is_lmtp(),
                 _ => false,

@@ -15,7 +15,8 @@ pub enum Event<'a> {
     /// A client has connected. Owes the greeting: [`Answer::Accept`] is 220, any other reply than 220 turns the client away
     /// (RFC 5321 section 3.1).
     Connect,
-    /// HELO, EHLO or LHLO. Owes an answer; a refusal leaves all as it was (RFC 5321 section 4.1.4).
+    /// HELO, EHLO or LHLO. Owes an answer; a refusal leaves all as it was (RFC 5321 section 4.1.4). Between two chunks of a message
+    /// it is not asked: the machine refuses the hello.
     Hello {
         /// Whether it was EHLO or LHLO, so that the client may use extensions.
         extended: bool,
@@ -72,7 +73,8 @@ pub enum Event<'a> {
     /// of it follows, and its end is answered by the machine. Informs.
     Discarded,
     /// The client has given up a message that it was sending by BDAT, by RSET, QUIT or another EHLO: what came of it is to be
-    /// dropped, and nothing more of it follows. Informs.
+    /// dropped, and nothing more of it follows. Informs. Where [`Hello`](Self::Hello) is asked, an EHLO between two chunks is answered
+    /// 503 instead, and the message goes on.
     Abandoned,
     /// The whole message came. Owes one answer, or with LMTP one for each accepted recipient in the order of the envelope
     /// (RFC 2033 section 4.2). [`Answer::Accept`] is 250, and from then on the message is the application's responsibility.

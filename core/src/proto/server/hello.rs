@@ -3,12 +3,17 @@
 use std::fmt;
 
 use super::connection::Owed;
-use super::{Config, Connection, Event, Extensions, Hooks};
+use super::{Config, Connection, Event, Extensions, Hooks, replies};
 use crate::proto::{ClientAttributes, DateTime, Extension, Reply, TlsInfo};
 
 impl Connection {
     pub(super) fn hello<'a>(&mut self, extended: bool, name: &'a str) -> Option<Event<'a>> {
         if self.config.hooks.has(Hooks::HELLO) {
+            if self.has_open_message() {
+                // RFC 5321 section 4.1.4: what is not accepted leaves all as it was, and nobody can say now whether it would be.
+                self.outbox.reply(&replies::HELLO_WITHIN_MESSAGE, false);
+                return None;
+            }
             self.owed = Owed::Hello {
                 extended,
                 name: name.into(),

@@ -68,6 +68,10 @@ pub(super) const UNKNOWN_PARAMETER: &str = "555 5.5.4 Parameter not recognised\r
 
 /// What the application said cannot be said here.
 pub(super) const UNFIT_ANSWER: Reply =
+/// RFC 2034 section 4: no enhanced status code in any reply to HELO and EHLO.
+pub(super) const HELLO_WITHIN_MESSAGE: Reply =
+    Reply::fixed(503, None, "The message has begun, say RSET first");
+
     Reply::fixed(451, Some((4, 3, 0)), "Local error in processing");
 
 #[cfg(test)]
@@ -154,6 +158,8 @@ mod tests {
             assert_eq!(bytes, wire.as_bytes());
         }
         assert_eq!(UNFIT_ANSWER.enhanced(), EnhancedStatus::new(4, 3, 0));
-        assert!(Reply::new(UNFIT_ANSWER.code(), UNFIT_ANSWER.text().to_owned()).is_ok());
+        for reply in [UNFIT_ANSWER, HELLO_WITHIN_MESSAGE] {
+            assert!(Reply::new(reply.code(), reply.text().to_owned()).is_ok());
+        }
     }
 }
