@@ -779,7 +779,8 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_END_OF_DATA 9
 
 /**
- * A transaction was given up; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_RESET).
+ * A transaction was given up, by RSET or another EHLO; informs, and the session goes on once the event was freed
+ * (MAILWIRE_HOOK_RESET). RSET where there is none, as behind a message that was answered, is not told.
  */
 #define MAILWIRE_EVENT_RESET 10
 

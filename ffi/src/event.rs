@@ -46,7 +46,8 @@ pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;
 /// The end of a message that came in pieces. Accepting it makes you responsible for it. With LMTP each recipient is owed an
 /// answer.
 pub const MAILWIRE_EVENT_END_OF_DATA: mailwire_kind = 9;
-/// A transaction was given up; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_RESET).
+/// A transaction was given up, by RSET or another EHLO; informs, and the session goes on once the event was freed
+/// (MAILWIRE_HOOK_RESET). RSET where there is none, as behind a message that was answered, is not told.
 pub const MAILWIRE_EVENT_RESET: mailwire_kind = 10;
 /// VRFY (MAILWIRE_HOOK_VERIFY).
 pub const MAILWIRE_EVENT_VERIFY: mailwire_kind = 11;

@@ -37,6 +37,8 @@ class Server:
         verify(session, name)  expand(session, name)  help(session, topic)  etrn(session, node)
         unknown(session, verb, argument)  disconnect(session)  error(session, exception)
 
+    `reset` is told where a transaction is given up, by RSET or another EHLO; RSET outside of one is not.
+
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
     answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
     `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.

@@ -132,7 +132,8 @@ pub trait Session: Send + 'static {
         ready(())
     }
 
-    /// The transaction was given up, by RSET or another EHLO.
+    /// The transaction was given up, by RSET or another EHLO. RSET where there is none, as behind a message that was answered, is not
+    /// told.
     fn reset(&mut self, info: &SessionInfo) -> impl Future<Output = ()> + Send {
         let _ = info;
         ready(())

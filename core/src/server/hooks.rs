@@ -21,7 +21,7 @@ impl Hooks {
     pub const MAIL: Self = Self(1 << 3);
     /// RCPT.
     pub const RCPT: Self = Self(1 << 4);
-    /// A transaction was given up; informs.
+    /// A transaction was given up; informs. RSET where there is none is not told.
     pub const RESET: Self = Self(1 << 5);
     /// VRFY.
     pub const VERIFY: Self = Self(1 << 6);

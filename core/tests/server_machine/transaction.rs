@@ -207,6 +207,32 @@ fn s150_s153_s159_rset_forgets_and_others_do_not() {
 }
 
 #[test]
+fn s150_rset_outside_of_a_transaction_gives_none_up() {
+    let message = [
+        "C: MAIL FROM:<a@b>",
+        "C: RCPT TO:<c@d>",
+        "C: DATA",
+        "S: 250 2.1.0 OK",
+        "S: 250 2.1.5 OK",
+        "S: 354 End data with <CR><LF>.<CR><LF>",
+        "C: x",
+        "C: .",
+        "E: Body x\\r\\n",
+        "E: EndOfData 3",
+        "A: accept",
+        "S: 250 2.0.0 OK",
+    ];
+    let rset = ["C: RSET", "S: 250 2.0.0 OK"];
+    let mut talk = after_hello(config().with_hooks(Hooks::RESET), &rset);
+    talk.follow(&message);
+    // As many clients do between two messages.
+    talk.follow(&rset);
+    talk.follow(&["C: MAIL FROM:<a@b>", "S: 250 2.1.0 OK"]);
+    talk.follow(&["C: RSET", "E: Reset", "S: 250 2.0.0 OK"]);
+    talk.follow(&rset);
+}
+
+#[test]
 fn s064_s068_s069_s290_parameters() {
     after_hello(
         config(),

@@ -90,7 +90,8 @@ pub enum EventKind {
     /// or LF, the client gave it up between two chunks of BDAT, or the end of the server cuts it off. What came of it is to be dropped;
     /// informs.
     Discarded,
-    /// The transaction was given up, by RSET or another EHLO; informs. The session goes on once this was dropped.
+    /// The transaction was given up, by RSET or another EHLO; informs. RSET where there is none, as behind a message that was
+    /// answered, is not told. The session goes on once this was dropped.
     Reset,
     /// VRFY. Accepting is 252.
     Verify(String),

@@ -159,9 +159,9 @@ impl Connection {
             Command::Data => self.data(),
             Command::Bdat(chunk) => self.bdat(chunk),
             Command::Rset => {
-                self.transaction = None;
+                let had_transaction = self.transaction.take().is_some();
                 self.outbox.text(replies::OK);
-                hooks.has(Hooks::RESET).then_some(Event::Reset)
+                (had_transaction && hooks.has(Hooks::RESET)).then_some(Event::Reset)
             }
             Command::Noop => {
                 self.outbox.text(replies::OK);

@@ -82,7 +82,8 @@ pub enum Event<'a> {
         /// The octets of the message: all [`Body`](Self::Body) pieces together.
         size: u64,
     },
-    /// The transaction was given up, by RSET or by another HELO or EHLO. Informs.
+    /// The transaction was given up, by RSET or by another HELO or EHLO. Informs. RSET outside of a transaction, as behind a message
+    /// that was answered, gives none up and is not told.
     Reset,
     /// VRFY. Owes an answer: [`Answer::Accept`] is 252.
     Verify(&'a str),

@@ -17,9 +17,13 @@ fn a_session_goes_on_once_what_it_has_told_was_heard() {
     let server =
         start(|options| options.set_hooks(Hooks::RESET.with(Hooks::MAIL).with(Hooks::QUIT)));
     let mut client = greeted(&server);
-    client.send("RSET\r\n".repeat(RESETS) + "MAIL FROM:<a@b.example>\r\nQUIT\r\n");
+    let mail = "MAIL FROM:<a@b.example>\r\n";
+    client.send(format!("{mail}RSET\r\n").repeat(RESETS) + mail + "QUIT\r\n");
     let asked = |event: &Event| matches!(event.kind(), EventKind::Mail { .. });
     for _ in 0..RESETS {
+        let mut mail = next(&server);
+        assert!(asked(&mail));
+        mail.accept().unwrap();
         let told = next(&server);
         assert!(matches!(told.kind(), EventKind::Reset) && told.owed() == 0);
         // Another thread would have nothing to do meanwhile.
@@ -31,6 +35,7 @@ fn a_session_goes_on_once_what_it_has_told_was_heard() {
     mail.accept().unwrap();
     assert!(matches!(next(&server).kind(), EventKind::Quit));
     for _ in 0..RESETS {
+        assert_eq!(client.reply(), "250 2.1.0 OK");
         assert_eq!(client.reply(), "250 2.0.0 OK");
     }
     assert_eq!(client.reply(), "250 2.1.0 OK");
