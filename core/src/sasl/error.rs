@@ -21,6 +21,10 @@ pub enum SaslError {
     /// A well-formed message does not prove what it should; the text says why.
     #[error("not proven: {0}")]
     Rejected(&'static str),
+    /// Whether anything is proven cannot be told now. A server answers 454 (RFC 4954 section 6), also where a mechanism of the
+    /// application's own has panicked.
+    #[error("the mechanism cannot go on now")]
+    Unavailable,
     /// What the server says about a failure, in printable characters and shortened.
     #[error("the server says: {0}")]
     Server(String),

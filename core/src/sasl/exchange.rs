@@ -1,6 +1,7 @@
 //! One exchange, whatever its mechanism: the client's side and the server's, and how an application brings a mechanism of its own.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::mechanism::is_mechanism_name;
 use super::{
@@ -34,7 +35,8 @@ pub trait ClientMechanism: Send + Sync {
 
 /// The server's side of a mechanism.
 ///
-/// An application's own is used by [`server::Options::add_mechanism`](crate::server::Options::add_mechanism).
+/// An application's own is used by [`server::Options::add_mechanism`](crate::server::Options::add_mechanism). One that panics has
+/// failed as if by [`SaslError::Unavailable`], and is dropped.
 pub trait ServerMechanism: Send + Sync {
     /// What to send if the AUTH command came without an initial response. `None` if the client speaks first: then it is asked by
     /// an empty challenge.
@@ -219,12 +221,20 @@ impl fmt::Debug for ClientExchange {
 }
 
 /// The server's side of one exchange.
-pub struct ServerExchange(Box<dyn ServerMechanism>);
+pub struct ServerExchange(Box<Inner>);
+
+/// In a box, for a session that waits is to have little room for it.
+struct Inner {
+    /// `None` once it has panicked.
+    mechanism: Option<Box<dyn ServerMechanism>>,
+    /// Whether it is an application's own, which may panic.
+    own: bool,
+}
 
 impl ServerExchange {
     /// An exchange that has not begun. Fails if the context lacks what the mechanism needs.
     pub fn new(mechanism: Mechanism, context: &ServerContext) -> Result<Self, SaslError> {
-        Ok(Self(match (mechanism, mechanism.scram_hash()) {
+        let mechanism: Box<dyn ServerMechanism> = match (mechanism, mechanism.scram_hash()) {
             (_, Some(hash)) => Box::new(scram::Server::new(mechanism, hash, context)?),
             (Mechanism::CramMd5, _) => Box::new(cram_md5::Server::new(context)?),
             (Mechanism::OauthBearer | Mechanism::Xoauth2, _) => {
@@ -234,22 +244,38 @@ impl ServerExchange {
             (Mechanism::Anonymous, _) => Box::new(anonymous::Server::default()),
             (Mechanism::Login, _) => Box::new(login::Server::default()),
             _ => Box::new(plain::Server::default()),
-        }))
+        };
+        Ok(Self(Box::new(Inner {
+            mechanism: Some(mechanism),
+            own: false,
+        })))
     }
 
     /// An exchange of an application's own mechanism.
     pub fn own(mechanism: Box<dyn ServerMechanism>) -> Self {
-        Self(mechanism)
+        Self::begun_by(|| mechanism)
     }
 
-    /// What to send if the AUTH command came without an initial response.
-    pub fn first_challenge(&mut self) -> Secret {
-        self.0.first_challenge().unwrap_or_else(|| Secret::new([]))
+    /// The same, of a mechanism that is still to be made.
+    pub(crate) fn begun_by(begin: impl FnOnce() -> Box<dyn ServerMechanism>) -> Self {
+        Self(Box::new(Inner {
+            mechanism: catch_unwind(AssertUnwindSafe(begin)).ok(),
+            own: true,
+        }))
+    }
+
+    /// What to send if the AUTH command came without an initial response. An error ends the exchange.
+    pub fn first_challenge(&mut self) -> Result<Secret, SaslError> {
+        let challenge = self.0.call(|mechanism| mechanism.first_challenge())?;
+        Ok(challenge.unwrap_or_else(|| Secret::new([])))
     }
 
     /// Takes the initial response of the AUTH command, without its base64. An error ends the exchange.
     pub fn initial_response(&mut self, response: &[u8]) -> Result<Step, SaslError> {
-        if self.0.takes_initial_response() {
+        if self
+            .0
+            .call(|mechanism| mechanism.takes_initial_response())?
+        {
             self.step(response)
         } else {
             Err(SaslError::NoInitialResponse)
@@ -261,24 +287,57 @@ impl ServerExchange {
         if response.len() > MAX_RESPONSE {
             return Err(SaslError::TooLong);
         }
-        self.0.step(response)
+        self.0.call(|mechanism| mechanism.step(response))?
     }
 
     /// Takes what was found of the user that [`Step::Lookup`] has asked for. `decoy` makes up what was not, so that a user that is
     /// not there looks like one that is.
     pub fn found(&mut self, found: Found, decoy: &Decoy) -> Result<Step, SaslError> {
-        self.0.found(found, decoy)
+        self.0.call(|mechanism| mechanism.found(found, decoy))?
     }
 
     /// Whom the exchange is about, if it is of an application's own mechanism that tells.
-    pub fn username(&self) -> Option<&str> {
-        self.0.username()
+    pub fn username(&mut self) -> Result<Option<String>, SaslError> {
+        self.0
+            .call(|mechanism| mechanism.username().map(ToOwned::to_owned))
     }
 
     /// The credentials of [`Step::Credentials`] were refused for good: a last challenge to say so, if the mechanism has one. The
     /// response to it means nothing.
     pub fn refused(&mut self) -> Option<Secret> {
-        self.0.refused()
+        self.0.call(|mechanism| mechanism.refused()).ok().flatten()
+    }
+}
+
+impl Inner {
+    /// Calls the mechanism. One of the application's own that panics is gone, and nothing else is.
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut dyn ServerMechanism) -> T,
+    ) -> Result<T, SaslError> {
+        let mechanism = self.mechanism.as_mut().ok_or(SaslError::Unavailable)?;
+        if !self.own {
+            return Ok(call(mechanism.as_mut()));
+        }
+        let called = catch_unwind(AssertUnwindSafe(|| call(mechanism.as_mut())));
+        called.map_err(|_| {
+            self.give_up();
+            SaslError::Unavailable
+        })
+    }
+
+    /// Drops the mechanism, which may panic once more.
+    fn give_up(&mut self) {
+        let mechanism = self.mechanism.take();
+        if self.own {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(mechanism)));
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

@@ -63,7 +63,7 @@ fn converse(
     let mut step = if let Some(initial) = initial {
         server.initial_response(initial.expose())?
     } else {
-        let first = server.first_challenge();
+        let first = server.first_challenge()?;
         server.step(client.respond(first.expose())?.expose())?
     };
     for _ in 0..5 {
@@ -201,7 +201,7 @@ fn c124_s237_nothing_shows_the_secret() {
             client_context(),
             server_context()
         )];
-        let mut challenge = server.first_challenge();
+        let mut challenge = server.first_challenge().unwrap();
         for _ in 0..4 {
             let response = client.respond(challenge.expose());
             shown.push(format!("{response:?}{client:?}"));

@@ -242,7 +242,7 @@ impl Talk<'_> {
                 let initial = self.decoded(initial);
                 exchange.initial_response(&initial)
             }
-            None => Ok(Step::Challenge(exchange.first_challenge())),
+            None => exchange.first_challenge().map(Step::Challenge),
         };
         let accepted = loop {
             step = match step {

@@ -156,7 +156,7 @@ impl Connection {
                 .and_then(|response| exchange.initial_response(response.expose()));
             return self.advance(exchange, step);
         }
-        self.challenge(&exchange.first_challenge(), State::Auth(exchange));
+        self.challenge_first(exchange);
         None
     }
 
@@ -185,7 +185,15 @@ impl Connection {
                 let step = exchange.initial_response(initial.expose());
                 self.state = State::AuthStep(Box::new((exchange, step)));
             }
-            None => self.challenge(&exchange.first_challenge(), State::Auth(exchange)),
+            None => self.challenge_first(exchange),
+        }
+    }
+
+    /// No initial response came.
+    fn challenge_first(&mut self, mut exchange: ServerExchange) {
+        match exchange.first_challenge() {
+            Ok(challenge) => self.challenge(&challenge, State::Auth(exchange)),
+            Err(error) => self.conclude(Err(error)),
         }
     }
 
@@ -275,15 +283,19 @@ impl Connection {
     /// The exchange goes on or is over.
     fn advance<'a>(
         &mut self,
-        exchange: ServerExchange,
-        step: Result<sasl::Step, SaslError>,
+        mut exchange: ServerExchange,
+        mut step: Result<sasl::Step, SaslError>,
     ) -> Option<Event<'a>> {
         // Asked about both alike: a lockout of the right ones alone would tell which these are.
-        if is_verdict(&step)
-            && let Some(username) = exchange.username().map(ToOwned::to_owned)
-        {
-            self.owed = Owed::OwnVerdict(Box::new(step));
-            return Some(Event::OwnVerdict { username });
+        if is_verdict(&step) {
+            match exchange.username() {
+                Ok(Some(username)) => {
+                    self.owed = Owed::OwnVerdict(Box::new(step));
+                    return Some(Event::OwnVerdict { username });
+                }
+                Ok(None) => {}
+                Err(error) => step = Err(error),
+            }
         }
         match step {
             Ok(sasl::Step::Challenge(challenge)) => {
@@ -296,11 +308,7 @@ impl Connection {
             Ok(sasl::Step::Credentials(credentials)) => {
                 return self.ask_credentials(exchange, credentials);
             }
-            Ok(sasl::Step::Lookup(_) | sasl::Step::Proven(_))
-            | Err(SaslError::Credentials(_) | SaslError::Rejected(_)) => self.conclude(step),
-            Err(SaslError::TooLong) => self.bad(replies::AUTH_LINE_TOO_LONG),
-            Err(SaslError::NoInitialResponse) => self.bad(replies::NO_INITIAL_RESPONSE),
-            Err(_) => self.bad(replies::NOT_BASE64),
+            other => self.conclude(other),
         }
         None
     }
@@ -313,10 +321,15 @@ impl Connection {
                 self.auth_succeeded(identity.username());
                 self.outbox.text(replies::AUTHENTICATED);
             }
-            _ => {
+            Ok(_) | Err(SaslError::Credentials(_) | SaslError::Rejected(_)) => {
                 self.auth_failed();
                 self.outbox.text(replies::BAD_CREDENTIALS);
             }
+            // RFC 4954 section 6.
+            Err(SaslError::Unavailable) => self.outbox.text(replies::CANNOT_AUTHENTICATE),
+            Err(SaslError::TooLong) => self.bad(replies::AUTH_LINE_TOO_LONG),
+            Err(SaslError::NoInitialResponse) => self.bad(replies::NO_INITIAL_RESPONSE),
+            Err(_) => self.bad(replies::NOT_BASE64),
         }
     }
 

@@ -39,7 +39,7 @@ impl OwnMechanism {
     }
 
     pub(super) fn begin(&self, context: &ServerContext) -> ServerExchange {
-        ServerExchange::own((self.begin)(context))
+        ServerExchange::begun_by(|| (self.begin)(context))
     }
 }
 

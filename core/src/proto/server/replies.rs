@@ -23,6 +23,8 @@ pub(super) const TOO_MANY_TRANSACTIONS: &str = "421 4.7.0 Too many messages in t
 pub(super) const TOO_MANY_RECIPIENTS: &str = "452 4.5.3 Too many recipients\r\n";
 pub(super) const TOO_MANY_DOMAINS: &str = "452 4.5.3 Too many domains of recipients\r\n";
 
+pub(super) const CANNOT_AUTHENTICATE: &str = "454 4.7.0 Temporary authentication failure\r\n";
+
 pub(super) const NOT_A_COMMAND: &str = "500 5.5.2 Not a command\r\n";
 pub(super) const LINE_TOO_LONG: &str = "500 5.5.2 Line too long\r\n";
 pub(super) const AUTH_LINE_TOO_LONG: &str =
@@ -66,12 +68,12 @@ pub(super) const BARE_LINE_END: &str = "554 5.6.0 Message has a bare CR or LF\r\
 pub(super) const BEHIND_STARTTLS: &str = "554 5.5.0 Commands behind STARTTLS in clear\r\n";
 pub(super) const UNKNOWN_PARAMETER: &str = "555 5.5.4 Parameter not recognised\r\n";
 
-/// What the application said cannot be said here.
-pub(super) const UNFIT_ANSWER: Reply =
 /// RFC 2034 section 4: no enhanced status code in any reply to HELO and EHLO.
 pub(super) const HELLO_WITHIN_MESSAGE: Reply =
     Reply::fixed(503, None, "The message has begun, say RSET first");
 
+/// What the application said cannot be said here.
+pub(super) const UNFIT_ANSWER: Reply =
     Reply::fixed(451, Some((4, 3, 0)), "Local error in processing");
 
 #[cfg(test)]
@@ -106,6 +108,7 @@ mod tests {
             TOO_MANY_AUTH_FAILURES,
             OTHER_PROTOCOL,
             TOO_MANY_RECIPIENTS,
+            CANNOT_AUTHENTICATE,
             NOT_A_COMMAND,
             LINE_TOO_LONG,
             AUTH_LINE_TOO_LONG,

@@ -10,6 +10,7 @@ mod listening;
 mod logins;
 mod memory;
 mod messages;
+mod own_mechanism;
 mod rates;
 mod relay;
 mod sessions;

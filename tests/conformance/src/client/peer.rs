@@ -52,7 +52,7 @@ impl Peer {
         let decoded = || STANDARD.decode(word).map_err(|_| SaslError::NotBase64);
         let is_command = !std::mem::replace(&mut self.begun, true);
         let mut step = if is_command && line.split(|&b| b == b' ').count() < 3 {
-            return Ok(Some(self.exchange.first_challenge()));
+            return self.exchange.first_challenge().map(Some);
         } else if is_command {
             self.exchange.initial_response(&decoded()?)?
         } else {

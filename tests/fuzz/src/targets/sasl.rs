@@ -31,7 +31,8 @@ pub(crate) fn server(input: &[u8]) {
     let mut step = if *first & 32 == 0 {
         exchange.initial_response(responses.next().unwrap_or_default())
     } else {
-        assert!(exchange.first_challenge().expose().len() <= MAX_RESPONSE);
+        let first = exchange.first_challenge();
+        assert!(first.is_ok_and(|first| first.expose().len() <= MAX_RESPONSE));
         exchange.step(responses.next().unwrap_or_default())
     };
     for steps in 0.. {

@@ -58,7 +58,7 @@ fn with_server(talk: &mut Talk, command: &str, mechanism: Mechanism) -> Result<(
             let initial = base64::decode_initial_response(initial.as_bytes()).unwrap();
             server.initial_response(initial.expose())?
         }
-        None => Step::Challenge(server.first_challenge()),
+        None => Step::Challenge(server.first_challenge()?),
     };
     loop {
         step = match step {
