@@ -43,6 +43,8 @@ pub(super) enum Stage {
     Whole(u64),
     /// The client has given it up, as it can between two chunks.
     Abandoned,
+    /// The session is over by a reply of ours to what came between two chunks.
+    Closed,
     /// It is refused: by the machine, which answers its end by itself, or with this reply.
     Refused(Option<Reply>),
     /// The connection is gone.
@@ -72,10 +74,9 @@ impl Body<'_> {
     /// what it takes to keep them. While there is no memory this waits behind those who came before, and so does the client. A
     /// future that was polled and is then kept without being polled holds up all who wait for memory behind it: poll it on, or drop it.
     ///
-    /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, or was given up by the client between two
-    /// chunks of BDAT ([`Status::Protocol`]), the connection is
-    /// gone or the client too slow, or no memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the
-    /// message is then to be dropped.
+    /// Fails where the message cannot come whole: it is too big, has a bare CR or LF, was given up by the client between two
+    /// chunks of BDAT, or the session was ended there ([`Status::Protocol`]), the connection is gone or the client too slow, or no
+    /// memory came back for the idle timeout ([`Status::NoMemory`]). What was given of the message is then to be dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         if self.reads() && !self.memory.is_free() {
             let idle = self.channel.shared.options.idle_timeout;
@@ -239,7 +240,7 @@ impl Body<'_> {
             match &self.stage {
                 Stage::Whole(_) => return Ok(None),
                 Stage::Offered | Stage::Open => {}
-                Stage::Refused(_) | Stage::Abandoned => return Err(self.refused()),
+                Stage::Refused(_) | Stage::Abandoned | Stage::Closed => return Err(self.refused()),
                 Stage::Lost(ended) => return Err(ended.error(&self.channel.info)),
             }
             if let Err(ended) = self.channel.fill().await {
@@ -302,7 +303,7 @@ impl Body<'_> {
                     _ => (used, Err(None)),
                 },
                 Progress::Need { used, need } => match need {
-                    Need::Close => (used, Err(Some(Stage::Refused(None)))),
+                    Need::Close => (used, Err(Some(Stage::Closed))),
                     _ => (used, Err(None)),
                 },
             };
@@ -333,7 +334,12 @@ impl Body<'_> {
             self.stage = stage;
         }
         match part {
-            Some(part) if !matches!(self.stage, Stage::Refused(_) | Stage::Abandoned) => {
+            Some(part)
+                if !matches!(
+                    self.stage,
+                    Stage::Refused(_) | Stage::Abandoned | Stage::Closed
+                ) =>
+            {
                 Ok(Some(Part { used: at, ..part }))
             }
             _ => {
@@ -380,6 +386,10 @@ impl Body<'_> {
             ),
             Stage::Refused(Some(_)) => (Status::NoMemory, "there is no memory for the message"),
             Stage::Abandoned => (Status::Protocol, "the client has given the message up"),
+            Stage::Closed => (
+                Status::Protocol,
+                "the client was told to go between two chunks of the message",
+            ),
             _ => (
                 Status::Protocol,
                 "the message is refused: it is too big, or has a CR or LF alone",

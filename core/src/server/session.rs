@@ -74,6 +74,8 @@ impl<S: Session> Conversation<S> {
     }
 
     async fn end(&mut self, result: Result<(), Ended>) {
+        // What was said between the chunks of a message that did not come whole.
+        self.note_refusals();
         let result = match result {
             Ok(()) if !self.quit => Err(self.channel.last_word(Status::Closed, Phase::Idle)),
             other => other,
@@ -178,6 +180,7 @@ impl<S: Session> Conversation<S> {
         }
         // What came in front of it, also of a violation: a guess that is judged counts, whatever ends the session then.
         self.note_attempt();
+        self.note_refusals();
         let (used, question, next) = match heard {
             Ok(Progress::Event { used, event }) => {
                 self.learn();
@@ -294,6 +297,13 @@ impl<S: Session> Conversation<S> {
             self.note_refusal(&answer);
         }
         self.answer(answer);
+    }
+
+    /// Counts what the machine has refused by itself.
+    fn note_refusals(&mut self) {
+        if let Some(refusals) = self.channel.machine.take_refusals() {
+            self.channel.shared.counters.note(&refusals);
+        }
     }
 
     /// Counts the application's answer if it refuses.
@@ -421,7 +431,7 @@ impl<S: Session> Conversation<S> {
                 fault
             }
             // Nobody waits for an answer.
-            Stage::Abandoned => fault,
+            Stage::Abandoned | Stage::Closed => fault,
             Stage::Lost(ended) => {
                 if let Some(fault) = fault {
                     Box::pin(self.tell(fault)).await;

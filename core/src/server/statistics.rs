@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::proto::server::Refusals;
+
 /// A snapshot of a server's counters since it began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,18 +21,27 @@ pub struct Statistics {
     pub messages: u64,
     /// Octets of those messages.
     pub octets: u64,
-    /// Messages whose end of data was answered 4yz or 5yz.
+    /// Messages whose end of data was answered 4yz or 5yz, and those that were refused before they came, at DATA or their first chunk.
     pub refused_messages: u64,
     /// Those of them that were too big, had a bare CR or LF, or went in circles.
     pub bad_messages: u64,
     /// Those of them for which there was no memory, and the recipients of long lists for which there was none.
     pub messages_without_memory: u64,
-    /// Recipients answered 4yz or 5yz.
+    /// Recipients answered 4yz or 5yz, but for a 421 that ends the session.
     pub refused_recipients: u64,
     /// Those of them to which relaying was denied.
     pub denied_relays: u64,
+    /// Those of them that were more than a message may have, or whose domain was one too many for their session.
+    pub recipients_too_many: u64,
+    /// Those of them whose command was none that could be carried out: a bad address or parameter, or in the wrong place.
+    pub bad_recipients: u64,
     /// Senders that are not the user's own.
     pub foreign_senders: u64,
+    /// MAIL commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS or login that
+    /// the server wants.
+    pub bad_senders: u64,
+    /// MAIL commands refused since the size that they tell is over the limit.
+    pub messages_too_big: u64,
     /// MAIL commands refused since their address had begun too many messages within a minute.
     pub messages_too_often: u64,
     /// Recipients refused since their sender's address had named too many within a minute.
@@ -107,7 +118,11 @@ const ROWS: &[Row] = rows! {
     bad_messages "mailwire_refusals_total" "{reason=\"content\"}" "What was refused, by reason."
     messages_without_memory "mailwire_refusals_total" "{reason=\"memory\"}" ""
     denied_relays "mailwire_refusals_total" "{reason=\"relaying\"}" ""
+    recipients_too_many "mailwire_refusals_total" "{reason=\"recipient_limit\"}" ""
+    bad_recipients "mailwire_refusals_total" "{reason=\"bad_recipient\"}" ""
     foreign_senders "mailwire_refusals_total" "{reason=\"sender\"}" ""
+    bad_senders "mailwire_refusals_total" "{reason=\"bad_sender\"}" ""
+    messages_too_big "mailwire_refusals_total" "{reason=\"size\"}" ""
     messages_too_often "mailwire_refusals_total" "{reason=\"message_rate\"}" ""
     recipients_too_often "mailwire_refusals_total" "{reason=\"recipient_rate\"}" ""
     refused_by_application "mailwire_refusals_total" "{reason=\"application\"}" ""
@@ -184,7 +199,11 @@ pub(super) struct Counters {
     pub(super) messages_without_memory: Counter,
     pub(super) refused_recipients: Counter,
     pub(super) denied_relays: Counter,
+    pub(super) recipients_too_many: Counter,
+    pub(super) bad_recipients: Counter,
     pub(super) foreign_senders: Counter,
+    pub(super) bad_senders: Counter,
+    pub(super) messages_too_big: Counter,
     pub(super) messages_too_often: Counter,
     pub(super) recipients_too_often: Counter,
     pub(super) refused_by_application: Counter,
@@ -204,6 +223,19 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// What a machine has refused by itself.
+    pub(super) fn note(&self, refusals: &Refusals) {
+        let (too_many, bad) = (refusals.recipients_too_many, refusals.recipients);
+        self.refused_recipients
+            .add(u64::from(too_many) + u64::from(bad));
+        self.recipients_too_many.add(too_many.into());
+        self.bad_recipients.add(bad.into());
+        self.bad_senders.add(refusals.senders.into());
+        self.messages_too_big.add(refusals.messages_too_big.into());
+        self.refused_messages.add(refusals.messages.into());
+        self.bad_messages.add(refusals.messages.into());
+    }
+
     /// What was counted; what is going on now is for others to add.
     pub(super) fn snapshot(&self) -> Statistics {
         Statistics {
@@ -217,7 +249,11 @@ impl Counters {
             messages_without_memory: self.messages_without_memory.get(),
             refused_recipients: self.refused_recipients.get(),
             denied_relays: self.denied_relays.get(),
+            recipients_too_many: self.recipients_too_many.get(),
+            bad_recipients: self.bad_recipients.get(),
             foreign_senders: self.foreign_senders.get(),
+            bad_senders: self.bad_senders.get(),
+            messages_too_big: self.messages_too_big.get(),
             messages_too_often: self.messages_too_often.get(),
             recipients_too_often: self.recipients_too_often.get(),
             refused_by_application: self.refused_by_application.get(),

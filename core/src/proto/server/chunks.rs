@@ -79,6 +79,7 @@ impl Connection {
             self.skip(chunk, Refusal::Ours(replies::NO_RECIPIENT), Then::Failed);
         } else if matches!(transaction.chunks, Chunks::None) {
             if self.is_too_big(chunk.size()) {
+                self.count_refusal(|refusals| &mut refusals.messages);
                 self.refuse_size(chunk, chunk.size());
             } else if self.config.hooks.has(Hooks::DATA) {
                 self.owed = Owed::Data(Some(chunk));

@@ -346,6 +346,15 @@ impl Connection {
                 start.eq_ignore_ascii_case(verb.as_bytes())
             })
         };
+        match line.split(|octet| *octet == b' ').next() {
+            Some(verb) if verb.eq_ignore_ascii_case(b"MAIL") => {
+                self.count_refusal(|refusals| &mut refusals.senders);
+            }
+            Some(verb) if verb.eq_ignore_ascii_case(b"RCPT") => {
+                self.count_refusal(|refusals| &mut refusals.recipients);
+            }
+            _ => {}
+        }
         match error {
             CommandError::ReversePathNotUtf8 if self.offers(Extension::SmtpUtf8) => {
                 self.bad_because("501 5.1.7", error);

@@ -10,7 +10,7 @@ use super::chunks::Skip;
 use super::normalise::Normaliser;
 use super::outbox::Outbox;
 use super::transaction::Transaction;
-use super::{Config, Event, replies};
+use super::{Config, Event, Refusals, replies};
 use crate::error::Phase;
 use crate::proto::address::Domains;
 use crate::proto::chunk::Chunk;
@@ -68,6 +68,8 @@ pub struct Connection {
     pub(super) logins: Logins,
     /// Whether lines of AUTH were taken that the driver was not told of.
     pub(super) secret_heard: bool,
+    /// Boxed, for most connections are refused nothing.
+    pub(super) refusals: Option<Box<Refusals>>,
     /// Transactions that were begun.
     pub(super) transactions: u32,
     finder: LineFinder,
@@ -196,6 +198,7 @@ impl Connection {
             idle_commands: 0,
             logins: Logins::default(),
             secret_heard: false,
+            refusals: None,
             transactions: 0,
             normaliser: None,
             skipping: None,

@@ -70,7 +70,7 @@ pub enum Event<'a> {
     /// says in between is answered without asking, as far as it does not end the message.
     Body(&'a [u8]),
     /// The machine refuses the message, which is too big or has a bare CR or LF: what came of it is to be dropped, nothing more
-    /// of it follows, and its end is answered by the machine. Informs.
+    /// of it follows, and its end is answered by the machine. Informs. Of a message that is too big in its first chunk nothing is told.
     Discarded,
     /// The client has given up a message that it was sending by BDAT, by RSET, QUIT or another EHLO: what came of it is to be
     /// dropped, and nothing more of it follows. Informs. Where [`Hello`](Self::Hello) is asked, an EHLO between two chunks is answered

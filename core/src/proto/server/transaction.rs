@@ -46,6 +46,7 @@ impl Connection {
         {
             self.outbox.text(replies::TOO_MANY_TRANSACTIONS);
             self.close();
+            return None;
         } else if let Some(reply) = self.unfit_parameter(&parameters) {
             self.bad(reply);
         } else if !reverse_path.is_ascii() && !parameters.smtputf8 {
@@ -54,6 +55,8 @@ impl Connection {
         } else if self.is_too_big(parameters.size.unwrap_or(0)) {
             // RFC 1870 section 6.1.
             self.outbox.text(replies::TOO_BIG);
+            self.count_refusal(|refusals| &mut refusals.messages_too_big);
+            return None;
         } else {
             // RFC 4954 section 5: who has not authenticated is not believed who somebody else is.
             if parameters.auth.is_some() && !self.has_identity() {
@@ -61,6 +64,7 @@ impl Connection {
             }
             return self.ask_sender(reverse_path, parameters);
         }
+        self.count_refusal(|refusals| &mut refusals.senders);
         None
     }
 
@@ -166,15 +170,12 @@ impl Connection {
         path: ForwardPath,
         parameters: RcptParameters,
     ) -> Option<Event<'a>> {
+        let chunks = self.transaction.as_ref().map(|begun| &begun.chunks);
         if self.tls_missing() {
             self.outbox.text(replies::TLS_NEEDED);
-            return None;
-        }
-        let Some(transaction) = &self.transaction else {
+        } else if chunks.is_none() {
             self.outbox.text(self.mail_first());
-            return None;
-        };
-        if !matches!(transaction.chunks, Chunks::None) {
+        } else if !matches!(chunks, Some(Chunks::None)) {
             self.count_refused();
             self.outbox.text(replies::MESSAGE_BEGUN);
         } else if let Some(reply) = self.unfit_recipient(&path, &parameters) {
@@ -185,18 +186,28 @@ impl Connection {
                 self.count_refused();
                 self.outbox.text(reply);
             }
-        } else if self.config.hooks.has(Hooks::RCPT)
-            || transaction.accepted >= FEW_RECIPIENTS
-                && self.config.hooks.has(Hooks::MANY_RECIPIENTS)
-        {
+            if [replies::TOO_MANY_RECIPIENTS, replies::TOO_MANY_DOMAINS].contains(&reply) {
+                self.count_refusal(|refusals| &mut refusals.recipients_too_many);
+                return None;
+            }
+        } else if self.asks_recipient() {
             self.owed = Owed::Rcpt;
             self.batch_ended = false;
             return Some(self.ask_recipient(path, parameters));
         } else {
             self.add(Recipient::new(path).with_parameters(parameters));
             self.outbox.text(replies::RCPT_OK);
+            return None;
         }
+        self.count_refusal(|refusals| &mut refusals.recipients);
         None
+    }
+
+    /// Whether the next recipient that can be taken is a question.
+    fn asks_recipient(&self) -> bool {
+        let hooks = self.config.hooks;
+        let accepted = self.transaction.as_ref().map_or(0, |begun| begun.accepted);
+        hooks.has(Hooks::RCPT) || accepted >= FEW_RECIPIENTS && hooks.has(Hooks::MANY_RECIPIENTS)
     }
 
     /// Why a recipient cannot be taken, if it cannot. Those that are owed an answer count as if they were accepted.

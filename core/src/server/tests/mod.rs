@@ -14,6 +14,7 @@ mod own_mechanism;
 mod rates;
 mod relay;
 mod sessions;
+mod statistics;
 pub(crate) mod talk;
 mod tls;
 

@@ -22,7 +22,7 @@ pub(super) fn with_tls(change: impl FnOnce(&mut Options)) -> (Running, ClientTls
 }
 
 /// A client of this server that has done STARTTLS and said EHLO again.
-fn secured(server: &Running, tls: &ClientTls) -> Talk {
+pub(super) fn secured(server: &Running, tls: &ClientTls) -> Talk {
     let mut talk = server.greeted();
     assert_eq!(talk.ask("STARTTLS"), "220 2.0.0 Ready to start TLS");
     talk.start_tls(tls);
