@@ -171,7 +171,7 @@ fn the_told_address_takes_the_place_of_the_peers() {
 }
 
 #[test]
-fn a_bad_header_is_the_end_without_a_word_and_is_counted() {
+fn s370_s372_s373_a_bad_header_is_the_end_without_a_word_and_is_counted() {
     let server = Running::new(&[
         ("proxy_protocol", "127.0.0.1"),
         ("handshake_timeout", "0.3"),

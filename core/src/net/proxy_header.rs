@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_malformed() {
+    fn s372_s373_what_is_no_header_is_malformed() {
         let long_line = [b"PROXY UNKNOWN ".as_slice(), &[b'x'; 92], b"\r\n"].concat();
         assert_eq!(long_line.len(), LONGEST_LINE + 1);
         for octets in [
@@ -353,7 +353,7 @@ mod tests {
         }
 
         #[test]
-        fn any_octets_at_any_split_end_within_the_bound_and_the_same(octets in any_octets()) {
+        fn s373_any_octets_at_any_split_end_within_the_bound_and_the_same(octets in any_octets()) {
             let whole = parse(&octets);
             // The first answer of all that come by and by is the answer to the whole.
             let first = (0..=octets.len())

@@ -300,8 +300,8 @@ impl Options {
     }
 
     /// The addresses of proxies whose connections must begin with a header of the PROXY protocol, version 1 or 2 (haproxy's
-    /// `proxy-protocol.txt`), within [`set_handshake_timeout`](Self::set_handshake_timeout). By default there are none, and nobody's
-    /// header is taken.
+    /// `proxy-protocol.txt`), within 10 seconds or [`set_handshake_timeout`](Self::set_handshake_timeout) where that is less. By default
+    /// there are none, and nobody's header is taken.
     ///
     /// The address that a header tells takes the place of the peer's everywhere: in [`SessionInfo`](super::SessionInfo), for
     /// [`set_connections_per_address`](Self::set_connections_per_address), and where it is asked who may say XCLIENT. Where it tells
@@ -340,7 +340,8 @@ impl Options {
         Ok(())
     }
 
-    /// How long a TLS handshake may take, and the header of the PROXY protocol before it. The default is 60 seconds.
+    /// How long a TLS handshake may take, and the header of the PROXY protocol before it, which has 10 seconds at the most. The default
+    /// is 60 seconds.
     pub fn set_handshake_timeout(&mut self, timeout: Duration) -> Result<(), Error> {
         self.handshake_timeout = not_zero("handshake_timeout", timeout)?;
         Ok(())

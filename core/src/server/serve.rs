@@ -36,6 +36,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long is waited, once all must be over, for the next session to end. Those that only wait for their client end now.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
+/// How long a proxy may take for its header at the most: it stands right beside the server, and sends it first.
+const HEADER_PATIENCE: Duration = Duration::from_secs(10);
+
 /// An SMTP or LMTP server on the caller's tokio runtime.
 ///
 /// ```no_run
@@ -438,7 +441,7 @@ async fn begin_behind_proxy<H: Handler>(
     if shared.stop.begun() {
         return;
     }
-    let patience = shared.options.handshake_timeout;
+    let patience = shared.options.handshake_timeout.min(HEADER_PATIENCE);
     let taken = tokio::select! {
         biased;
         () = &mut stopped => return,

@@ -119,6 +119,36 @@ async fn s381_a_command_that_drips_has_the_time_of_one_command() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s375_a_proxy_has_ten_seconds_for_its_header() {
+    let mut options = Options::new();
+    options.set("proxy_protocol", "127.0.0.1").unwrap();
+    let server = Server::bind(options).unwrap();
+    let address = server.addresses()[0];
+    let handler = Scripted(super::Seen::default());
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    for dripping in [false, true] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let begun = tokio::time::Instant::now();
+        let mut said = Vec::new();
+        for octet in b"PROXY UNKNOWN no end in sight" {
+            if dripping {
+                stream.write_all(&[*octet]).await.unwrap();
+            }
+            let reading = stream.read_to_end(&mut said);
+            let second = Duration::from_secs(1);
+            if tokio::time::timeout(second, reading).await.is_ok() {
+                break;
+            }
+        }
+        let seconds = begun.elapsed().as_secs();
+        assert!((9..=11).contains(&seconds), "{seconds}");
+        assert_eq!(said, b"");
+    }
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn s382_a_message_that_drips_is_below_the_least_rate() {
     let start = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
     let (reply, seconds) = drip(start).await;
