@@ -251,6 +251,33 @@ fn connections_are_counted_by_the_told_address() {
 }
 
 #[test]
+fn connections_in_a_minute_are_counted_by_the_told_address() {
+    let server = Running::new(&[
+        ("proxy_protocol", "127.0.0.1"),
+        ("connections_per_minute", "2"),
+    ]);
+    let said = |header: &[u8]| {
+        let mut stream = server.connect();
+        stream.write_all(header).unwrap();
+        reply(&stream)
+    };
+    // The proxy's own address, which is that of all, counts nowhere.
+    for client in ["192.0.2.6", "192.0.2.8", "192.0.2.7"] {
+        let header = format!("PROXY TCP4 {client} 127.0.0.1 4660 25\r\n");
+        for _ in 0..2 {
+            assert!(said(header.as_bytes()).starts_with("220 "), "{client}");
+        }
+    }
+    for turned_away in 1..=2 {
+        assert_eq!(
+            said(LINE),
+            "421 4.7.0 Too many connections from your address in a minute, try again later\r\n"
+        );
+        assert_eq!(server.control.statistics().turned_away, turned_away);
+    }
+}
+
+#[test]
 fn who_may_say_xclient_is_told_by_the_header() {
     for (trusted, offered) in [("192.0.2.7", true), ("127.0.0.1", false)] {
         let server = Running::new(&[("proxy_protocol", "127.0.0.1"), ("xclient", trusted)]);

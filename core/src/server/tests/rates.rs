@@ -2,7 +2,10 @@
 
 use super::super::Hooks;
 use super::Running;
+use super::talk::Talk;
 
+const CONNECTIONS: &str =
+    "421 4.7.0 Too many connections from your address in a minute, try again later";
 const MESSAGES: &str = "452 4.7.0 Too many messages from your address in a minute, try again later";
 const RECIPIENTS: &str =
     "452 4.7.0 Too many recipients from your address in a minute, try again later";
@@ -15,6 +18,23 @@ fn server(settings: &[(&str, &str)]) -> Running {
             options.set(name, value).unwrap();
         }
     })
+}
+
+#[test]
+fn an_address_that_connects_too_often_is_turned_away_and_others_are_served() {
+    let server = server(&[("connections_per_minute", "3")]);
+    for _ in 0..3 {
+        assert_eq!(server.client().ask("QUIT"), "221 2.0.0 Bye");
+    }
+    for turned_away in 1..=2 {
+        let mut talk = Talk::connect(server.address);
+        assert_eq!(talk.reply(), CONNECTIONS);
+        assert!(talk.is_closed());
+        assert_eq!(server.statistics().turned_away, turned_away);
+    }
+    let mut other = Talk::connect_from([127, 0, 0, 2].into(), server.address);
+    assert!(other.reply().starts_with("220 "));
+    assert_eq!(server.statistics().sessions, 4);
 }
 
 #[test]

@@ -68,6 +68,56 @@ fn a_client_too_many_is_closed_without_a_word_where_tls_comes_first() {
 }
 
 #[test]
+fn s374_a_proxy_header_split_at_every_octet_is_in_front_of_tls_from_the_start() {
+    let (server, tls) = with_tls(|options| {
+        options.set("proxy_protocol", "127.0.0.1").unwrap();
+        options.set_implicit_tls(true);
+        options.set_connections_per_address(1000).unwrap();
+        // Their peer is whom the header tells.
+        options.set_hooks(Hooks::NONE);
+    });
+    let line = b"PROXY TCP4 192.0.2.7 127.0.0.1 4660 25\r\n";
+    let binary =
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc0\x00\x02\x07\x7f\x00\x00\x01\x12\x34\x00\x19";
+    for header in [&line[..], binary] {
+        for cut in 0..=header.len() {
+            let mut talk = Talk::connect(server.address);
+            talk.send(&header[..cut]);
+            talk.send(&header[cut..]);
+            talk.start_tls(&tls);
+            assert_eq!(talk.reply(), "220 mx.example.org ESMTP", "cut at {cut}");
+        }
+    }
+    assert_eq!(server.statistics().bad_proxy_headers, 0);
+}
+
+#[test]
+fn servers_with_one_decoy_secret_make_up_one_salt_for_who_is_not_there() {
+    let salt = |secret: Option<[u8; 32]>, user: &str| {
+        let server = Running::with(|options| {
+            options.add_user("tim", Secret::new("right")).unwrap();
+            options.set_allow_plaintext_auth(true);
+            if let Some(secret) = secret {
+                options.set_decoy_secret(secret);
+            }
+        });
+        let first = base64::encode(format!("n,,n={user},r=abc").as_bytes());
+        let first = str::from_utf8(first.expose()).unwrap();
+        let reply = server.greeted().ask(&format!("AUTH SCRAM-SHA-256 {first}"));
+        let challenge = base64::decode(reply.strip_prefix("334 ").unwrap().as_bytes()).unwrap();
+        let challenge = str::from_utf8(challenge.expose()).unwrap();
+        let salt = challenge.split(',').find(|part| part.starts_with("s="));
+        salt.unwrap().to_owned()
+    };
+    let one = salt(Some([7; 32]), "nobody");
+    assert_eq!(salt(Some([7; 32]), "nobody"), one);
+    assert_ne!(salt(Some([8; 32]), "nobody"), one);
+    assert_ne!(salt(Some([7; 32]), "somebody"), one);
+    // Of their own, no two servers have the same.
+    assert_ne!(salt(None, "nobody"), salt(None, "nobody"));
+}
+
+#[test]
 fn starttls_then_auth_plain_and_login() {
     let (server, tls) = with_tls(|options| {
         options.add_user("tim", Secret::new("right")).unwrap();
