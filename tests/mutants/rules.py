@@ -212,7 +212,7 @@ MUTANTS = [
         "at_own && mailbox.is_of(user)",
         "at_own",
         STREAMS,
-        "server::tests::relay::a_user_sends_in_no_other_name",
+        "server::tests::relay::s341_a_user_sends_in_no_other_name",
     ),
     Mutant(
         10,
@@ -230,7 +230,7 @@ MUTANTS = [
         "            return Gate::Locked(ACCOUNT_LOCKED);",
         "            {}",
         STREAMS,
-        "server::tests::attempts::an_account_is_locked_at_its_edge_and_others_are_not",
+        "server::tests::attempts::s239_an_account_is_locked_at_its_edge_and_others_are_not",
     ),
     Mutant(
         11,

@@ -274,6 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn s391_a_header_of_any_length_is_counted_by_a_scan_that_keeps_nothing_of_it() {
+        let fields = b"Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n".repeat(10_000);
+        let folded = [b"Subject: ", &b"a\r\n ".repeat(30_000)[..]].concat();
+        let endless = vec![b'x'; 120_000];
+        for size in [1, 7, 4096, usize::MAX] {
+            for (header, count) in [(&fields[..], 10_000), (&folded, 0), (&endless, 0)] {
+                let pieces: Vec<_> = header.chunks(size).collect();
+                assert_eq!(scanned(&pieces).received(), count);
+            }
+        }
+        assert!(size_of::<HeaderScan>() <= 256);
+    }
+
+    #[test]
     fn the_end_and_the_fields_that_are_there_are_found_wherever_it_is_cut() {
         let longest = format!("{}: a\r\n\r\n", "x".repeat(127));
         let longer = format!("{}: a\r\n\r\n", "x".repeat(128));

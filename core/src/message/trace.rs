@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_protocol_has_its_registered_name() {
+    fn s134_the_protocol_has_its_registered_name() {
         use Protocol::{Lmtp, Smtp};
         for (name, protocol, extended, utf8, secured, authenticated) in [
             ("SMTP", Smtp, false, false, false, false),

@@ -23,7 +23,7 @@ struct Figures {
 }
 
 #[test]
-fn what_was_acknowledged_survives_the_process() {
+fn s136_what_was_acknowledged_survives_the_process() {
     let rounds = env::var("ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok());

@@ -6,7 +6,7 @@ use crate::listener::{Talk, text};
 use crate::tracer::{Call, Watched};
 
 #[test]
-fn the_250_is_sent_when_file_name_and_folder_are_on_the_disk() {
+fn s136_the_250_is_sent_when_file_name_and_folder_are_on_the_disk() {
     for (kind, folder) in [("maildir", "/new"), ("folder", "")] {
         let watched = Watched::start(kind, "none");
         let mut talk = Talk::begin(watched.listener.address).unwrap();

@@ -75,7 +75,7 @@ pub(super) fn scram_proof(talk: &mut Talk, user: &str) -> Result<String, String>
 }
 
 #[test]
-fn an_account_is_locked_at_its_edge_and_others_are_not() {
+fn s239_an_account_is_locked_at_its_edge_and_others_are_not() {
     let server = Running::with(options(&[("auth_failures_per_account", "2")]));
     let mut other = server.speaking_for("192.0.2.9");
     // Whether there is such a user is not told.
@@ -92,7 +92,7 @@ fn an_account_is_locked_at_its_edge_and_others_are_not() {
 }
 
 #[test]
-fn an_address_is_locked_at_its_edge_and_others_are_not() {
+fn s239_an_address_is_locked_at_its_edge_and_others_are_not() {
     let server = Running::with(options(&[("auth_failures_per_address", "2")]));
     let mut other = server.speaking_for("192.0.2.9");
     let mut talk = server.speaking_for("192.0.2.1");

@@ -173,7 +173,7 @@ fn anonymous_is_a_stranger() {
 }
 
 #[test]
-fn a_user_sends_in_no_other_name() {
+fn s341_a_user_sends_in_no_other_name() {
     let server = server(|options| {
         for user in ["Kurt@b\u{fc}cher.example", "two words"] {
             options.add_user(user, Secret::new("secret")).unwrap();

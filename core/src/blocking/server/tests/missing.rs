@@ -60,7 +60,7 @@ fn in_chunks(server: &Server, stream: bool, talk: &mut Talk, chunks: &[&str]) ->
 }
 
 #[test]
-fn what_is_missing_is_added_wherever_the_chunks_are_cut() {
+fn s342_what_is_missing_is_added_wherever_the_chunks_are_cut() {
     for stream in [false, true] {
         let server = start(|options| {
             options.set_add_missing(true);

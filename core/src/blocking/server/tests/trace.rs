@@ -131,7 +131,7 @@ fn the_line_of_a_mailbox_file_becomes_a_field_behind_ours_and_stays_else() {
 }
 
 #[test]
-fn no_recipient_learns_of_another_and_helo_is_smtp() {
+fn s133_no_recipient_learns_of_another_and_helo_is_smtp() {
     let server = start(|options| options.set_received(true));
     let mut talk = greeted(&server);
     talk.ask("HELO old.example");
