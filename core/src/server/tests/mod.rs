@@ -31,7 +31,7 @@ use super::buffer::READ_BUFFER;
 use super::{
     Answer, Answers, Body, Control, Handler, Options, Server, Session, SessionInfo, Statistics,
 };
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
 use crate::sasl::Credentials;
 
@@ -245,6 +245,10 @@ impl Session for ScriptedSession {
         let word = envelope.reverse_path().to_string();
         if word.contains("early") {
             return reply(554, "not even one octet").into();
+        }
+        if word.contains("faulty") {
+            let fault = Error::new(Status::Io, "the disk is gone");
+            return Answers::from(reply(451, "later")).with_fault(fault);
         }
         if word.contains("unread") {
             return Answers::accept();

@@ -274,6 +274,19 @@ const MESSAGES: &[Case] = &[
         moves: &[("refused_messages", 1), ("refused_by_application", 1)],
     },
     Case {
+        what: "a fault of this side",
+        settings: &[],
+        act: |server, _| {
+            let faulty = ("MAIL FROM:<faulty@b.example>", "250");
+            says(server, &[faulty, ENVELOPE[1], ("DATA", "451")]);
+        },
+        moves: &[
+            ("refused_messages", 1),
+            ("refused_by_application", 1),
+            ("faults", 1),
+        ],
+    },
+    Case {
         what: "a line end alone",
         settings: &[],
         act: |server, _| says_in_transaction(server, &[("DATA", "354"), ("x\ny\r\n.", "554")]),
