@@ -26,7 +26,7 @@ class _Fields(tuple):
 class Reply(_Fields):
     """What a server says to a command: a code, a text, perhaps an enhanced status code.
 
-    A handler may return one; `lines` is then left out unless the reply has several.
+    A handler may return one. `lines` may then be left out: they are those of `text`, with LF between.
     """
 
     __slots__ = ()
@@ -37,8 +37,12 @@ class Reply(_Fields):
     lines = _tuplegetter(3, "The lines of the text.")
 
     def __new__(_cls, code, text="", enhanced=None, lines=()):
-        """A reply; without `lines` the text is its one line."""
-        return tuple.__new__(_cls, (code, text, enhanced, tuple(lines) or (text,)))
+        """A reply; without `lines` they are those of the text."""
+        if not isinstance(code, int):
+            raise TypeError(f"code: int is needed, not {type(code).__name__}")
+        if not isinstance(text, str):
+            raise TypeError(f"text: str is needed, not {type(text).__name__}")
+        return tuple.__new__(_cls, (code, text, enhanced, tuple(lines) or tuple(text.split("\n"))))
 
     def __repr__(self):
         """Its fields by name."""

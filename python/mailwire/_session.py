@@ -2,6 +2,7 @@
 
 import time
 
+from ._message import whole
 from ._results import Reply
 
 
@@ -133,7 +134,11 @@ class Reject(Exception):
     """Raised in a hook to refuse: `raise Reject(550, "5.1.1 No such user")`."""
 
     def __init__(self, code, text="", enhanced=None):
-        """A code, a text, and an enhanced status code, which may stand at the text's beginning instead."""
+        """A code from 400 to 599, a text, and an enhanced status code, which may stand at the text's beginning instead."""
+        if not 400 <= whole(code, "code") <= 599:
+            from ._errors import InvalidArgument
+
+            raise InvalidArgument(f"code: {code} refuses nothing; 400 to 499 does for now, 500 to 599 for good")
         super().__init__(code, text, enhanced)
         self.reply = reply_of(f"{code} {text}".rstrip()) if enhanced is None else Reply(code, text, enhanced)
 

@@ -108,6 +108,7 @@ def test_every_hook_is_called_in_its_turn(message):
         (False, 550, b"5.7.1 Recipient refused"),
         (Reply(551, "not here", "5.1.6"), 551, b"5.1.6 not here"),
         (Reply(452, "two lines", lines=("one", "two")), 452, b"4.0.0 one\n4.0.0 two"),
+        (Reply(550, "one\ntwo", "5.1.1"), 550, b"5.1.1 one\n5.1.1 two"),
         (450, 450, b"4.0.0 Try again later"),
         ("550 5.1.1 No such user", 550, b"5.1.1 No such user"),
         ("550 No such user", 550, b"5.0.0 No such user"),
@@ -297,7 +298,6 @@ def test_what_is_kept_of_a_user_is_looked_up(kept, message):
         (235, 454),
         (Reply(235, "come in"), 454),
         ("SCRAM-SHA-256$4096:no keys", 454),
-        (Reject(235, "come in"), 535),
         (Reject(454, "4.7.0 no database"), 454),
         (RuntimeError("broken"), 454),
         (SystemExit(), 454),
@@ -469,6 +469,31 @@ with mailwire.Server(lambda envelope: None) as server:
 assert "logging" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+
+
+@pytest.mark.parametrize("code", [0, 250, 354, 399, 600])
+def test_what_refuses_has_a_code_that_refuses(code):
+    with pytest.raises(mailwire.InvalidArgument, match=f"^code: {code} refuses nothing"):
+        Reject(code, "2.0.0 fine")
+
+
+def test_a_code_is_a_number_and_a_text_is_text():
+    for made in (Reject, Reply):
+        with pytest.raises(TypeError, match="^code: int is needed, not str"):
+            made("550", "no")
+    with pytest.raises(TypeError, match="^text: str is needed, not bytes"):
+        Reply(550, b"no")
+
+
+def test_a_hook_that_refuses_with_a_code_that_accepts_does_not_accept():
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            raise Reject(250, "ok")
+
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.ehlo()
+        client.mail("a@example.org")
+        assert client.rcpt("b@example.org")[0] == 451
 
 
 def test_values_for_a_handlers_own_tests():
