@@ -4,12 +4,27 @@ import threading
 from contextlib import suppress
 from functools import partial
 from types import coroutine
+from weakref import ref
 
-from ._errors import Misuse
+from ._answers import (
+    BAD_MESSAGE,
+    answer_at,
+    answer_event,
+    answer_message,
+    go_on,
+    kept_text,
+    meant,
+    name_of,
+    no_coroutine,
+    nothing,
+    only_true,
+    only_yes,
+    to_all,
+)
+from ._errors import Error, Misuse
 from ._loop import is_coroutine
-from ._message import text
 from ._results import Reply
-from ._session import Credentials, Discarded, Envelope, Reject, Session, reply_of
+from ._session import Credentials, Discarded, Envelope, Reject, Session
 from ._stream import AsyncBody, Body
 
 HOOKS = (
@@ -32,13 +47,15 @@ HOOKS = (
     "error",
 )
 
+# What asks a hook that is not called as the event is.
+_HOOK_OF = {"hello": "helo", "recipients": "rcpt"}
+
 # What False stands for.
 _NO_SERVICE = Reply(554, "No service for you here")
 _NOT_WELCOME = Reply(550, "Not accepted from you", "5.7.1")
 _BAD_CREDENTIALS = Reply(535, "Authentication credentials invalid", "5.7.8")
 _BAD_SENDER = Reply(550, "Sender refused", "5.7.1")
 _BAD_RECIPIENT = Reply(550, "Recipient refused", "5.7.1")
-_BAD_MESSAGE = Reply(554, "Message refused", "5.7.1")
 _NO_SUCH_NAME = Reply(550, "No such name", "5.1.1")
 _NO_HELP = Reply(502, "Command not implemented", "5.5.1")
 _NO_SUCH_NODE = Reply(459, "Node not allowed", "4.7.1")
@@ -83,6 +100,7 @@ class Dispatcher:
             raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
         if {"data", "stream"} <= self.hooks:
             raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
+        self._message_hook = None if self._takes_envelope else "stream" if "stream" in self.hooks else "data"
         hooks = [handler] if self._takes_envelope else [getattr(handler, name) for name in self.hooks]
         if auth is not None:
             hooks.append(auth)
@@ -174,11 +192,25 @@ class Dispatcher:
         if _is_late(error, event):
             _log_late(session, event)
         else:
-            await self._failed(session, error)
+            await self._failed(session, *self._blamed(session, event, error))
             with suppress(Exception):
                 # Unless the client has not waited.
-                _answer(event, _LOCAL_ERROR)
+                answer_event(event, _LOCAL_ERROR)
         self._catch_up(event.reading)
+
+    def _blamed(self, session, event, error):
+        """What went wrong with an event, and whose doing it is: that a hook's answer is none to this is the hook's."""
+        if session is None:
+            return error, f"{name_of(self._handler)}.__init__"
+        kind = event.kind
+        hook = self._message_hook if kind in ("message", "body", "end_of_data") else _HOOK_OF.get(kind, kind)
+        if hook is None:
+            name = name_of(session.handler)
+        else:
+            name = name_of(getattr(session.handler, hook, None) or self._auth or self._handler)
+        if isinstance(error, Error):
+            error.message = f"the hook {name} gave an answer that is none here: {error.message}"
+        return error, name
 
     def _session(self, info):
         """The session's object, made at its first event."""
@@ -200,7 +232,7 @@ class Dispatcher:
             answer = self._begun(hook, *arguments)
             if answer is not None and hasattr(answer, "__await__"):
                 answer = await self._ended(answer)
-            return reply_of(answer if means is None else means(answer), refusal)
+            return meant(hook, answer, means, refusal)
         except GeneratorExit:
             raise
         except Reject as reject:
@@ -209,7 +241,7 @@ class Dispatcher:
             # Nobody waits for an answer any more.
             return _LOCAL_ERROR
         except BaseException as error:
-            await self._failed(session, error)
+            await self._failed(session, error, name_of(hook))
             return _LOCAL_ERROR
 
     def _begun(self, hook, *arguments):
@@ -225,10 +257,10 @@ class Dispatcher:
         # What was called elsewhere may want something awaited in its turn.
         return await answer if hasattr(answer, "__await__") else answer
 
-    async def _failed(self, session, error):
-        """Tells the handler and the log of an exception."""
+    async def _failed(self, session, error, name):
+        """Tells the handler and the log of an exception in a hook of that name."""
         if not self.loop.gave_up(error):
-            _log().error("a handler failed for %r", session, exc_info=error)
+            _log().error("the hook %s failed for %r", name, session, exc_info=error)
             await self._tell(session, error)
 
     async def _on_fault(self, session, event):
@@ -249,18 +281,17 @@ class Dispatcher:
                 _log().error("the error hook failed for %r", session, exc_info=another)
 
     async def _on_connect(self, session, event):
-        _answer(event, await self._asked(session, "connect", _NO_SERVICE))
+        answer_event(event, await self._asked(session, "connect", _NO_SERVICE))
 
     async def _on_hello(self, session, event):
-        _answer(event, await self._asked(session, "helo", _NOT_WELCOME, event.argument))
+        answer_event(event, await self._asked(session, "helo", _NOT_WELCOME, event.argument))
 
     async def _on_auth(self, session, event):
         username, password, proof, identity = event.credentials
         # Octets that are no UTF-8 equal no text that anybody could have meant.
         credentials = Credentials(username, password.decode("utf-8", "surrogateescape"), proof, identity)
         hook = self._auth or session.handler.auth
-        # A hook that forgets to return something must not let anybody in.
-        _answer(event, await self._called(session, hook, _BAD_CREDENTIALS, session, credentials, means=_only_yes))
+        answer_event(event, await self._called(session, hook, _BAD_CREDENTIALS, session, credentials, means=only_true))
 
     async def _on_lookup(self, session, event):
         reply = None
@@ -269,7 +300,7 @@ class Dispatcher:
             if hasattr(kept, "__await__"):
                 kept = await self._ended(kept)
             if kept is not None:
-                return event.supply(_kept(kept))
+                return event.supply(kept_text(kept))
         except GeneratorExit:
             raise
         except Reject as reject:
@@ -277,18 +308,18 @@ class Dispatcher:
         except BaseException as error:
             if _is_late(error, event):
                 raise
-            await self._failed(session, error)
+            await self._failed(session, error, name_of(session.handler.lookup))
             reply = _NOT_JUDGED
-        _answer(event, reply)
+        answer_event(event, reply)
 
     async def _on_mail(self, session, event):
         sender, options = event.mail
-        _answer(event, await self._asked(session, "mail", _BAD_SENDER, sender, options))
+        answer_event(event, await self._asked(session, "mail", _BAD_SENDER, sender, options))
 
     async def _on_recipients(self, session, event):
         for place, (recipient, options) in enumerate(event.recipients):
             reply = await self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
-            _answer_at(event, place, reply)
+            answer_at(event, place, reply)
 
     async def _on_message(self, session, event):
         envelope = envelope_of(event, session)
@@ -299,13 +330,18 @@ class Dispatcher:
         else:
             return event.accept()
         answers = {}
-        means = partial(_to_all, answers, envelope)
-        reply = await self._called(session, hook, _BAD_MESSAGE, *arguments, means=means)
-        _answer_message(event, envelope, reply, answers)
+        means = partial(to_all, answers, envelope)
+        reply = await self._called(session, hook, BAD_MESSAGE, *arguments, means=means)
+        recipients, kept = envelope.recipients, ref(envelope)
+        del envelope, arguments, means
+        if (envelope := kept()) is not None:
+            # What the application keeps is its own from here on, and takes no room from the messages to come.
+            envelope._keep()
+        answer_message(event, recipients, reply, answers)
 
     async def _on_body(self, session, event):
         if not self._begins_to_stream(session, event):
-            _answer(event, _TOO_MANY)
+            answer_event(event, _TOO_MANY)
             self._catch_up(event.reading)
 
     def _begins_to_stream(self, session, event):
@@ -319,7 +355,7 @@ class Dispatcher:
             flow = self._stream(session, event, turn, session.handler.stream, partial(AsyncBody, self.loop))
             start = partial(self.loop.adopt, flow, turn)
         else:
-            flow = self._stream(session, event, turn, partial(_no_coroutine, session.handler.stream), Body)
+            flow = self._stream(session, event, turn, partial(no_coroutine, session.handler.stream), Body)
             turn.thread = threading.Thread(target=self._begin, args=(flow, turn), name="mailwire-stream", daemon=True)
             start = turn.thread.start
         with self._lock:
@@ -345,7 +381,7 @@ class Dispatcher:
         except GeneratorExit:
             raise
         except BaseException as error:
-            await self._failed(session, error)
+            await self._failed(session, *self._blamed(session, event, error))
         # In the child of a fork, where nothing more is to be done, this fails.
         self._catch_up(event.reading)
         with self._lock:
@@ -357,8 +393,8 @@ class Dispatcher:
         envelope = envelope_of(event, session)
         body = make_body(event, envelope)
         answers = {}
-        means = partial(_to_all, answers, envelope)
-        reply = await self._called(session, hook, _BAD_MESSAGE, session, envelope, body, means=means)
+        means = partial(to_all, answers, envelope)
+        reply = await self._called(session, hook, BAD_MESSAGE, session, envelope, body, means=means)
         try:
             await self._answer_body(session, body, envelope, reply, answers)
         except Exception:
@@ -371,7 +407,7 @@ class Dispatcher:
         event = await body._settled(reply if refuses else None)
         if event is not None:
             try:
-                _answer_message(event, envelope, reply, answers)
+                answer_message(event, envelope.recipients, reply, answers)
             except Misuse as error:
                 if not _is_late(error, event):
                     raise
@@ -385,11 +421,11 @@ class Dispatcher:
 
     async def _on_reset(self, session, event):
         await self._told(session, event, "reset")
-        _go_on(event)
+        go_on(event)
 
     async def _on_quit(self, session, event):
         await self._told(session, event, "quit")
-        _go_on(event)
+        go_on(event)
 
     async def _on_disconnect(self, session, event):
         del self._sessions[session.id]
@@ -397,25 +433,25 @@ class Dispatcher:
 
     async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""
-        await self._called(session, getattr(session.handler, name), None, session, means=_nothing)
-        _answer(event, None)
+        await self._called(session, getattr(session.handler, name), None, session, means=nothing)
+        answer_event(event, None)
 
     async def _on_verify(self, session, event):
-        _answer(event, await self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
+        answer_event(event, await self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
 
     async def _on_expand(self, session, event):
-        _answer(event, await self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
+        answer_event(event, await self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
 
     async def _on_help(self, session, event):
-        _answer(event, await self._asked(session, "help", _NO_HELP, event.argument))
+        answer_event(event, await self._asked(session, "help", _NO_HELP, event.argument))
 
     async def _on_etrn(self, session, event):
-        _answer(event, await self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
+        answer_event(event, await self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
 
     async def _on_unknown(self, session, event):
         # A hook that knows nothing of this verb returns nothing.
         hook, arguments = session.handler.unknown, (session, event.verb, event.argument)
-        _answer(event, await self._called(session, hook, _UNKNOWN, *arguments, means=_only_yes))
+        answer_event(event, await self._called(session, hook, _UNKNOWN, *arguments, means=only_yes))
 
 
 class _Turn:
@@ -480,33 +516,6 @@ def envelope_of(event, session):
     return Envelope(sender, recipients, content, options=options, session=session, queue_id=event.queue_id)
 
 
-def _kept(value):
-    """What a hook says is kept of a user. Nothing but a clear text is: a field that is empty would let everybody in."""
-    if not text(value, "lookup"):
-        raise ValueError("lookup: an empty password is nobody's; return None where there is no such user")
-    return value
-
-
-def _only_yes(answer):
-    return False if answer is None else answer
-
-
-def _nothing(answer):
-    return None
-
-
-def _no_coroutine(stream, *arguments):
-    """What a `stream` hook says that has a thread to read in."""
-    answer = stream(*arguments)
-    if not hasattr(answer, "__await__"):
-        return answer
-    if hasattr(answer, "close"):
-        answer.close()
-    raise TypeError(
-        "stream: a `def` returned something to await; what wraps an `async def` has to be one too, or it reads as a `def` does"
-    )
-
-
 def _is_late(error, event):
     """Whether this is how answering fails where the client has not waited."""
     return isinstance(error, Misuse) and error.status == _CLOSED and not event.owed
@@ -514,62 +523,3 @@ def _is_late(error, event):
 
 def _log_late(session, event):
     _log().warning("the answer to %s came too late for %r: the client is gone, or was told 451", event.kind, session)
-
-
-def _go_on(event):
-    """Until then the session tells of nothing more, so that no other thread runs its next hook."""
-    try:
-        event.accept()
-    except Misuse:
-        # It has not waited so long.
-        return
-
-
-def _answer(event, reply):
-    if event.owed:
-        if reply is None:
-            event.accept()
-        else:
-            event.reply(reply.code, reply.enhanced, list(reply.lines))
-
-
-def _answer_message(event, envelope, reply, answers):
-    """One answer to all, or those by recipient."""
-    if not answers:
-        return _answer(event, reply)
-    if event.owed == 1 and len(envelope.recipients) > 1:
-        raise TypeError("only LMTP has an answer for each recipient; with SMTP return one")
-    for place, address in enumerate(envelope.recipients):
-        _answer_at(event, place, answers.get(address))
-
-
-def _to_all(answers, envelope, answer):
-    """What a hook answers to all recipients of a message; with LMTP it may have some by recipient, which go into `answers`."""
-    if isinstance(answer, dict):
-        answers.update(_by_recipient(answer, envelope))
-        return None
-    return answer
-
-
-def _by_recipient(answers, envelope):
-    """A hook's answers by recipient as replies, by the envelope's spelling of these. One to nobody would be lost."""
-    replies = {text(address, "a recipient"): reply_of(one, _BAD_MESSAGE) for address, one in answers.items()}
-    meant = {_meaning(address): reply for address, reply in replies.items()}
-    wanted = {address: _meaning(address) for address in envelope.recipients}
-    nobody = meant.keys() - wanted.values()
-    if nobody:
-        raise ValueError(f"a hook answers for {', '.join(map(repr, sorted(nobody)))}, no recipient of the message")
-    return {address: replies.get(address, meant[one]) for address, one in wanted.items() if one in meant}
-
-
-def _meaning(address):
-    """What two spellings of an address have in common: domains are the same in small and in capital letters (RFC 5321 section 2.4)."""
-    local, at, domain = address.rpartition("@")
-    return local + at + domain.lower()
-
-
-def _answer_at(event, place, reply):
-    if reply is None:
-        event.accept_at(place)
-    else:
-        event.reply_at(place, reply.code, reply.enhanced, list(reply.lines))

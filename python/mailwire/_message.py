@@ -121,6 +121,15 @@ def whole(value, argument):
     return value.__index__()
 
 
+def shown(value):
+    """A short text for what was given. What may be long, or a peer's, is not in it as it is."""
+    if isinstance(value, (str, bytes)):
+        return ascii(value) if len(value) <= 60 else f"{value[:60]!a}..."
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**9):
+        return ascii(value)
+    return f"with {type(value).__name__}"
+
+
 def wrong(argument, wanted, value):
     """The exception for an argument of a wrong type."""
     return TypeError(f"{argument}: {wanted} is needed, not {type(value).__name__}")

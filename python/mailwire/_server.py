@@ -40,7 +40,7 @@ class Server:
     `reset` is told where a transaction is given up, by RSET or another EHLO; RSET outside of one is not.
 
     A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
-    answer so, or raises `Reject`. Only True lets somebody in at `auth`, and None at `unknown` is 500. An exception is answered 451 (454 at
+    answer so, or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is an error; None at `unknown` is 500. An exception is answered 451 (454 at
     `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
 
     Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines run on the event
@@ -430,6 +430,7 @@ def _serve(native, dispatcher):
 def _messages(native, timeout):
     while (event := native.next_event(timeout)) is not None:
         envelope = envelope_of(event, Session(event.session))
+        envelope._keep()
         try:
             event.accept()
         except Misuse:

@@ -54,10 +54,22 @@ class Envelope:
     it was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
     told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
 
+    Whoever keeps it when the hook has answered has the message for itself: it does not count as `limits.body_memory` any more.
+
     In a `stream` hook `size` is what was read so far, and the message is not here but in the hook's third argument.
     """
 
-    __slots__ = ("_content", "_received", "options", "queue_id", "recipients", "sender", "session", "size")
+    __slots__ = (
+        "__weakref__",
+        "_content",
+        "_received",
+        "options",
+        "queue_id",
+        "recipients",
+        "sender",
+        "session",
+        "size",
+    )
 
     def __init__(self, sender, recipients, body=b"", *, options=None, session=None, queue_id=None):
         """An envelope, for example to test a handler with."""
@@ -80,6 +92,11 @@ class Envelope:
             raise Misuse("body: the message still comes; a `stream` hook reads it from its third argument")
         # What the engine holds becomes bytes when they are first asked for.
         return content if isinstance(content, bytes) else content.bytes()
+
+    def _keep(self):
+        """Takes the message out of the engine's memory, if it is there: the one copy that its first use would make."""
+        if self._content is not None:
+            _ = self.body
 
     @property
     def received_at(self):
@@ -149,6 +166,13 @@ def reply_of(value, refusal=None):
         return None
     if value is False:
         return refusal
+    reply = _reply(value)
+    if not (200 <= reply.code <= 299 or 400 <= reply.code <= 599):
+        raise ValueError("a reply has a code from 200 to 299, or from 400 to 599")
+    return reply
+
+
+def _reply(value):
     if isinstance(value, Reply):
         return value
     if isinstance(value, int):
@@ -165,9 +189,9 @@ _USUAL = {2: "OK", 4: "Try again later", 5: "Refused"}
 def _parsed(line):
     code, _, text = line.partition(" ")
     if len(code) != 3 or not code.isdigit():
-        raise ValueError(f"a reply begins with three digits: {line!r}")
+        raise ValueError("a reply begins with three digits")
     enhanced, _, rest = text.partition(" ")
     parts = enhanced.split(".")
     if len(parts) == 3 and all(part.isdigit() for part in parts):
         return Reply(int(code), rest, enhanced)
-    return Reply(int(code), text) if text else reply_of(int(code))
+    return Reply(int(code), text) if text else _reply(int(code))

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import re
 import smtplib
 import threading
 import time
@@ -211,8 +212,23 @@ def test_a_class_is_made_for_each_session_and_a_function_takes_the_envelope(mess
         mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
 
 
-@pytest.mark.parametrize("answer", [None, False, "535 5.7.8 no", RuntimeError("database")], ids=repr)
-def test_only_a_clear_yes_lets_somebody_in(answer, message):
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (None, 535),
+        (False, 535),
+        ("535 5.7.8 no", 535),
+        (454, 454),
+        (RuntimeError("database"), 454),
+        (250, 454),
+        (235, 454),
+        (1, 454),
+        ("235 ok", 454),
+        (Reply(235, "ok"), 454),
+    ],
+    ids=repr,
+)
+def test_only_true_lets_somebody_in(answer, code, message, caplog):
     class Handler:
         def auth(self, session, credentials):
             if (credentials.username, credentials.password) == ("user", "secret"):
@@ -227,9 +243,11 @@ def test_only_a_clear_yes_lets_somebody_in(answer, message):
     options = {"allow_plaintext_auth": True, "auth_required": True}
     with mailwire.Server(Handler(), **options) as server:
         url = "smtp://user:{}@127.0.0.1:{}?tls=none&allow_plaintext_auth=true"
-        with pytest.raises(mailwire.AuthenticationError):
+        with pytest.raises(mailwire.AuthenticationError) as caught:
             mailwire.send(message, url.format("wrong", server.port))
+        assert caught.value.smtp_code == code
         mailwire.send(message, url.format("secret", server.port))
+    assert bool(caplog.records) == (code == 454 and answer != 454)
 
 
 def test_each_mechanism_that_proves_a_password(message, certificate, ca_file):
@@ -471,6 +489,76 @@ assert "logging" not in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (-1, "answered -1: a reply has a code from 200"),
+        (10**5000, "answered with int: a reply has a code from 200"),
+        ("hello\r\n" * 50, r"answered 'hello\\r\\n.{50,90}'...: a reply begins with three digits"),
+        (Reply(354, "go on"), "answered with Reply: a reply has a code from 200"),
+        (["550"], "answered with list: a hook returns None"),
+        (Reply(550, "a\rb"), "gave an answer that is none here: reply: "),
+        (Reply(550, "x", "9.9.9"), "gave an answer that is none here: reply: "),
+    ],
+    ids=lambda value: str(type(value)),
+)
+def test_an_answer_that_is_none_is_told_with_the_hook_that_gave_it(answer, words, caplog):
+    told = []
+
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            return answer
+
+        def error(self, session, error):
+            told.append(str(error))
+
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.ehlo()
+        client.mail("a@example.org")
+        assert client.rcpt("b@example.org")[0] == 451
+    (text,) = told
+    assert re.match(rf"the hook \S+Handler\.rcpt {words}", text) and "\r" not in text, text
+    assert [one.getMessage().split(" failed")[0] for one in caplog.records] == [text[: text.index(" ", 9)]]
+
+
+def test_what_a_handler_keeps_takes_no_memory_of_the_server():
+    class Handler:
+        def __init__(self):
+            self.kept = []
+
+        def data(self, session, envelope):
+            self.kept.append(envelope)
+
+    limits = mailwire.Limits(size=300_000, body_memory=700_000)
+    content = b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * 2900
+    handler, kept = Handler(), []
+    for asked, handed in ((handler, handler.kept), (kept.append, kept)):
+        with mailwire.Server(asked, limits=limits) as server, connect(server) as client:
+            for _ in range(6):
+                client.sendmail("a@example.org", ["b@example.org"], content)
+            client.quit()
+        assert [envelope.body for envelope in handed] == [content] * 6
+
+
+def test_what_a_handler_does_not_keep_is_not_copied(monkeypatch):
+    kept = []
+    monkeypatch.setattr(mailwire.Envelope, "_keep", kept.append)
+    sizes = []
+
+    class Handler:
+        def data(self, session, envelope):
+            sizes.append(envelope.size)
+
+        async def helo(self, session, name):
+            """Has all of it run on a loop."""
+
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.sendmail("a@example.org", ["b@example.org"], b"Subject: x\r\n\r\nx\r\n")
+    with mailwire.Server(lambda envelope: sizes.append(envelope.size)) as server, connect(server) as client:
+        client.sendmail("a@example.org", ["b@example.org"], b"Subject: x\r\n\r\nx\r\n")
+    assert (sizes, kept) == ([17, 17], [])
+
+
 @pytest.mark.parametrize("code", [0, 250, 354, 399, 600])
 def test_what_refuses_has_a_code_that_refuses(code):
     with pytest.raises(mailwire.InvalidArgument, match=f"^code: {code} refuses nothing"):
@@ -479,9 +567,9 @@ def test_what_refuses_has_a_code_that_refuses(code):
 
 def test_a_code_is_a_number_and_a_text_is_text():
     for made in (Reject, Reply):
-        with pytest.raises(TypeError, match="^code: int is needed, not str"):
+        with pytest.raises(TypeError, match=r"^code: int is needed, not str"):
             made("550", "no")
-    with pytest.raises(TypeError, match="^text: str is needed, not bytes"):
+    with pytest.raises(TypeError, match=r"^text: str is needed, not bytes"):
         Reply(550, b"no")
 
 

@@ -222,7 +222,7 @@ def test_an_exception_is_451_and_nothing_more(reads, caplog):
     assert "no disk" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [42, 354, 3.5, "550 a\r\nb", Reply(550, "a\nb"), Reply(550, "x", "2.0.0")])
+@pytest.mark.parametrize("answer", [42, 354, 3.5, "550 a\r\nb", Reply(550, "a\rb"), Reply(550, "x", "2.0.0")])
 @pytest.mark.parametrize("reads", [0, 1, 2])
 def test_what_is_no_answer_is_451(answer, reads):
     failed = []
