@@ -2332,6 +2332,23 @@ MAILWIRE_API
 int32_t mailwire_server_fd(const mailwire_server *server);
 
 /**
+ * Uses the certificates of options for all handshakes from now on, as after they were renewed. Nothing is read from files here: that
+ * was done when "tls", "tls_sni" and "client_ca", or mailwire_server_options_set_certificate, were set, so that a failure there leaves
+ * the server as it is. What is not among these does not count. Sessions that run keep what they have, and none is ended.
+ *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for options without a certificate; MAILWIRE_ERR_MISUSE if
+ * the server was started without one, for TLS cannot be turned on while it runs, or if another call is changing the options;
+ * MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+ * Thread: any, while others pull events.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_server_reload_tls(const mailwire_server *server,
+                                           const mailwire_server_options *options,
+                                           mailwire_error **err);
+
+/**
  * Shuts a server down: it stops listening, sends 421 to clients that are idle, and gives transactions that are under way
  * grace_ms milliseconds to finish, for which their events must still be answered. When it returns the server's threads have
  * ended; the events that are left can be pulled, and then MAILWIRE_END comes.

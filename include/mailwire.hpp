@@ -520,6 +520,11 @@ class server {
         detail::tell(mailwire_server_statistics(raw_.get(), &taken, &raw), raw, e);
         return mailwire::statistics(taken);
     }
+    /// Uses the certificates of `options` for all handshakes from now on; sessions that run keep what they have.
+    bool reload_tls(const server_options &options, error *e = nullptr) const {
+        mailwire_error *raw = nullptr;
+        return detail::tell(mailwire_server_reload_tls(raw_.get(), options.get(), &raw), raw, e);
+    }
     bool shutdown(milliseconds grace, error *e = nullptr) const {
         mailwire_error *raw = nullptr;
         return detail::tell(mailwire_server_shutdown(raw_.get(), grace.count(), &raw), raw, e);

@@ -196,6 +196,40 @@ pub unsafe extern "C" fn mailwire_server_fd(server: *const mailwire_server) -> i
     look(-1, || Ok(server?.server.fd().as_raw_fd()))
 }
 
+/// Uses the certificates of options for all handshakes from now on, as after they were renewed. Nothing is read from files here: that
+/// was done when "tls", "tls_sni" and "client_ca", or mailwire_server_options_set_certificate, were set, so that a failure there leaves
+/// the server as it is. What is not among these does not count. Sessions that run keep what they have, and none is ended.
+///
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for options without a certificate; MAILWIRE_ERR_MISUSE if
+/// the server was started without one, for TLS cannot be turned on while it runs, or if another call is changing the options;
+/// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// Thread: any, while others pull events.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_reload_tls(
+    server: *const mailwire_server,
+    options: *const mailwire_server_options,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, server, options) = unsafe {
+        (
+            ErrorOut::of(err),
+            handle::shared(server),
+            handle::shared(options),
+        )
+    };
+    call("mailwire_server_reload_tls", &err, || {
+        let (server, options) = (server?, options?);
+        let tls = options.tls().ok_or(Failure::Argument(
+            "options",
+            "have no certificate: set tls, or call mailwire_server_options_set_certificate",
+        ))?;
+        Ok(server.server.reload_tls(tls.clone())?)
+    })
+}
+
 /// Shuts a server down: it stops listening, sends 421 to clients that are idle, and gives transactions that are under way
 /// grace_ms milliseconds to finish, for which their events must still be answered. When it returns the server's threads have
 /// ended; the events that are left can be pulled, and then MAILWIRE_END comes.

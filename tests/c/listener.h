@@ -6,7 +6,8 @@
 #include "check.h"
 #include "peer.h"
 
-static char certificate[4096], key[4096], ca[4096], client_ca[4096], client_certificate[4096];
+static char certificate[4096], renewed_certificate[4096], key[4096], ca[4096], client_ca[4096],
+    client_certificate[4096];
 
 static inline mailwire_server *start(mailwire_server_options *options) {
     mailwire_error *err = NULL;
@@ -94,6 +95,7 @@ static inline int find_pki(void) {
     if (!pki)
         return 0;
     snprintf(certificate, sizeof certificate, "%s/server.pem", pki);
+    snprintf(renewed_certificate, sizeof renewed_certificate, "%s/renewed.pem", pki);
     snprintf(key, sizeof key, "%s/key.pem", pki);
     snprintf(ca, sizeof ca, "%s/ca.pem", pki);
     snprintf(client_ca, sizeof client_ca, "%s/client_ca.pem", pki);

@@ -443,6 +443,56 @@ static void wrong_certificate(void) {
     end(server);
 }
 
+// A renewed certificate: the session that runs goes on, and the next handshake shows the new one. It has signed for itself, so that only
+// who trusts it by name gets through.
+static void a_certificate_is_renewed(void) {
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    mailwire_server_options *renewed = mailwire_server_options_new();
+    struct sender old = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+    struct sender late = old, fresh = old;
+    char more[4200];
+    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
+    CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
+    mailwire_server *server = start(options);
+    snprintf(more, sizeof more, "tls=required&ca=%s", ca);
+    begin(&old, server, "", more);
+    mailwire_event *event = next(server, MAILWIRE_EVENT_MESSAGE);
+
+    CHECK_FAILS(mailwire_server_reload_tls(server, renewed, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_OK(mailwire_server_options_set_certificate(renewed, renewed_certificate, key, &err));
+    CHECK_FAILS(mailwire_server_reload_tls(NULL, renewed, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_OK(mailwire_server_reload_tls(server, renewed, &err));
+    mailwire_server_options_free(renewed);
+
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    pthread_join(old.thread, NULL);
+    CHECK_INT(old.status, MAILWIRE_OK);
+    begin(&late, server, "", more);
+    pthread_join(late.thread, NULL);
+    CHECK_INT(late.status, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED);
+    snprintf(more, sizeof more, "tls=required&ca=%s", renewed_certificate);
+    begin(&fresh, server, "", more);
+    event = next(server, MAILWIRE_EVENT_MESSAGE);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    pthread_join(fresh.thread, NULL);
+    CHECK_INT(fresh.status, MAILWIRE_OK);
+    finish(&old);
+    finish(&late);
+    finish(&fresh);
+    end(server);
+
+    options = mailwire_server_options_new();
+    server = start(options);
+    renewed = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_set_certificate(renewed, renewed_certificate, key, &err));
+    CHECK_FAILS(mailwire_server_reload_tls(server, renewed, &err), MAILWIRE_ERR_MISUSE);
+    mailwire_server_options_free(renewed);
+    end(server);
+}
+
 static void options_are_checked(void) {
     mailwire_error *err = NULL;
     mailwire_server_options *options = mailwire_server_options_new();
@@ -460,7 +510,13 @@ static void options_are_checked(void) {
     CHECK_FAILS(mailwire_server_options_set_certificate(options, ca, key, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
     CHECK_FAILS(mailwire_server_options_set_hooks(options, 1u << 31, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
     CHECK_FAILS(mailwire_server_options_add_user(options, "us\r\ner", "x", 1, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_FAILS(mailwire_server_options_set(options, "colour", "red", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_INT(mailwire_server_options_set(options, "colour", "red", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_HAS(mailwire_error_message(err), ", disposition");
+    mailwire_error_free(err);
+    CHECK_INT(mailwire_server_options_set_idle_timeout(options, MAILWIRE_NO_TIMEOUT, &err),
+              MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK_HAS(mailwire_error_message(err), "must have an end");
+    mailwire_error_free(err);
     size_t names = 0;
     for (const char *name; (name = mailwire_server_option_name(names)) != NULL; names++) {
         mailwire_status status = mailwire_server_options_set(options, name, "\x01", &err);
@@ -579,6 +635,7 @@ int main(void) {
     in_pieces_and_refused();
     in_pieces_and_broken_off();
     wrong_certificate();
+    a_certificate_is_renewed();
     clients_cut_off_at_every_octet();
     waiting();
     return check_result();

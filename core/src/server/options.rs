@@ -171,6 +171,11 @@ impl Options {
         self.tls = Some(tls);
     }
 
+    /// What [`set_tls`](Self::set_tls), or `tls` by its name, has set.
+    pub fn tls(&self) -> Option<&ServerTls> {
+        self.tls.as_ref()
+    }
+
     /// What becomes of a message with a bare CR or LF. By default it is refused; normalised, each of them becomes a CRLF. Neither way
     /// does one end the message.
     pub fn set_line_ends(&mut self, line_ends: LineEnds) {
