@@ -82,6 +82,9 @@ fn by_phase(phase: Phase, reply: &Reply) -> Option<&'static str> {
         (_, Phase::Greeting, _) => {
             "the server does not take mail from this host at all: ask its operator why, or send through your provider's server"
         }
+        (500 | 502, Phase::Hello, _) => {
+            "the server does not speak this protocol: smtp:// is for SMTP, lmtp:// and lmtp+unix:// are for LMTP"
+        }
         (500.., Phase::Hello, _) => "another local_hostname may help",
         (400..=499, Phase::Auth, _) => "the server cannot check logins now; try again later",
         (_, Phase::Auth, _) => {
@@ -199,6 +202,8 @@ mod tests {
             ("recipient", Phase::Rcpt, reply(550, "", "no")),
             ("content", Phase::EndOfData, reply(554, "", "no")),
             ("spam", Phase::EndOfData, reply(554, "5.7.1", "spam")),
+            ("name", Phase::Hello, reply(550, "", "no")),
+            ("protocol", Phase::Hello, reply(500, "5.5.2", "What?")),
             ("not now", Phase::Greeting, reply(450, "", "no")),
             ("not here", Phase::Greeting, reply(554, "5.7.1", "no")),
             ("recipients", Phase::Rcpt, reply(452, "4.5.3", "enough")),

@@ -37,6 +37,10 @@ impl Options {
             ));
         }
         let parsed = Url::parse(url).map_err(|e| {
+            let e = match e {
+                url::ParseError::RelativeUrlWithoutBase => "the scheme is missing".to_owned(),
+                other => other.to_string(),
+            };
             Error::invalid(format!(
                 "url: {e}; the form is smtp://user:password@host:port"
             ))

@@ -233,7 +233,10 @@ pub(super) fn certified_key(
             rustls::Error::InvalidCertificate(why) => {
                 format!("the certificate in {certificate} cannot be used: {why}")
             }
-            other => format!("the key in {key} cannot be used: {other}"),
+            // The library does not say which of its demands a key does not meet.
+            other => format!(
+                "the key in {key} cannot be used: {other}; a key is RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, or Ed25519"
+            ),
         };
         complaint(what).with_source(error)
     })

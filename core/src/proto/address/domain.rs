@@ -130,6 +130,11 @@ fn check_name(name: &str) -> Result<(), InvalidAddress> {
     if name.len() > limits::DOMAIN {
         return Err(InvalidAddress::Domain("it is too long"));
     }
+    if name.ends_with('.') {
+        return Err(InvalidAddress::Domain(
+            "the dot at its end has no place in SMTP: leave it out",
+        ));
+    }
     let mut internationalised = false;
     for label in name.split('.') {
         if label.is_empty() || label.len() > 63 {
