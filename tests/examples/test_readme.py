@@ -156,6 +156,24 @@ def test_python_delivers_into_a_maildir(tmp_path: Path) -> None:
     assert kept.read_text() == "Return-Path: <a@b.example>\nSubject: x\n\nbody\n"
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+def test_python_receives_with_tls_and_a_login_by_a_certificate_of_its_own(tmp_path: Path) -> None:
+    """The certificate is made by the README's command, and our own client takes it as its root."""
+    (command,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("openssl req"))
+    subprocess.run(command.split(), cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    code = programs("python")[3]
+    assert "port=2587" in code
+    send = 'mailwire.send(b"Subject: x\\n\\nbody\\n", url, sender="a@b.example", recipients=["c@example.net"])'
+    url = "smtp://me:secret@localhost:{server.port}?tls=required&ca=certificate.pem"
+    sender = f'url = f"{url}"\n    {send}'
+    program = tmp_path / "receive.py"
+    program.write_text(code.replace("port=2587", "port=0").replace("server.serve_forever()", sender))
+    command = [sys.executable, program]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"me sent {len(MESSAGE)} octets\n"
+
+
 def test_the_python_packages_own_readme(tmp_path: Path) -> None:
     """Its sender sends to its listener, which refuses all recipients but its own."""
     sends, receives = programs("python", "python/README.md")
