@@ -800,7 +800,8 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_HELP 13
 
 /**
- * A command that is not known (MAILWIRE_HOOK_UNKNOWN).
+ * A command that is not known (MAILWIRE_HOOK_UNKNOWN). mailwire_event_accept answers it 250: it is carried out. Whoever does not know it
+ * either calls mailwire_event_reject, or mailwire_event_reply with 500.
  */
 #define MAILWIRE_EVENT_UNKNOWN 14
 
@@ -2087,8 +2088,11 @@ MAILWIRE_API
 const char *mailwire_server_option_name(size_t index);
 
 /**
- * Sets an option by its name, from text. Switches are "true" or "false"; times are seconds, as "300" or "0.5"; sizes are
- * octets, as "1048576", "1024K" or "1M"; lists are separated by commas. "disposition" is as
+ * Sets an option by its name, from text. Switches are "true", "yes", "on" or "1", or "false", "no", "off" or "0", in any case of letters;
+ * times are seconds, as "300" or "0.5"; sizes are octets, as "1048576", "1024K" or "1M". Lists are separated by commas, and no element
+ * is empty; of networks and "extensions" there may be none at all. Blanks around a value and around the elements of a list do not count,
+ * but for "user", whose password may have them. "tls" is "certificate.pem,key.pem" or one file with both, and comes before "tls_sni",
+ * "host.example,certificate.pem,key.pem", and "client_ca", a file of roots: setting it again forgets these. "disposition" is as
  * mailwire_server_options_set_disposition has it. "received" puts a Received field (RFC 5321 section 4.4) in front of each message,
  * with the id that mailwire_event_queue_id tells; where the disposition is a relay it is put there whatever "received" says.
  *
@@ -2107,6 +2111,9 @@ mailwire_status mailwire_server_options_set(mailwire_server_options *options,
 
 /**
  * Adds an address to listen on: "127.0.0.1:2525", "[::1]:0" (port 0: a free one), "unix:/path", "fd:3" or "systemd".
+ *
+ * The path of a Unix socket has at most 107 octets; names without a file, which begin with @ elsewhere, are not taken. The file stays
+ * when the server has ended: the next server on it replaces it.
  *
  * "fd:3" is a descriptor that a parent process has left open: a listening socket of TCP or a Unix stream socket. It stays open as long
  * as this process runs, and becomes non-blocking for all who share it. "systemd" is all sockets that systemd's socket activation has

@@ -156,5 +156,7 @@ pub(crate) fn milliseconds(name: &'static str, value: i64) -> Result<Option<Dura
 
 /// A time in milliseconds that must have an end.
 pub(crate) fn limit(name: &'static str, value: i64) -> Result<Duration, Failure> {
-    milliseconds(name, value)?.ok_or(Failure::Argument(name, "must have an end"))
+    u64::try_from(value)
+        .map(Duration::from_millis)
+        .map_err(|_| Failure::Argument(name, "is negative, and this time must have an end"))
 }

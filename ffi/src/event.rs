@@ -55,7 +55,8 @@ pub const MAILWIRE_EVENT_VERIFY: mailwire_kind = 11;
 pub const MAILWIRE_EVENT_EXPAND: mailwire_kind = 12;
 /// HELP (MAILWIRE_HOOK_HELP).
 pub const MAILWIRE_EVENT_HELP: mailwire_kind = 13;
-/// A command that is not known (MAILWIRE_HOOK_UNKNOWN).
+/// A command that is not known (MAILWIRE_HOOK_UNKNOWN). mailwire_event_accept answers it 250: it is carried out. Whoever does not know it
+/// either calls mailwire_event_reject, or mailwire_event_reply with 500.
 pub const MAILWIRE_EVENT_UNKNOWN: mailwire_kind = 14;
 /// QUIT; informs, and the session goes on once the event was freed (MAILWIRE_HOOK_QUIT).
 pub const MAILWIRE_EVENT_QUIT: mailwire_kind = 15;

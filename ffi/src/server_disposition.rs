@@ -4,13 +4,13 @@ use std::ffi::c_char;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use mailwire::Error;
 use mailwire::disposition::Destination;
 use mailwire::server::Options;
 
 use crate::argument::TextIn;
 use crate::call::{ErrorOut, call};
 use crate::error::mailwire_error;
+use crate::failure::Failure;
 use crate::handle;
 use crate::server_options::mailwire_server_options;
 use crate::status::mailwire_status;
@@ -33,12 +33,18 @@ impl ServerOptions {
     }
 
     /// Sets any option by its name.
-    pub(crate) fn set_any(&mut self, name: &str, value: &str) -> Result<(), Error> {
+    pub(crate) fn set_any(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         if name == DISPOSITION {
             self.destination = Some(Arc::new(Destination::open(value)?));
             Ok(())
+        } else if Options::names().contains(&name) {
+            Ok(self.options.set(name, value)?)
         } else {
-            self.options.set(name, value)
+            let known = Options::names().join(", ");
+            Err(Failure::invalid(
+                "name",
+                format_args!("{name:?} is no option of a server; there are {known}, {DISPOSITION}"),
+            ))
         }
     }
 

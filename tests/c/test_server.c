@@ -423,116 +423,6 @@ static void in_pieces_and_broken_off(void) {
     end(server);
 }
 
-static void wrong_certificate(void) {
-    mailwire_error *err = NULL;
-    mailwire_server_options *options = mailwire_server_options_new();
-    struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
-    char more[4200];
-    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
-    mailwire_server *server = start(options);
-    // Nobody has signed for the server in this file but the server itself.
-    snprintf(more, sizeof more, "tls=required&ca=%s", certificate);
-    begin(&s, server, "", more);
-    pthread_join(s.thread, NULL);
-    CHECK_INT(s.status, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED);
-    CHECK_INT(mailwire_error_tls_reason(s.err), MAILWIRE_TLS_REASON_UNTRUSTED);
-    CHECK_TEXT(mailwire_error_tls_reason_name(s.err), "MAILWIRE_TLS_REASON_UNTRUSTED");
-    CHECK_INT(mailwire_error_phase(s.err), MAILWIRE_PHASE_TLS);
-    CHECK(s.report == NULL);
-    finish(&s);
-    end(server);
-}
-
-// A renewed certificate: the session that runs goes on, and the next handshake shows the new one. It has signed for itself, so that only
-// who trusts it by name gets through.
-static void a_certificate_is_renewed(void) {
-    mailwire_error *err = NULL;
-    mailwire_server_options *options = mailwire_server_options_new();
-    mailwire_server_options *renewed = mailwire_server_options_new();
-    struct sender old = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
-    struct sender late = old, fresh = old;
-    char more[4200];
-    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
-    CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
-    mailwire_server *server = start(options);
-    snprintf(more, sizeof more, "tls=required&ca=%s", ca);
-    begin(&old, server, "", more);
-    mailwire_event *event = next(server, MAILWIRE_EVENT_MESSAGE);
-
-    CHECK_FAILS(mailwire_server_reload_tls(server, renewed, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_OK(mailwire_server_options_set_certificate(renewed, renewed_certificate, key, &err));
-    CHECK_FAILS(mailwire_server_reload_tls(NULL, renewed, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_OK(mailwire_server_reload_tls(server, renewed, &err));
-    mailwire_server_options_free(renewed);
-
-    CHECK_OK(mailwire_event_accept(event, &err));
-    mailwire_event_free(event);
-    pthread_join(old.thread, NULL);
-    CHECK_INT(old.status, MAILWIRE_OK);
-    begin(&late, server, "", more);
-    pthread_join(late.thread, NULL);
-    CHECK_INT(late.status, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED);
-    snprintf(more, sizeof more, "tls=required&ca=%s", renewed_certificate);
-    begin(&fresh, server, "", more);
-    event = next(server, MAILWIRE_EVENT_MESSAGE);
-    CHECK_OK(mailwire_event_accept(event, &err));
-    mailwire_event_free(event);
-    pthread_join(fresh.thread, NULL);
-    CHECK_INT(fresh.status, MAILWIRE_OK);
-    finish(&old);
-    finish(&late);
-    finish(&fresh);
-    end(server);
-
-    options = mailwire_server_options_new();
-    server = start(options);
-    renewed = mailwire_server_options_new();
-    CHECK_OK(mailwire_server_options_set_certificate(renewed, renewed_certificate, key, &err));
-    CHECK_FAILS(mailwire_server_reload_tls(server, renewed, &err), MAILWIRE_ERR_MISUSE);
-    mailwire_server_options_free(renewed);
-    end(server);
-}
-
-static void options_are_checked(void) {
-    mailwire_error *err = NULL;
-    mailwire_server_options *options = mailwire_server_options_new();
-    mailwire_server *server = (mailwire_server *)&err; // Anything but NULL: the call must overwrite it.
-    CHECK_OK(mailwire_server_options_set_require_auth(options, true, &err));
-    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK(server == NULL);
-    CHECK_OK(mailwire_server_options_set_require_auth(options, false, &err));
-    CHECK_OK(mailwire_server_options_set_require_tls(options, true, &err));
-    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
-    CHECK_OK(mailwire_server_options_set_require_tls(options, false, &err));
-    CHECK_FAILS(mailwire_server_options_add_listener(options, "nonsense", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_FAILS(mailwire_server_options_set_certificate(options, "/does/not/exist", key, &err),
-                MAILWIRE_ERR_TLS_CONFIGURATION);
-    CHECK_FAILS(mailwire_server_options_set_certificate(options, ca, key, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
-    CHECK_FAILS(mailwire_server_options_set_hooks(options, 1u << 31, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_FAILS(mailwire_server_options_add_user(options, "us\r\ner", "x", 1, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_INT(mailwire_server_options_set(options, "colour", "red", &err), MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_HAS(mailwire_error_message(err), ", disposition");
-    mailwire_error_free(err);
-    CHECK_INT(mailwire_server_options_set_idle_timeout(options, MAILWIRE_NO_TIMEOUT, &err),
-              MAILWIRE_ERR_INVALID_ARGUMENT);
-    CHECK_HAS(mailwire_error_message(err), "must have an end");
-    mailwire_error_free(err);
-    size_t names = 0;
-    for (const char *name; (name = mailwire_server_option_name(names)) != NULL; names++) {
-        mailwire_status status = mailwire_server_options_set(options, name, "\x01", &err);
-        CHECK(status == MAILWIRE_ERR_INVALID_ARGUMENT || status == MAILWIRE_ERR_TLS_CONFIGURATION);
-        mailwire_error_free(err);
-    }
-    err = NULL;
-    CHECK(names > 10);
-    // Passwords in clear need to be asked for.
-    CHECK_OK(mailwire_server_options_add_listener(options, "127.0.0.1:0", &err));
-    CHECK_OK(mailwire_server_options_add_user(options, "user", "secret", 6, &err));
-    CHECK_FAILS(mailwire_server_start(options, &server, &err), MAILWIRE_ERR_AUTH_INSECURE);
-    CHECK(server == NULL);
-    mailwire_server_options_free(options);
-}
-
 // Clients that go away after every octet of a session, the next one beginning at once: the server goes on, and only the
 // whole sessions bring a message.
 static void clients_cut_off_at_every_octet(void) {
@@ -623,7 +513,6 @@ static void waiting(void) {
 int main(void) {
     if (!find_pki())
         return 2;
-    options_are_checked();
     a_message_with_everything();
     a_disposition_takes_the_messages();
     a_disposition_that_cannot_take_a_message();
@@ -634,8 +523,6 @@ int main(void) {
     a_node_asks_for_its_queue();
     in_pieces_and_refused();
     in_pieces_and_broken_off();
-    wrong_certificate();
-    a_certificate_is_renewed();
     clients_cut_off_at_every_octet();
     waiting();
     return check_result();

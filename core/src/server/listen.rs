@@ -1,5 +1,6 @@
 //! Where a server listens: on addresses, on Unix sockets, and on sockets that were made elsewhere.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -16,12 +17,34 @@ pub(super) enum Listen {
     Given(Inherited),
 }
 
+impl Listen {
+    /// Whether both are the same place.
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tcp(one), Self::Tcp(other)) => one == other,
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Given(_) => f.write_str("a socket that was given"),
+        }
+    }
+}
+
 impl Options {
     /// Adds an address to listen on:
     ///
     /// - `127.0.0.1:2525` or `[::1]:0`, an IP address and a port (0: a free one). `[::]` is all addresses of IPv6 and `0.0.0.0` all of
     ///   IPv4; neither is the other's, so that both can be listed.
-    /// - `unix:/path`, a Unix socket. A socket that nobody listens on any more is replaced.
+    /// - `unix:/path`, a Unix socket: a path of at most 107 octets (103 outside Linux). A socket that nobody listens on any more is
+    ///   replaced, for its file stays when a server has ended. Abstract names, which some write with an `@`, are not taken.
     /// - `fd:3`, a descriptor that a parent process has left open: a listening socket of TCP or a Unix stream socket. It stays open as
     ///   long as this process runs, and becomes non-blocking for all who share it.
     /// - `systemd`, all sockets that systemd's socket activation has handed over (sd_listen_fds(3)). `LISTEN_PID` and `LISTEN_FDS`
@@ -46,11 +69,7 @@ impl Options {
             return self.add(Inherited::numbered(number)?);
         }
         let listen = if let Some(path) = address.strip_prefix("unix:") {
-            if path.is_empty() || path.contains('\0') {
-                return Err(Error::invalid(
-                    "listen: the path of the Unix socket is missing",
-                ));
-            }
+            check_path(path)?;
             Listen::Unix(path.into())
         } else {
             Listen::Tcp(address.parse().map_err(|_| {
@@ -96,6 +115,15 @@ impl Options {
             let any_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
             return Ok(vec![Bound::tcp(any_port, self.reuse_port)?]);
         }
+        for (index, listen) in self.listen.iter().enumerate() {
+            let is_shared = self.reuse_port && matches!(listen, Listen::Tcp(_));
+            let is_any = matches!(listen, Listen::Tcp(address) if address.port() == 0);
+            if !is_shared && !is_any && self.listen[..index].iter().any(|one| one.is(listen)) {
+                return Err(Error::invalid(format!(
+                    "listen: {listen} was added twice to this server"
+                )));
+            }
+        }
         let bound = self.listen.iter().map(|listen| match listen {
             Listen::Tcp(address) => Bound::tcp(*address, self.reuse_port),
             Listen::Unix(path) => Bound::unix(path, self.unix_mode),
@@ -113,5 +141,68 @@ impl Options {
         }
         self.listen.push(Listen::Given(given));
         Ok(())
+    }
+}
+
+/// Looks at the path of a Unix socket.
+fn check_path(path: &str) -> Result<(), Error> {
+    // What the system has room for, one less for the NUL at its end.
+    const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+    let problem = if path.is_empty() {
+        "is missing"
+    } else if path.contains('\0') {
+        "has a NUL in it: a name without a file is not taken"
+    } else if path.starts_with('@') {
+        "begins with @: a name without a file is not taken; for a file of this name write unix:./@"
+    } else if path.len() > LONGEST {
+        return Err(Error::invalid(format!(
+            "listen: the path of the Unix socket has {} octets, and no more than {LONGEST} are possible",
+            path.len()
+        )));
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(format!(
+        "listen: the path of the Unix socket {problem}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_cannot_be_is_refused_at_once_and_says_why() {
+        let long = "x".repeat(108);
+        for (path, why) in [
+            ("", "missing"),
+            ("\0abs", "NUL"),
+            ("@abs", "begins with @"),
+            (&long, "no more than 107"),
+        ] {
+            let error = Options::new().listen(&format!("unix:{path}")).unwrap_err();
+            assert!(error.message().starts_with("listen: "), "{error}");
+            if cfg!(target_os = "linux") {
+                assert!(error.message().contains(why), "{error}");
+            }
+        }
+        let mut options = Options::new();
+        options.listen(&format!("unix:{}", &long[..103])).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_was_added_twice_is_told_as_such() {
+        for address in ["127.0.0.1:9", "unix:/no/such/folder/socket"] {
+            let mut options = Options::new();
+            options.listen(address).unwrap();
+            options.listen(address).unwrap();
+            let error = options.bind().unwrap_err();
+            assert_eq!(error.status(), crate::Status::InvalidArgument, "{error}");
+            assert!(error.message().contains("added twice"), "{error}");
+        }
+        let mut options = Options::new();
+        options.listen("127.0.0.1:0").unwrap();
+        options.listen("127.0.0.1:0").unwrap();
+        assert_eq!(options.bind().unwrap().len(), 2);
     }
 }

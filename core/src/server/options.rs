@@ -454,7 +454,8 @@ pub(super) fn not_zero(name: &str, time: Duration) -> Result<Duration, Error> {
     // Beyond a century, adding it to a clock could overflow.
     if time.is_zero() || time > Duration::from_secs(100 * 365 * 24 * 3600) {
         Err(Error::invalid(format!(
-            "{name}: {time:?} is no useful time"
+            "{name}: {} seconds are no useful time: give more than 0, and at most a century",
+            time.as_secs_f64()
         )))
     } else {
         Ok(time)

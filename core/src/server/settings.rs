@@ -75,10 +75,12 @@ const NAMES: &[&str] = &[
 ];
 
 impl Options {
-    /// Sets an option by its name. Switches are `true` or `false`; times are seconds, as `300` or `0.5`; sizes are octets, as
-    /// `1048576`, `1024K` or `1M`; lists are separated by commas; `unix_mode` is octal. `keyword`, `mail_parameter`, `rcpt_parameter`
+    /// Sets an option by its name. Switches are `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or `0`, in any case of letters; times
+    /// are seconds, as `300` or `0.5`; sizes are octets, as `1048576`, `1024K` or `1M`; `unix_mode` is octal. Lists are separated by
+    /// commas, and no element is empty; of networks and `extensions` there may be none at all. Blanks around a value and around the
+    /// elements of a list do not count, but for `user`, whose password may have them. `keyword`, `mail_parameter`, `rcpt_parameter`
     /// and `verb` add one each time, and so do `listen`, `user` and `user_keys`. `tls` is `certificate.pem,key.pem` or one file with
-    /// both; behind it `tls_sni` is `host.example,certificate.pem,key.pem` for each further name, and `client_ca` a file of roots by
+    /// both; set behind it, `tls_sni` is `host.example,certificate.pem,key.pem` for each further name, and `client_ca` a file of roots by
     /// which clients are asked for a certificate. `user` is `name:password`, and `user_keys` is `name:` and what
     /// [`ScramKeys::to_text`] gives.
     ///
@@ -90,6 +92,11 @@ impl Options {
     /// # Ok::<(), mailwire::Error>(())
     /// ```
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        // Blanks alone: a line end in it is the mistake of whoever made it. A password may begin with one.
+        let value = match name {
+            "user" => value,
+            _ => value.trim_matches(' '),
+        };
         match name {
             "listen" => self.listen(value)?,
             "reuse_port" => self.set_reuse_port(switch(name, value)?),
@@ -131,16 +138,20 @@ impl Options {
             }
             "auth_required" => self.set_auth_required(switch(name, value)?),
             "mechanisms" => {
-                let mechanisms: Option<Vec<_>> = list(value).map(Mechanism::from_name).collect();
+                let mechanisms: Option<Vec<_>> =
+                    list(name, value)?.map(Mechanism::from_name).collect();
                 let mechanisms =
                     mechanisms.ok_or_else(|| unfit(name, value, "names such as PLAIN,LOGIN"))?;
                 self.set_mechanisms(&mechanisms)?;
             }
             "allow_plaintext_auth" => self.set_allow_plaintext_auth(switch(name, value)?),
             "domains" => {
-                let domains: Result<Vec<Domain>, _> = list(value).map(str::parse).collect();
+                let domains: Result<Vec<Domain>, _> = list(name, value)?.map(str::parse).collect();
                 let domains =
                     domains.map_err(|error| Error::invalid(format!("domains: {error}")))?;
+                if domains.is_empty() {
+                    return Err(unfit(name, value, "a list of domains, as example.org"));
+                }
                 self.set_domains(Some(domains));
             }
             "trusted_networks" => self.set_trusted_networks(&networks(name, value)?),
@@ -155,7 +166,7 @@ impl Options {
             "max_recipient_domains" => self.set_max_recipient_domains(number(name, value)?)?,
             "max_transactions" => self.set_max_transactions(small_number(name, value)?)?,
             "extensions" => {
-                let extensions = list(value).try_fold(Extensions::NONE, |all, keyword| {
+                let extensions = list(name, value)?.try_fold(Extensions::NONE, |all, keyword| {
                     Extensions::from_keyword(keyword).map(|one| all.with(one))
                 });
                 let form = "keywords such as PIPELINING,SIZE,8BITMIME,SMTPUTF8,CHUNKING,DSN";
@@ -213,6 +224,11 @@ impl Options {
             "session_timeout" => self.set_session_timeout(seconds(name, value)?)?,
             "least_rate" => self.set_least_rate(size(name, value)?),
             "grace" => self.set_grace(seconds(name, value)?),
+            "disposition" => {
+                return Err(Error::invalid(
+                    "disposition: what becomes of messages is no option here: open a disposition::Destination, and start the server with it",
+                ));
+            }
             _ => {
                 return Err(Error::invalid(format!(
                     "{name:?} is no option of a server; there are {}",
@@ -226,17 +242,23 @@ impl Options {
     fn set_certificates(&mut self, name: &str, value: &str) -> Result<(), Error> {
         match name {
             "tls" => {
-                let (certificate, key) = value.split_once(',').unwrap_or((value, value));
-                self.set_tls(ServerTls::from_pem_files(
-                    certificate.trim_matches(' '),
-                    key.trim_matches(' '),
-                )?);
+                let parts: Vec<_> = list(name, value)?.collect();
+                let (certificate, key) = match parts[..] {
+                    [both] => (both, both),
+                    [certificate, key] => (certificate, key),
+                    _ => return Err(unfit(name, value, "certificate.pem,key.pem")),
+                };
+                let tls = ServerTls::from_pem_files(certificate, key);
+                self.set_tls(tls.map_err(|error| {
+                    let form = match parts.len() {
+                        1 => "; the form is certificate.pem,key.pem, or one file with both",
+                        _ => "",
+                    };
+                    error.with_context(name).with_more(form)
+                })?);
             }
             "tls_sni" => {
-                let parts: Vec<_> = value
-                    .split(',')
-                    .map(|part| part.trim_matches(' '))
-                    .collect();
+                let parts: Vec<_> = list(name, value)?.collect();
                 let (host, certificate, key) = match parts[..] {
                     [host, both] => (host, both, both),
                     [host, certificate, key] => (host, certificate, key),
@@ -245,15 +267,12 @@ impl Options {
                 // Their own: clones of these options, and servers that were made of them, keep what they have.
                 let tls = self.tls_before(name)?.copied()?;
                 tls.add_certificate(host, &Pem::file(certificate), &Pem::file(key))
-                    .map_err(|error| {
-                        Error::new(error.status(), format!("tls_sni: {}", error.message()))
-                            .with_source(error)
-                    })?;
+                    .map_err(|error| error.with_context(name))?;
                 self.set_tls(tls);
             }
             _ => {
-                let tls = self.tls_before(name)?.asking_clients(&[Pem::file(value)])?;
-                self.set_tls(tls);
+                let tls = self.tls_before(name)?.asking_clients(&[Pem::file(value)]);
+                self.set_tls(tls.map_err(|error| error.with_context(name))?);
             }
         }
         Ok(())
@@ -275,22 +294,24 @@ impl Options {
     }
 }
 
-/// Only spaces around a word are overlooked: a line end in a value is a mistake, or worse.
-fn list(value: &str) -> impl Iterator<Item = &str> {
-    value
-        .split(',')
-        // Blanks alone: a line end in it is the mistake of whoever made it.
-        .map(|word| word.trim_matches(' '))
-        .filter(|word| !word.is_empty())
+/// The elements of a list. None of them is empty; the list may be.
+fn list<'a>(name: &str, value: &'a str) -> Result<impl Iterator<Item = &'a str>, Error> {
+    // Only spaces around a word are overlooked: a line end in a value is a mistake, or worse.
+    let words = || value.split(',').map(|word| word.trim_matches(' '));
+    if !value.is_empty() && words().any(str::is_empty) {
+        let form = "a list: between its commas something is missing";
+        return Err(unfit(name, value, form));
+    }
+    Ok(words().filter(|word| !word.is_empty()))
 }
 
 fn networks(name: &str, value: &str) -> Result<Vec<Network>, Error> {
-    let networks: Result<_, _> = list(value).map(str::parse).collect();
+    let networks: Result<_, _> = list(name, value)?.map(str::parse).collect();
     networks.map_err(|error| Error::invalid(format!("{name}: {error}")))
 }
 
 fn switch(name: &str, value: &str) -> Result<bool, Error> {
-    match value {
+    match value.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err(unfit(name, value, "true or false")),
@@ -398,6 +419,45 @@ mod tests {
     }
 
     #[test]
+    fn blanks_around_a_value_and_the_case_of_a_switch_do_not_count() {
+        let mut options = Options::new();
+        for (name, value) in [
+            ("listen", " 127.0.0.1:0 "),
+            ("idle_timeout", " 300 "),
+            ("domains", " a.example , b.example "),
+            ("bind_sender", " True "),
+            ("stream", "YES"),
+            ("trusted_networks", " "),
+            ("user", "tim: secret "),
+        ] {
+            options.set(name, value).unwrap();
+        }
+        assert_eq!(options.domains.unwrap().len(), 2);
+        assert!(options.bind_sender && options.stream);
+        assert_eq!(options.trusted_networks, Some(Vec::new()));
+    }
+
+    #[test]
+    fn files_for_tls_are_named_with_their_option() {
+        let mut options = Options::new();
+        for value in ["/no/such/file", "/no/such/file,/none"] {
+            let error = options.set("tls", value).unwrap_err();
+            assert_eq!(error.status(), Status::TlsConfiguration, "{value}");
+            let message = error.message();
+            assert!(message.starts_with("tls: cannot read /no/such"), "{error}");
+            let tells_the_form = message.contains("the form is certificate.pem,key.pem");
+            assert_eq!(tells_the_form, !value.contains(','), "{error}");
+        }
+        options.set_tls(
+            crate::tls::test_pki::Authority::new("ours")
+                .issue(&["a.example"])
+                .server(),
+        );
+        let error = options.set("client_ca", "/none").unwrap_err();
+        assert!(error.message().starts_with("client_ca: "), "{error}");
+    }
+
+    #[test]
     fn numbers_out_of_range_are_refused() {
         for (name, value) in [
             ("workers", "0"),
@@ -448,6 +508,19 @@ mod tests {
             ("bind_sender", "maybe"),
             ("mechanisms", "PLAIN\r\n"),
             ("domains", "example.org,\r\n"),
+            ("domains", ""),
+            ("domains", " "),
+            ("domains", ","),
+            ("domains", "a.example,,b.example"),
+            ("trusted_networks", ","),
+            ("extensions", "SIZE,,DSN"),
+            ("mechanisms", "PLAIN,"),
+            ("tls", "a,b,c"),
+            ("tls", ""),
+            ("tls", "a,"),
+            ("tls_sni", "a"),
+            ("tls_sni", "a.example,,b"),
+            ("disposition", "discard"),
         ] {
             let error = Options::new().set(name, value).unwrap_err();
             assert_eq!(error.status(), Status::InvalidArgument, "{name}={value}");
