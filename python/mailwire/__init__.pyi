@@ -4,6 +4,7 @@ import smtplib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from email.message import EmailMessage, Message
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import socket
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, TypedDict
@@ -63,6 +64,8 @@ _Source: TypeAlias = (
     Message[Any, Any] | bytes | bytearray | memoryview | str | os.PathLike[str] | _Reader | Iterable[bytes]
 )
 _Addresses: TypeAlias = str | Iterable[str]
+_Network: TypeAlias = str | IPv4Address | IPv4Network | IPv6Address | IPv6Network
+_Networks: TypeAlias = _Network | Iterable[_Network]
 _Attachment: TypeAlias = _Path | tuple[str, bytes] | tuple[str, bytes, str]
 _Phase: TypeAlias = Literal[
     "pool",
@@ -299,7 +302,7 @@ class TLS:
     def from_files(
         cls,
         cert: _Path,
-        key: _Path,
+        key: _Path | None = None,
         client_ca: _Path | None = None,
         *,
         sni: Mapping[str, tuple[_Path, _Path]] | None = None,
@@ -394,17 +397,17 @@ class Server:
         sockets: Iterable[socket] | None = None,
         reuse_port: bool = False,
         protocol: Literal["smtp", "lmtp"] = "smtp",
-        domains: Iterable[str] | None = None,
-        trusted_networks: Iterable[str] | None = None,
+        domains: str | Iterable[str] | None = None,
+        trusted_networks: _Networks | None = None,
         bind_sender: bool = False,
-        proxy_protocol: Iterable[str] | None = None,
-        xclient: Iterable[str] | None = None,
+        proxy_protocol: _Networks | None = None,
+        xclient: _Networks | None = None,
         disposition: str | None = None,
         tls: TLS | None = None,
         implicit_tls: bool = False,
         require_tls: bool = False,
         auth: Mapping[str, str] | Callable[[Session, Credentials], _Answer | Awaitable[_Answer]] | None = None,
-        user_keys: Mapping[str, str] | None = None,
+        user_keys: Mapping[str, str | Iterable[str]] | None = None,
         mechanisms: str | Iterable[str] | None = None,
         auth_required: bool = False,
         allow_plaintext_auth: bool = False,

@@ -100,6 +100,7 @@ class Dispatcher:
             raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
         if {"data", "stream"} <= self.hooks:
             raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
+        self.takes_messages = self._takes_envelope or bool({"data", "stream"} & self.hooks)
         self._message_hook = None if self._takes_envelope else "stream" if "stream" in self.hooks else "data"
         hooks = [handler] if self._takes_envelope else [getattr(handler, name) for name in self.hooks]
         if auth is not None:
@@ -481,6 +482,7 @@ class FaultLog:
     """In the place of a `Dispatcher` where a disposition takes the messages and there is no handler: the log is told of faults."""
 
     asked = ("fault",)
+    takes_messages = False
     has_coroutines = False
 
     def anew(self, most_streams, loop):

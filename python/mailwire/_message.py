@@ -34,7 +34,7 @@ def is_email(value):
 
 def addresses(value, argument):
     """A list of addresses, where one alone may stand for itself."""
-    return [text(value, argument)] if isinstance(value, str) else texts(value, argument)
+    return [text(value, argument)] if isinstance(value, str) else texts(value, argument, "str or a sequence of str")
 
 
 def mechanisms(value, argument):
@@ -42,9 +42,9 @@ def mechanisms(value, argument):
     return ",".join(addresses(value, argument))
 
 
-def texts(value, argument):
+def texts(value, argument, wanted="a sequence of str"):
     """A list of texts. One text alone is not taken for a list of letters."""
-    value = several(value, argument, "a sequence of str")
+    value = several(value, argument, wanted)
     for one in value:
         text(one, argument)
     return value

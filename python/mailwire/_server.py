@@ -10,10 +10,16 @@ from . import _native
 from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, FaultLog, envelope_of
 from ._loop import Loop, settle
-from ._message import addresses, path, seconds, several, switch, text, texts, whole, wrong
+from ._message import addresses, path, seconds, several, switch, text, whole, wrong
 from ._message import mechanisms as joined
 from ._session import Session
-from ._settings import TLS, Limits, most_connections
+from ._settings import TLS, Limits, limit_of, most_connections
+
+# Threads for hooks: as many as a process may well have.
+_MOST_THREADS = 1000
+
+# What the engine calls otherwise.
+_ARGUMENTS = {"listen": "host", "user": "auth"}
 
 _GRACE = 5.0
 
@@ -73,7 +79,7 @@ class Server:
     take no harm from `stop`. With `reuse_port` several servers, also of several processes, may listen on the same port.
 
     `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of
-    names and what `scram_keys` has made of their passwords. AUTH needs TLS unless `allow_plaintext_auth` is set. `mechanisms` are the
+    names and what `scram_keys` has made of their passwords, a text or a list of one for each hash. AUTH needs TLS unless `allow_plaintext_auth` is set. `mechanisms` are the
     names of those to offer, the preferred one first; by default SCRAM, PLAIN and LOGIN, where all users can use them. "EXTERNAL",
     by the certificate of the client, "OAUTHBEARER", "XOAUTH2" and "ANONYMOUS" have to be named, and are judged by `auth` alone.
     `domains` are those whose recipients are taken from everybody; those of
@@ -86,7 +92,7 @@ class Server:
     of each message, with the id that is its envelope's `queue_id`, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
     Message-ID are added where a message has none (RFC 6409 section 8).
 
-    With a `disposition` the engine delivers what arrives, and neither `data` nor `stream` is called: "maildir:/path" and "folder:/path" write files,
+    With a `disposition` the engine delivers what arrives, and a handler has neither `data` nor `stream`, nor is it a callable: "maildir:/path" and "folder:/path" write files,
     and answer 250 once these are on the disk, with the envelope's recipients in front where `?delivered_to=true` follows the path;
     "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
     passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
@@ -97,8 +103,11 @@ class Server:
     A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
     message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
 
+    A server that was started runs until it is stopped or the program ends, also if nobody keeps it.
+
     `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set` of C takes,
-    and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last.
+    and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last; a `listen`
+    among them is instead of `host` and `port` where these are not given.
     """
 
     def __init__(
@@ -151,8 +160,12 @@ class Server:
             raise wrong("user_keys", "a dict of names and texts of scram_keys", user_keys)
         if limits is not None and not isinstance(limits, Limits):
             raise wrong("limits", "a mailwire.Limits", limits)
-        if whole(threads, "threads") < 1:
-            raise ValueError("threads: at least one is needed")
+        if not 1 <= whole(threads, "threads") <= _MOST_THREADS:
+            raise InvalidArgument(f"threads: {threads} is not between 1 and {_MOST_THREADS}")
+        if disposition is not None and self._dispatcher is not None and self._dispatcher.takes_messages:
+            raise TypeError(
+                "disposition: it takes the messages, and the handler would never get them; give one of the two"
+            )
         users = [] if auth is None or check else auth.items()
         settings = {
             "reuse_port": switch(reuse_port, "reuse_port"),
@@ -175,7 +188,7 @@ class Server:
             ("xclient", xclient),
         ):
             if networks is not None:
-                settings[name] = ",".join(texts(networks, name))
+                settings[name] = _networks(networks, name)
         if mechanisms is not None:
             settings["mechanisms"] = joined(mechanisms, "mechanisms")
         if disposition is not None:
@@ -183,7 +196,9 @@ class Server:
         if hostname is not None:
             settings["hostname"] = text(hostname, "hostname")
         self._sockets = None if sockets is None else several(sockets, "sockets", "a list of listening sockets")
-        listen, self._unix = _listening(host, port, unix, self._sockets)
+        pairs = _pairs(options)
+        named = any(name == "listen" for name, _ in pairs)
+        listen, self._unix = _listening(host, port, unix, self._sockets, named)
         if self._sockets:
             # Only looked at: options that kept a descriptor would keep the port, when the server is stopped and the socket is closed.
             _native.ServerOptions([("listen", one) for one in listen], None, [], [], None, [])
@@ -192,19 +207,26 @@ class Server:
             *(("listen", one) for one in listen),
             *settings.items(),
             *(limits or Limits())._settings(),
-            *_pairs(options),
+            *pairs,
         ]
-        self._options = _native.ServerOptions(
-            chosen,
-            None if domains is None else texts(domains, "domains"),
-            [(text(name, "auth"), text(password, "auth: a password")) for name, password in users],
-            [(text(name, "user_keys"), text(keys, "user_keys: keys")) for name, keys in (user_keys or {}).items()],
-            None if tls is None else _certificate(tls),
-            sorted(self._dispatcher.asked) if self._dispatcher else [],
-        )
+        passwords = [(text(name, "auth"), text(password, "auth: a password")) for name, password in users]
+        try:
+            self._options = _native.ServerOptions(
+                chosen,
+                None if domains is None else addresses(domains, "domains"),
+                passwords,
+                [(text(name, "user_keys"), one) for name, keys in (user_keys or {}).items() for one in _keys(keys)],
+                None if tls is None else _certificate(tls),
+                sorted(self._dispatcher.asked) if self._dispatcher else [],
+            )
+        except InvalidArgument as error:
+            name, colon, rest = error.message.partition(": ")
+            if name not in dict(pairs):
+                error.message = f"{_ARGUMENTS.get(name) or limit_of(name)}{colon}{rest}"
+            raise
         self._most_streams = most_connections(chosen)
         self._thread_count = threads if handler is not None else 1
-        self._run = self._entered = None
+        self._run = self._entered = self._before = self._reloaded = None
         self._lock = threading.RLock()
 
     def start(self):
@@ -217,6 +239,8 @@ class Server:
             if self._runs():
                 raise Misuse("the server runs already")
             native = _native.Server(self._options, _descriptors(self._sockets) if self._sockets else [])
+            if self._reloaded is not None:
+                native.reload_tls(self._reloaded)
             # A hook may ask for the port at once.
             loop = Loop(running, self._thread_count)
             dispatcher = self._dispatcher and self._dispatcher.anew(self._most_streams, loop)
@@ -257,7 +281,7 @@ class Server:
         with self._lock:
             if run is not self._run or not self._runs():
                 return False
-            self._run = None
+            self._before, self._run = run, None
             _running.discard(self)
         return True
 
@@ -282,8 +306,10 @@ class Server:
         return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):
-        """Takes other certificates, all of them, for all handshakes from now on."""
-        self._live().reload_tls(_certificate(tls))
+        """Takes other certificates, all of them, for all handshakes from now on, also when it is stopped and started again."""
+        certificate = _certificate(tls)
+        self._live().reload_tls(certificate)
+        self._reloaded = certificate
 
     @property
     def address(self):
@@ -304,12 +330,17 @@ class Server:
 
     @property
     def stats(self):
-        """Counters, by name."""
-        return self._live().statistics()
+        """Counters, by name. After `stop` they are the last ones, until the next start."""
+        return self._counting().statistics()
 
     def metrics(self):
         """Gives the same counters in the text format of Prometheus, to be served by the program."""
-        return self._live().metrics()
+        return self._counting().metrics()
+
+    def _counting(self):
+        """The listener that runs, or else the one that ran last."""
+        before = self._before
+        return before.native if self._run is None and before and before.process == os.getpid() else self._live()
 
     def _runs(self):
         """Whether it was started, in this process."""
@@ -463,8 +494,29 @@ def _pairs(options):
     return given
 
 
-def _listening(host, port, unix, sockets):
-    """Where to listen in the engine's words, and the path if it is a Unix socket alone."""
+def _keys(keys):
+    """The keys of one user: a text, or several for as many hashes."""
+    return addresses(keys, "user_keys: keys")
+
+
+def _networks(networks, argument):
+    """Networks with commas between: texts or those of `ipaddress`, where one alone may stand for itself."""
+    iterable = not isinstance(networks, str) and not hasattr(networks, "max_prefixlen")
+    given = several(networks, argument, "str or a sequence of str") if iterable else [networks]
+    known = [str(one) if hasattr(one, "max_prefixlen") else text(one, argument) for one in given]
+    if not all(one.strip() for one in known):
+        raise InvalidArgument(f"{argument}: an empty text is no network")
+    return ",".join(known)
+
+
+def _listening(host, port, unix, sockets, named):
+    """Where to listen in the engine's words, and the path if it is a Unix socket alone. Options may have `named` a place themselves."""
+    elsewhere = "unix" if unix is not None else "sockets" if sockets is not None else None
+    for name, given in (("host", host != "127.0.0.1"), ("port", port != 0)):
+        if given and elsewhere is not None:
+            raise TypeError(f"{name}: it is not listened on where `{elsewhere}` is given; give one of the two")
+    if named and elsewhere is None and (host, port) == ("127.0.0.1", 0):
+        return [], None
     if sockets is not None:
         if unix is not None:
             raise TypeError("sockets: they are listened on instead of `unix`; give one of the two")
@@ -503,6 +555,8 @@ def _address(host, port):
         raise InvalidArgument(f"port: {port} is not between 0 and 65535")
     if host == "localhost":
         host = "127.0.0.1"
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -18,6 +18,9 @@ _NAMES = {
     "auth_failures": "max_auth_failures",
 }
 
+# Those that are times.
+_SECONDS = {"idle", "session", "handshake", "answer_timeout", "auth_lockout", "auth_delay"}
+
 # Of `connections`, where the engine is not told.
 _CONNECTIONS = 1000
 
@@ -131,11 +134,20 @@ class Limits:
 
     def _settings(self):
         """As the engine takes them."""
+        for name, value in self._given().items():
+            if isinstance(value, (int, float)) and (value < 0 or (value == 0 and name in _SECONDS - {"auth_delay"})):
+                unit = " seconds" if name in _SECONDS else ""
+                raise InvalidArgument(f"{name}: {value}{unit} is no useful limit")
         return [(_NAMES.get(name, name), str(value)) for name, value in self._given().items()]
 
     def __repr__(self):
         """Those that were given."""
         return f"Limits({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
+
+
+def limit_of(setting):
+    """What `Limits` calls a setting of the engine's."""
+    return next((name for name, known in _NAMES.items() if known == setting), setting)
 
 
 def most_connections(settings):
@@ -151,8 +163,8 @@ def scram_keys(password, *, mechanism="SCRAM-SHA-256", iterations=4096):
     pass for the server, and can try passwords at leisure.
     """
     rounds = whole(iterations, "iterations")
-    if not 1 <= rounds < 2**32:
-        raise InvalidArgument(f"iterations: {rounds} is no useful number")
+    if not 4096 <= rounds < 2**32:
+        raise InvalidArgument(f"iterations: {rounds} is no useful number; at least 4096 are needed")
     return _native.scram_keys(text(password, "password"), text(mechanism, "mechanism"), rounds)
 
 
@@ -166,14 +178,14 @@ class TLS:
         raise TypeError("use TLS.from_files(cert, key) or TLS.from_pem(cert, key)")
 
     @classmethod
-    def from_files(cls, cert, key, client_ca=None, *, sni=None):
-        """From files: the chain with the server's own certificate first, and its key; one file may hold both.
+    def from_files(cls, cert, key=None, client_ca=None, *, sni=None):
+        """From files: the chain with the server's own certificate first, and its key, which without `key` is in the same file.
 
         With `client_ca`, clients are asked for a certificate; one that they show must lead to these roots. `sni` is a dict of
         host names, or such as "*.example.org", and (cert, key) that are shown to clients which ask for that name; all others
         see the first.
         """
-        return cls._of(path, cert, key, client_ca, sni)
+        return cls._of(path, cert, cert if key is None else key, client_ca, sni)
 
     @classmethod
     def from_pem(cls, cert, key, client_ca=None, *, sni=None):
