@@ -286,7 +286,11 @@ class Server:
         return True
 
     def serve_forever(self):
-        """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did."""
+        """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did.
+
+        Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. SIGTERM ends a process at once, as it does without a
+        server; a program that lets transactions finish has a handler: `signal.signal(signal.SIGTERM, lambda *_: server.stop())`.
+        """
         with self._lock:
             run = (self if self._runs() else self.start())._run
         try:
