@@ -11,7 +11,7 @@ from ._session import Discarded
 class _Coming:
     """A message that still comes, piece by piece. How its pieces are waited for, `_waited` says."""
 
-    __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_reading", "_rest")
+    __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_is_over", "_reading", "_rest")
 
     def __init__(self, event, envelope):
         """From the event with which it begins."""
@@ -21,13 +21,16 @@ class _Coming:
         self._rest = memoryview(b"")
         self._end = None
         self._is_lost = False
+        self._is_over = False
 
     async def _next_piece(self):
         """What is left of a piece, or the next one; empty at the end."""
+        self._check()
         piece, self._rest = bytes(self._rest) or await self._piece(), memoryview(b"")
         return piece
 
     async def _octets(self, size):
+        self._check()
         parts = []
         if size is None or size < 0:
             while piece := await self._next_piece():
@@ -38,6 +41,10 @@ class _Coming:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def _check(self):
+        if self._is_over:
+            raise Misuse("the hook has returned: nothing more of the message can be read")
 
     async def _fill(self):
         self._rest = memoryview(await self._piece())
@@ -83,6 +90,7 @@ class _Coming:
 
         What the hook has not read is read here, or refused if that is the answer.
         """
+        self._is_over = True
         if self._beginning is not None and refusal is not None:
             return self._beginning
         try:
@@ -103,7 +111,7 @@ class Body(_Coming):
 
     Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client may send once
     something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message will not come whole `Discarded`
-    is raised. It is for one thread at a time, until the hook has returned. In the child of a fork it reads nothing more: `Misuse`.
+    is raised. It is for one thread at a time, until the hook has returned; behind that reading is `Misuse`. In the child of a fork it reads nothing more: `Misuse`.
     """
 
     __slots__ = ()
