@@ -24,7 +24,7 @@ use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
-use crate::proto::server::Event;
+use crate::proto::server::{Event, OF_MOST};
 use crate::proto::{Need, Progress, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Lookup};
 
@@ -175,8 +175,8 @@ impl<S: Session> Conversation<S> {
     /// Takes one step, and does what there is to do about it without waiting.
     fn receive<'a>(&mut self, input: &'a [u8]) -> Result<Heard<'a>, Ended> {
         let heard = self.channel.machine.receive(input);
-        if self.recipients.is_some() && self.channel.machine.envelope().is_none() {
-            self.recipients = None;
+        if self.recipients.is_some() {
+            self.forget_former_recipients();
         }
         // What came in front of it, also of a violation: a guess that is judged counts, whatever ends the session then.
         self.note_attempt();
@@ -289,7 +289,10 @@ impl<S: Session> Conversation<S> {
                 return;
             }
         };
-        let answer = answer.unwrap_or(Answer::Reply(LOCAL_ERROR));
+        let mut answer = answer.unwrap_or(Answer::Reply(LOCAL_ERROR));
+        if matches!(question, Question::Hello(_) | Question::Mail) {
+            answer = fitting(answer, OF_MOST);
+        }
         if matches!(
             question,
             Question::Connect | Question::Hello(_) | Question::Mail
@@ -486,6 +489,16 @@ fn is_positive(answer: &Answer) -> bool {
     match answer {
         Answer::Accept => true,
         Answer::Reply(reply) => reply.is_positive(),
+    }
+}
+
+/// An answer that the machine says so: a positive one that is none of those is told as a failure of whoever gave it.
+fn fitting(answer: Answer, positive: &[u16]) -> Answer {
+    match answer {
+        Answer::Reply(reply) if reply.is_positive() && !positive.contains(&reply.code()) => {
+            Answer::Reply(LOCAL_ERROR)
+        }
+        answer => answer,
     }
 }
 

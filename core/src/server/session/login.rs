@@ -76,8 +76,9 @@ impl<S: Session> Conversation<S> {
         match admitted {
             Ok((admitted, delay)) => {
                 self.logins.attempt = Some(Box::new(admitted));
+                let stopped = shared.stop.notified();
                 if !delay.is_zero() && !shared.stop.begun() {
-                    let _ = timeout(delay, shared.stop.notified()).await;
+                    let _ = timeout(delay, stopped).await;
                 }
                 None
             }

@@ -2,8 +2,9 @@
 
 use std::pin::pin;
 
-use super::{Conversation, is_positive};
+use super::{Conversation, fitting, is_positive};
 use crate::proto::limits::FEW_RECIPIENTS;
+use crate::proto::server::OF_RCPT;
 use crate::proto::{Recipient, Reply};
 use crate::server::guarded::{begun, guarded};
 use crate::server::memory::{Held, cost_of_recipient};
@@ -64,7 +65,7 @@ impl<S: Session> Conversation<S> {
             let answer = if let Some((_, why)) = refused.next_if(|(at, _)| *at == place) {
                 why.answer(&self.channel.shared.counters)
             } else if let Some((own, recipient)) = asked.next() {
-                let answer = answers.at(own);
+                let answer = fitting(answers.at(own), OF_RCPT);
                 self.note_refusal(&answer);
                 if is_positive(&answer) {
                     self.hold(recipient);
@@ -77,6 +78,16 @@ impl<S: Session> Conversation<S> {
                 self.channel.shared.counters.refused_recipients.add(1);
             }
             self.answer(answer);
+        }
+    }
+
+    /// What those of a transaction before have taken is given back. The machine does not tell of each that ends: several may have
+    /// come in one go.
+    pub(super) fn forget_former_recipients(&mut self) {
+        let envelope = self.channel.machine.envelope();
+        // Nothing is taken for so few.
+        if envelope.is_none_or(|envelope| envelope.recipients().len() <= FEW_RECIPIENTS) {
+            self.recipients = None;
         }
     }
 

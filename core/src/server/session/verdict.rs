@@ -2,8 +2,9 @@
 
 use std::pin::pin;
 
-use super::{Conversation, is_positive};
-use crate::error::Error;
+use super::{Conversation, fitting, is_positive};
+use crate::error::{Error, Phase, Status};
+use crate::proto::server::OF_MOST;
 use crate::server::channel::Ended;
 use crate::server::guarded::{begun, guarded};
 use crate::server::{Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
@@ -39,10 +40,15 @@ impl<S: Session> Conversation<S> {
             .unwrap_or_else(|| Verdict::of_application(LOCAL_ERROR.into(), None));
         let mut taken = false;
         for index in 0..self.channel.machine.owed() {
-            let answer = answers.at(index);
+            let answer = fitting(answers.at(index), OF_MOST);
             taken |= is_positive(&answer);
             self.answer(answer);
+            // Behind a 421 nothing is said any more.
+            if self.channel.machine.is_closing() {
+                break;
+            }
         }
+        self.recipients = None;
         let counters = &self.channel.shared.counters;
         if taken {
             counters.messages.add(1);
@@ -60,8 +66,11 @@ impl<S: Session> Conversation<S> {
     pub(super) async fn answer_and_tell(&mut self, fault: Error) -> Result<(), Ended> {
         let info = self.begin_telling(&fault);
         let session = self.hooks.has(Hooks::FAULT).then_some(&mut self.session);
+        // Once it is sent nobody can tell what it was.
+        let closing = self.channel.machine.is_closing();
+        let ended = closing.then(|| self.channel.last_word(Status::Closed, Phase::Idle));
         let (sent, ()) = tokio::join!(biased; self.channel.flush(), told(session, &info, fault));
-        sent
+        ended.map_or(sent, Err)
     }
 
     /// Tells of a fault where nothing is to be sent any more.

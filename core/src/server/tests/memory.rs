@@ -1,5 +1,6 @@
 //! Memory for messages: what one address may hold of it, and what others notice.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::super::{Answers, Body, Handler, Hooks, Session, SessionInfo};
@@ -172,4 +173,36 @@ fn a_long_list_of_recipients_counts_until_its_transaction_is_over() {
     }
     let told = server.statistics();
     assert!((30..62).contains(&told.messages_without_memory));
+}
+
+#[test]
+fn what_a_long_list_has_counted_does_not_outlive_it_where_commands_come_in_one_go() {
+    let server = server(&[("body_memory_per_address", "20000")]);
+    let mut talk = server.speaking_for("192.0.2.1");
+    let mut envelope = "MAIL FROM:<a@b.example>\r\n".to_owned();
+    for number in 0..40 {
+        writeln!(envelope, "RCPT TO:<c{number}@d.example>\r").unwrap();
+    }
+    let accepted = |talk: &mut Talk, last: &str| {
+        for _ in 0..41 {
+            assert!(talk.reply().starts_with("250 "));
+        }
+        assert!(talk.reply().starts_with(last));
+    };
+    for _ in 0..5 {
+        talk.send(format!("{envelope}RSET\r\n"));
+    }
+    for _ in 0..5 {
+        accepted(&mut talk, "250 ");
+    }
+    talk.send(format!("{envelope}DATA\r\n"));
+    accepted(&mut talk, "354 ");
+    for _ in 0..5 {
+        talk.send(format!("x\r\n.\r\n{envelope}DATA\r\n"));
+        assert_eq!(talk.reply(), "250 2.0.0 queued");
+        accepted(&mut talk, "354 ");
+    }
+    talk.send("x\r\n.\r\n");
+    assert_eq!(talk.reply(), "250 2.0.0 queued");
+    assert_eq!(server.statistics().body_memory, 0);
 }

@@ -165,6 +165,8 @@ fn reply(code: u16, text: &'static str) -> Reply {
 async fn obey(word: &str) -> Answer {
     if word.contains("refuse") {
         Answer::Reply(reply(550, "as you wish"))
+    } else if word.contains("strange") {
+        Answer::Reply(reply(220, "what is no answer to this"))
     } else if word.contains("panic") {
         // `resume_unwind` is a panic that prints nothing.
         std::panic::resume_unwind(Box::new("as you wish"))
@@ -289,6 +291,8 @@ impl Session for ScriptedSession {
                     .map(|recipient| {
                         if recipient.path().to_string().contains("later") {
                             Answer::Reply(reply(450, "later"))
+                        } else if recipient.path().to_string().contains("elsewhere") {
+                            Answer::Reply(reply(251, "an answer to RCPT"))
                         } else {
                             Answer::Reply(reply(250, "queued"))
                         }

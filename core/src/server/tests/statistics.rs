@@ -274,6 +274,26 @@ const MESSAGES: &[Case] = &[
         moves: &[("refused_messages", 1), ("refused_by_application", 1)],
     },
     Case {
+        what: "a positive answer that is none to this",
+        settings: &[],
+        act: |server, _| {
+            says(server, &[("MAIL FROM:<strange@b.example>", "451")]);
+            says_in_transaction(server, &[("RCPT TO:<strange@d.example>", "451")]);
+            let elsewhere = ("RCPT TO:<elsewhere@d.example>", "250");
+            says(
+                server,
+                &[ENVELOPE[0], elsewhere, ("DATA", "354"), ("x\r\n.", "451")],
+            );
+        },
+        moves: &[
+            ("refused_recipients", 1),
+            ("refused_messages", 1),
+            ("refused_by_application", 3),
+            ("sessions", 2),
+            ("sessions_quit", 2),
+        ],
+    },
+    Case {
         what: "a fault of this side",
         settings: &[],
         act: |server, _| {
