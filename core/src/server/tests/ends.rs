@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::tls::with_tls;
 use super::{Running, Seen, Talk};
-use crate::error::Error;
+use crate::error::{Error, Status};
 use crate::proto::{Envelope, Reply};
 use crate::server::{
     Answer, Answers, Body, Control, Handler, Options, Session, SessionInfo, Statistics,
@@ -171,7 +171,8 @@ impl Session for Reasons {
     }
 
     async fn message(&mut self, _: &SessionInfo, _: Envelope, _: &mut Body<'_>) -> Answers {
-        Answers::accept()
+        let fault = Error::new(Status::Io, "the disk is gone");
+        Answers::from(Reply::new(421, "not now").unwrap()).with_fault(fault)
     }
 
     async fn disconnect(&mut self, _: &SessionInfo, reason: Option<&Error>) {
@@ -256,6 +257,17 @@ fn a_session_that_we_end_is_told_by_the_reply_that_ended_it() {
     assert_eq!(closed, ended_by("421 4.7.0 Too many bad commands"));
     let turned_away = told_of_one(true, |_| {}, |mut talk, _| drop(talk.reply()));
     assert_eq!(turned_away, ended_by("421 not you"));
+    let faulty = told_of(
+        |_| {},
+        |mut talk, _| {
+            talk.reply();
+            talk.ask("EHLO c.example");
+            talk.ask("MAIL FROM:<a@b.example>");
+            talk.ask("RCPT TO:<c@d.example>");
+            assert_eq!(talk.ask("DATA"), "421 4.0.0 not now");
+        },
+    );
+    assert_eq!(faulty, ended_by("421 4.0.0 not now"));
 }
 
 #[test]
