@@ -356,7 +356,9 @@ class Dispatcher:
             flow = self._stream(session, event, turn, session.handler.stream, partial(AsyncBody, self.loop))
             start = partial(self.loop.adopt, flow, turn)
         else:
-            flow = self._stream(session, event, turn, partial(no_coroutine, session.handler.stream), Body)
+            flow = self._stream(
+                session, event, turn, partial(no_coroutine, session.handler.stream), partial(Body, self.loop)
+            )
             turn.thread = threading.Thread(target=self._begin, args=(flow, turn), name="mailwire-stream", daemon=True)
             start = turn.thread.start
         with self._lock:

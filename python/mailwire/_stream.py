@@ -11,10 +11,11 @@ from ._session import Discarded
 class _Coming:
     """A message that still comes, piece by piece. How its pieces are waited for, `_waited` says."""
 
-    __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_is_over", "_reading", "_rest")
+    __slots__ = ("_beginning", "_end", "_envelope", "_is_lost", "_is_over", "_loop", "_reading", "_rest")
 
-    def __init__(self, event, envelope):
-        """From the event with which it begins."""
+    def __init__(self, loop, event, envelope):
+        """From the event with which it begins, on a server's loop."""
+        self._loop = loop
         self._beginning = event
         self._reading = event.reading
         self._envelope = envelope
@@ -32,14 +33,20 @@ class _Coming:
     async def _octets(self, size):
         self._check()
         parts = []
-        if size is None or size < 0:
-            while piece := await self._next_piece():
-                parts.append(piece)
-            return b"".join(parts)
-        while size > 0 and (self._rest or await self._fill()):
-            part, self._rest = self._rest[:size], self._rest[size:]
-            parts.append(part)
-            size -= len(part)
+        try:
+            if size is None or size < 0:
+                while piece := await self._next_piece():
+                    parts.append(piece)
+            else:
+                while size > 0 and (self._rest or await self._fill()):
+                    part, self._rest = self._rest[:size], self._rest[size:]
+                    parts.append(part)
+                    size -= len(part)
+        except BaseException:
+            # Who gives a read up may read again, and misses nothing.
+            if not self._is_lost:
+                self._rest = memoryview(b"".join([*parts, self._rest]))
+            raise
         return b"".join(parts)
 
     def _check(self):
@@ -80,6 +87,15 @@ class _Coming:
             self._is_lost = True
             raise Discarded("the message will not come whole")
         return event
+
+    async def _come(self):
+        """The next event, for which the loop does other things meanwhile."""
+        from asyncio import get_running_loop
+
+        come = get_running_loop().create_future()
+        if not self._reading.has_come(partial(self._loop.call, settle, come)):
+            await come
+        return self._reading.next()
 
     def _finish(self, event):
         self._end = event
@@ -132,21 +148,19 @@ class Body(_Coming):
         return _now(self._octets(size))
 
     async def _waited(self):
+        # An `error` hook that is a coroutine has brought here what follows the hook.
+        if self._is_over and self._loop.is_here():
+            return await self._come()
         return self._reading.next()
 
 
 class AsyncBody(_Coming):
     """The same for a coroutine: `async for` gives pieces, and `await body.read(n)` octets. While it waits, the event loop runs.
 
-    It is for one task at a time, on the loop of the hook.
+    It is for one task at a time, on the loop of the hook. A read that is cancelled loses nothing: the next one begins where it began.
     """
 
-    __slots__ = ("_loop",)
-
-    def __init__(self, loop, event, envelope):
-        """From the event with which it begins, on a server's loop."""
-        super().__init__(event, envelope)
-        self._loop = loop
+    __slots__ = ()
 
     def __aiter__(self):
         """Itself."""
@@ -164,12 +178,7 @@ class AsyncBody(_Coming):
         return await self._octets(size)
 
     async def _waited(self):
-        from asyncio import get_running_loop
-
-        come = get_running_loop().create_future()
-        if not self._reading.has_come(partial(self._loop.call, settle, come)):
-            await come
-        return self._reading.next()
+        return await self._come()
 
 
 def _now(coroutine):

@@ -220,3 +220,51 @@ def test_in_the_child_of_a_fork_nothing_is_read():
     with mailwire.Server(Handler()) as server, connect(server) as client:
         assert data(client, b"x\r\n")[0] == 250
     assert ended == [0]
+
+
+@pytest.mark.parametrize("size", [-1, 20])
+def test_a_read_that_is_given_up_loses_nothing(size):
+    class Handler:
+        async def stream(self, session, envelope, body):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(body.read(size), 0.3)
+            given_up.set()
+            kept.append(await body.read(7))
+            kept.append(await body.read())
+
+    given_up, kept = threading.Event(), []
+    with mailwire.Server(Handler()) as server, connect(server) as client:
+        client.mail("a@example.org")
+        client.rcpt("b@example.org")
+        client.docmd("DATA")
+        client.send(b"first part\r\n")
+        assert given_up.wait(10)
+        client.send(b"second part\r\n.\r\n")
+        assert client.getreply()[0] == 250
+    assert kept == [b"first p", b"art\r\nsecond part\r\n"]
+
+
+def test_a_hook_in_a_thread_whose_failure_a_coroutine_is_told_holds_up_no_loop():
+    class Handler:
+        def stream(self, session, envelope, body):
+            body.read(1)
+            raise ValueError("no disk")
+
+        async def error(self, session, exception):
+            await asyncio.sleep(0)
+            server._run._loop.call(told.set)
+
+        async def verify(self, session, name):
+            await asyncio.sleep(0)
+
+    told = threading.Event()
+    with mailwire.Server(Handler()) as server, connect(server) as client, connect(server) as other:
+        client.mail("a@example.org")
+        client.rcpt("b@example.org")
+        client.docmd("DATA")
+        client.send(b"half\r\n")
+        assert told.wait(10)
+        other.sock.settimeout(10)
+        assert other.verify("x")[0] == 252
+        client.send(b"whole\r\n.\r\n")
+        assert client.getreply()[0] == 451
