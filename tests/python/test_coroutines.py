@@ -236,12 +236,12 @@ def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(cap
         def __init__(self):
             self.runs = 0
 
-        async def mail(self, session, sender, options):
+        async def rcpt(self, session, recipient, options):
             self.runs += 1
             assert self.runs == 1
-            calls.append(sender)
+            calls.append(recipient)
             try:
-                if sender.startswith("slow"):
+                if recipient.startswith("slow"):
                     await asyncio.sleep(60)
             except asyncio.CancelledError:
                 # It may take its time.
@@ -260,9 +260,11 @@ def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(cap
 
     calls = []
     with mailwire.Server(Handler, limits=mailwire.Limits(answer_timeout=0.5)) as server, connect(server) as client:
-        assert client.mail("slow@example.org")[0] == 451
+        assert client.mail("a@example.org")[0] == 250
+        assert client.rcpt("slow@example.org")[0] == 451
         assert client.rset()[0] == 250
-        assert client.mail("fast@example.org")[0] == 250
+        assert client.mail("a@example.org")[0] == 250
+        assert client.rcpt("fast@example.org")[0] == 250
     assert calls == ["slow@example.org", "cancelled", "reset", "fast@example.org"]
     (record,) = caplog.records
     assert record.levelname == "WARNING" and "too late" in record.message
@@ -270,7 +272,7 @@ def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(cap
 
 def test_a_hook_in_a_thread_is_not_cancelled_and_the_next_one_waits_for_it():
     class Handler:
-        async def mail(self, session, sender, options):
+        async def rcpt(self, session, recipient, options):
             await asyncio.sleep(60)
 
         def verify(self, session, name):
@@ -283,7 +285,8 @@ def test_a_hook_in_a_thread_is_not_cancelled_and_the_next_one_waits_for_it():
 
     calls, goes_on = [], threading.Event()
     with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server, connect(server) as client:
-        assert client.mail("a@example.org")[0] == 451
+        assert client.mail("a@example.org")[0] == 250
+        assert client.rcpt("b@example.org")[0] == 451
         # It comes behind the coroutine, whose end it waits for.
         assert client.verify("x")[0] == 451
         client.putcmd("RSET")

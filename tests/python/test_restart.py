@@ -118,25 +118,29 @@ def test_the_end_of_one_run_is_not_that_of_the_next():
 
 def test_no_two_hooks_of_a_session_run_at_the_same_time_and_it_takes_one_thread():
     handler = Slow.fresh()
+    handler.rcpt = handler.mail
     limits = mailwire.Limits(answer_timeout=0.5)
     with (
         mailwire.Server(handler, threads=2, limits=limits) as server,
         connect(server) as slow,
         connect(server) as other,
     ):
-        assert slow.mail("slow@example.org")[0] == 451
-        assert slow.mail("late@example.org")[0] == 451
+        assert slow.mail("first@example.org")[0] == 250
+        assert slow.rcpt("slow@example.org")[0] == 451
+        assert slow.rcpt("late@example.org")[0] == 451
         assert slow.rset()[0] == 250
         # The second thread is there for others.
         assert other.mail("other@example.org")[0] == 250
         handler.release.set()
         assert slow.mail("next@example.org")[0] == 250
     calls = [call for call in handler.calls if "other@example.org" not in call and call[0] != "gone"]
-    # Nobody waits for the answer to the second MAIL; RSET is told all the same.
+    # Nobody waits for the answer to the second RCPT; RSET is told all the same.
     assert calls == [
+        ("begins", "first@example.org"),
+        ("ends", "first@example.org"),
         ("begins", "slow@example.org"),
         ("ends", "slow@example.org"),
-        ("reset", "slow@example.org"),
+        ("reset", "first@example.org"),
         ("begins", "next@example.org"),
         ("ends", "next@example.org"),
     ]
