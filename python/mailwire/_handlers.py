@@ -279,7 +279,8 @@ class Dispatcher:
             except GeneratorExit:
                 raise
             except BaseException as another:
-                _log().error("the error hook failed for %r", session, exc_info=another)
+                if not self.loop.gave_up(another):
+                    _log().error("the error hook failed for %r", session, exc_info=another)
 
     async def _on_connect(self, session, event):
         answer_event(event, await self._asked(session, "connect", _NO_SERVICE))

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 
@@ -21,8 +22,10 @@ class Loop:
         self._thread = running and threading.current_thread()
         self._lock = threading.Lock()
         self._jobs = []
-        # Of the coroutines that run: all, those that were cancelled here, and those that wait for a hook in a thread.
-        self._tasks, self._given_up, self._held = set(), set(), set()
+        self._is_over = False
+        # Of the coroutines that run: all, those that were cancelled here, those that wait for a hook in a thread, and those of these
+        # that are cancelled when it has ended.
+        self._tasks, self._given_up, self._held, self._put_off = set(), set(), set(), set()
         self._aside = _Aside(threads)
 
     def begin(self):
@@ -30,6 +33,8 @@ class Loop:
         with self._lock:
             if self._loop is not None:
                 return
+            if self._is_over:
+                raise Misuse("the server was stopped, and no coroutine of its hooks begins any more")
             from asyncio import new_event_loop
 
             loop = new_event_loop()
@@ -80,6 +85,9 @@ class Loop:
         if not task.done():
             self._tasks.add(task)
             turn.task = task
+            # What came before it was here has not cancelled it. One that has not begun yet sees for itself that nobody waits.
+            if turn.left and flow.cr_await is not None:
+                self._give_up_late(turn)
 
     def leave(self, turn):
         """A coroutine ends, on the loop or before it came there."""
@@ -98,7 +106,9 @@ class Loop:
 
     def _cancel(self, task):
         # What runs in a thread cannot be cancelled, and no other hook of its session is to run meanwhile.
-        if task not in self._held:
+        if task in self._held:
+            self._put_off.add(task)
+        else:
             self._given_up.add(task)
             task.cancel()
 
@@ -112,7 +122,7 @@ class Loop:
 
     async def aside(self, function, *arguments):
         """What a function gives back which may block. It is called in a thread."""
-        from asyncio import current_task
+        from asyncio import CancelledError, current_task
 
         task, done = current_task(), self._loop.create_future()
 
@@ -122,20 +132,32 @@ class Loop:
                 result = function(*arguments)
             except BaseException as raised:
                 error = raised
-            self.call(settle, done, (result, error))
+            with suppress(Misuse):
+                # Unless the loop is closed, and nobody waits.
+                self.call(settle, done, (result, error))
 
         self._held.add(task)
         try:
             self._aside.run(work)
             result, error = await done
         finally:
+            is_late = task in self._put_off
             self._held.discard(task)
+            self._put_off.discard(task)
         if error is not None:
             raise error
+        if is_late and hasattr(result, "__await__"):
+            # Nobody waits for what it would have awaited.
+            if hasattr(result, "close"):
+                result.close()
+            self._given_up.add(task)
+            raise CancelledError
         return result
 
     def end(self, until, patience):
         """Waits for the coroutines until then, cancels what is left, and waits so long for that. A loop of its own ends with them."""
+        # Without the lock, which whoever begins may hold: a signal's handler stops a server that starts.
+        self._is_over = True
         # One of the caller's that does not run will not end anything either.
         if self._loop is None or not (self._is_own or self._loop.is_running()):
             return self._drop()
@@ -169,6 +191,8 @@ class Loop:
         for task in list(self._tasks):
             self._cancel(task)
         await self._wait(time.monotonic() + patience)
+        # Whoever closes the loop cancels these, which is no failure of their hooks.
+        self._given_up |= self._tasks
 
     async def _wait(self, until):
         from asyncio import wait

@@ -53,7 +53,7 @@ class Server:
     loop that has entered `async with`, else on one of the server in a thread of its own, which is made where a hook is a coroutine; the
     others, and a handler's class, in `threads`, and never on a loop. Whatever a hook returns that can be awaited is awaited there, so that a
     `def` may wrap an `async def`. One that waits holds up no other session and no thread. When its client was told 451 and goes on, or is
-    gone, it is cancelled, and no other hook of its session runs before it has ended.
+    gone, it is cancelled, and no other hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`.
 
     `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by iterating or
     `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a thread of its own, one for each
@@ -344,7 +344,7 @@ class Server:
     def _counting(self):
         """The listener that runs, or else the one that ran last."""
         before = self._before
-        return before.native if self._run is None and before and before.process == os.getpid() else self._live()
+        return before.counts if self._run is None and before and before.process == os.getpid() else self._live()
 
     def _runs(self):
         """Whether it was started, in this process."""
@@ -388,15 +388,20 @@ class Server:
         ended = loop.create_future()
 
         def leave():
-            self._stop(run, _GRACE)
-            # A hook may have stopped it before.
-            run.ended.wait()
+            error = None
+            try:
+                self._stop(run, _GRACE)
+                # A hook may have stopped it before.
+                run.ended.wait()
+            except BaseException as raised:
+                error = raised
             with suppress(RuntimeError):
                 # Unless the loop has not waited.
-                loop.call_soon_threadsafe(settle, ended)
+                loop.call_soon_threadsafe(settle, ended, error)
 
         threading.Thread(target=leave, name="mailwire-leave").start()
-        await ended
+        if (error := await ended) is not None:
+            raise error
 
     def __reduce__(self):
         """A server holds a listener: it does not pickle."""
@@ -408,7 +413,8 @@ class _Run:
 
     def __init__(self, native, dispatcher, loop, count):
         """With its listener, and for hooks, if there are any, a loop and so many threads."""
-        self.native = native
+        # What counts is the listener, and its last numbers when it has ended.
+        self.native = self.counts = native
         self._loop = loop
         self.process = os.getpid()
         self.ended = threading.Event()
@@ -420,16 +426,17 @@ class _Run:
 
     def begin(self):
         """Starts its threads. Without all of them it ends: it would listen, and perhaps answer nobody."""
+        native = self.native
         try:
             for thread in self._threads:
                 thread.start()
-            if self._dispatcher and self._dispatcher.has_coroutines:
+            if self._dispatcher and self._dispatcher.has_coroutines and not self.ended.is_set():
                 self._loop.begin()
                 if self.ended.is_set():
                     # A signal's handler has ended it meanwhile, when there was no loop yet.
                     self._loop.end(0.0, _LAST_GRACE)
         except BaseException:
-            self.native.shutdown(0.0)
+            native.shutdown(0.0)
             raise
 
     def hooks(self):
@@ -450,8 +457,26 @@ class _Run:
                 if thread.is_alive():
                     thread.join(max(0.0, until - time.monotonic()))
             self._loop.end(until, _LAST_GRACE)
+            # Its descriptors go, and the messages that nobody took.
+            self.counts, self.native = _Counts(self.native), None
         finally:
             self.ended.set()
+
+
+class _Counts:
+    """The last numbers of a listener, which they outlive."""
+
+    def __init__(self, native):
+        """Of this one."""
+        self._statistics, self._metrics = native.statistics(), native.metrics()
+
+    def statistics(self):
+        """By name."""
+        return dict(self._statistics)
+
+    def metrics(self):
+        """For Prometheus."""
+        return self._metrics
 
 
 def _serve(native, dispatcher):

@@ -1,6 +1,7 @@
 """Arguments of a server in their several forms, and what of it lasts from one start to the next."""
 
 import ipaddress
+import os
 import smtplib
 import socket
 import ssl
@@ -66,3 +67,13 @@ def test_a_place_among_the_options_is_the_only_one():
         port = free.getsockname()[1]
     with mailwire.Server(print, options={"listen": f"127.0.0.1:{port}"}) as server:
         assert server.addresses == (("127.0.0.1", port),)
+
+
+def test_nothing_stays_of_the_listener_when_it_is_stopped():
+    # Each of them would keep descriptors of its own, those of its runtime among them.
+    before, servers = len(os.listdir("/dev/fd")), [mailwire.Server() for _ in range(5)]
+    for server in servers:
+        with server:
+            pass
+    assert len(os.listdir("/dev/fd")) <= before
+    assert all(server.stats["messages"] == 0 and "messages" in server.metrics() for server in servers)

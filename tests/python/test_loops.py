@@ -241,3 +241,118 @@ def test_leaving_is_given_up_and_the_server_ends_all_the_same():
 
     asyncio.run(main())
     gone("mailwire-")
+
+
+def test_a_hook_in_a_thread_that_outlives_its_loop_is_let_go_of(caplog, monkeypatch):
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            if recipient.startswith("bad"):
+                raise ValueError("no such disk")
+            begun.set()
+            assert goes_on.wait(30)
+
+        async def error(self, session, exception):
+            await asyncio.sleep(0)
+
+    def ask():
+        client = connect(server)
+        client.mail("a@example.org")
+        # What follows the coroutine goes on on the loop, with the hook in a thread.
+        client.send(b"RCPT TO:<bad@example.org>\r\nRCPT TO:<b@example.org>\r\n")
+        assert begun.wait(10)
+        return client
+
+    async def main():
+        async with server:
+            here = asyncio.get_running_loop()
+            client = await here.run_in_executor(None, ask)
+            await here.run_in_executor(None, server.stop, 0)
+            client.close()
+
+    begun, goes_on, raised, server = threading.Event(), threading.Event(), [], mailwire.Server(Handler())
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    asyncio.run(main())
+    goes_on.set()
+    gone("mailwire-")
+    assert not raised
+    assert [str(one.exc_info[1]) for one in caplog.records if one.levelname == "ERROR"] == ["no such disk"]
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_leaving_that_fails_says_so(loop, monkeypatch):
+    class Handler:
+        async def mail(self, session, sender, options):
+            return True
+
+    def start(thread):
+        if thread.name == "mailwire-stop":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    async def main():
+        await server.__aenter__()
+        ending = server._run
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", start)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await asyncio.wait_for(server.__aexit__(None, None, None), 10)
+        await asyncio.get_running_loop().run_in_executor(None, ending.end, 0)
+
+    server, begin = mailwire.Server(Handler()), threading.Thread.start
+    run(loop, main())
+    gone("mailwire-")
+
+
+@pytest.mark.parametrize("is_on_the_loop", [False, True])
+def test_what_a_late_hook_gives_to_await_is_not_awaited(is_on_the_loop, caplog):
+    class Handler:
+        async def mail(self, session, sender, options):
+            if is_on_the_loop:
+                await asyncio.sleep(60)
+
+        def verify(self, session, name):
+            begun.set()
+            assert goes_on.wait(20)
+            return asyncio.sleep(60)
+
+        def disconnect(self, session):
+            over.set()
+
+    begun, goes_on, over = threading.Event(), threading.Event(), threading.Event()
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server:
+        client = connect(server)
+        client.mail("a@example.org")
+        # Behind a coroutine that was cancelled it is called for the loop, else where it came.
+        assert client.verify("x")[0] == 451 and begun.is_set()
+        client.close()
+        (turn,) = server._run._dispatcher._turns.values()
+        until = time.monotonic() + 10
+        while not turn.left:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        if is_on_the_loop:
+            # The loop has heard that it is late.
+            heard = threading.Event()
+            server._run._loop.call(heard.set)
+            assert heard.wait(10)
+        goes_on.set()
+        assert over.wait(10)
+    assert "failed" not in caplog.text and "never awaited" not in caplog.text
+
+
+def test_no_loop_begins_when_the_server_was_stopped(caplog):
+    class Handler:
+        def verify(self, session, name):
+            begun.set()
+            assert goes_on.wait(20)
+            return asyncio.sleep(60)
+
+    begun, goes_on, server = threading.Event(), threading.Event(), mailwire.Server(Handler()).start()
+    client = connect(server)
+    client.putcmd("VRFY x")
+    assert begun.wait(10)
+    server.stop(grace=0)
+    goes_on.set()
+    gone("mailwire-")
+    client.close()
+    assert "the server was stopped" in caplog.text and "never awaited" not in caplog.text
