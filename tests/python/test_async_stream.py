@@ -39,15 +39,18 @@ def test_a_message_is_read_while_it_comes(read, loop):
             assert await body.read() == b"" and [one async for one in body] == []
             assert isinstance(body, mailwire.AsyncBody) and envelope.size == len(kept[-1])
             assert not threads("mailwire-stream")
+            bodies.append(body)
             return f"250 2.0.0 {len(kept[-1])}"
 
-    kept, server = [], mailwire.Server(Handler())
+    kept, bodies, server = [], [], mailwire.Server(Handler())
     message = b"Subject: x\r\n\r\n" + b".dots and letters\r\n" * 60_000
 
     def talk():
         url = f"smtp://127.0.0.1:{server.port}"
         result = mailwire.send(message, url, sender="a@example.org", recipients=["b@example.org"])
         assert result.reply.text == str(len(message)) and kept == [message]
+        with pytest.raises(mailwire.Misuse, match="the hook has returned"):
+            bodies[0].read().send(None)
 
     async def main():
         async with server:
