@@ -24,7 +24,7 @@ use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
-use crate::proto::server::{Event, OF_MOST};
+use crate::proto::server::{Event, OF_MOST, is_strange};
 use crate::proto::{Need, Progress, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Lookup};
 
@@ -495,9 +495,7 @@ fn is_positive(answer: &Answer) -> bool {
 /// An answer that the machine says so: a positive one that is none of those is told as a failure of whoever gave it.
 fn fitting(answer: Answer, positive: &[u16]) -> Answer {
     match answer {
-        Answer::Reply(reply) if reply.is_positive() && !positive.contains(&reply.code()) => {
-            Answer::Reply(LOCAL_ERROR)
-        }
+        Answer::Reply(reply) if is_strange(&reply, positive) => Answer::Reply(LOCAL_ERROR),
         answer => answer,
     }
 }

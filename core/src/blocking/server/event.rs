@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::received::Received;
 use crate::error::{Error, Status};
 use crate::net::ForkGuard;
-use crate::proto::server::{OF_MOST, OF_RCPT};
+use crate::proto::server::{OF_MOST, OF_RCPT, is_strange};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
 use crate::server::{Answer, Answers, LOCAL_ERROR, SessionInfo};
@@ -405,18 +405,18 @@ impl fmt::Debug for Event {
 /// A reply of 3yz would put the client out of step, and so may a positive one that is not of what was asked.
 fn checked(reply: Reply, kind: &EventKind) -> Result<Answer, Error> {
     let positive = match kind {
-        EventKind::Recipients(_) => OF_RCPT,
+        EventKind::Recipients(_) => Some(OF_RCPT),
         EventKind::Hello { .. }
         | EventKind::Mail { .. }
         | EventKind::Message { .. }
         | EventKind::Body { .. }
-        | EventKind::EndOfData { .. } => OF_MOST,
-        _ => &[],
+        | EventKind::EndOfData { .. } => Some(OF_MOST),
+        _ => None,
     };
     let code = reply.code();
     let text = if reply.is_intermediate() {
         format!("{code} is no answer that ends a command")
-    } else if reply.is_positive() && !positive.is_empty() && !positive.contains(&code) {
+    } else if positive.is_some_and(|positive| is_strange(&reply, positive)) {
         format!("{code} is no positive answer to what is asked here: 250 is")
     } else {
         return Ok(Answer::Reply(reply));

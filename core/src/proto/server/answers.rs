@@ -10,6 +10,11 @@ pub(crate) const OF_MOST: &[u16] = &[250];
 /// And to RCPT.
 pub(crate) const OF_RCPT: &[u16] = &[250, 251];
 
+/// Whether a reply is positive and none of these.
+pub(crate) fn is_strange(reply: &Reply, positive: &[u16]) -> bool {
+    reply.is_positive() && !positive.contains(&reply.code())
+}
+
 impl Connection {
     /// Gives the oldest owed answer. Fails, and does nothing, if none is owed.
     pub fn answer(&mut self, answer: Answer) -> Result<(), NotOwed> {
@@ -137,10 +142,7 @@ fn fitting(reply: Reply, asked: &Owed) -> Reply {
         Owed::Rcpt => Some(OF_RCPT),
         _ => None,
     };
-    let is_strange = match positive {
-        Some(codes) if reply.is_positive() => !codes.contains(&reply.code()),
-        _ => false,
-    };
+    let is_strange = positive.is_some_and(|positive| is_strange(&reply, positive));
     let to_data = matches!(asked, Owed::Data(_)) && reply.code() == 354;
     if is_strange || reply.is_intermediate() && !to_data {
         return replies::UNFIT_ANSWER;

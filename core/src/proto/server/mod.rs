@@ -63,7 +63,7 @@ mod transaction;
 
 pub use additions::{Additions, InvalidAddition};
 #[cfg(feature = "io")]
-pub(crate) use answers::{OF_MOST, OF_RCPT};
+pub(crate) use answers::{OF_MOST, OF_RCPT, is_strange};
 pub use config::Config;
 pub use connection::Connection;
 pub use event::{Answer, Event, NotOwed};
