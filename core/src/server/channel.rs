@@ -282,15 +282,15 @@ impl Channel {
         }
     }
 
-    /// Until when anything is waited for, since `since`, once the server stops: a transaction has the time of all, and what is none
-    /// has a moment for its last words.
-    fn stop_limit(&self, since: Instant) -> Option<Instant> {
+    /// Until when anything is waited for once the server stops: a transaction has the time of all, and what is none has a moment for
+    /// its last words, from then on or from `since`, where that is later.
+    fn stop_limit(&self, since: Option<Instant>) -> Option<Instant> {
         let stop = &self.shared.stop;
         let (begun, deadline) = (stop.since()?, stop.deadline()?);
         if self.machine.envelope().is_some() {
             return Some(deadline);
         }
-        Some(deadline.min(since.max(begun) + LAST_WORDS))
+        Some(deadline.min(since.map_or(begun, |since| since.max(begun)) + LAST_WORDS))
     }
 
     /// Does the handshake of STARTTLS, or of a listener where TLS comes first. A server that stops does not wait for it.
@@ -409,8 +409,7 @@ impl Channel {
             limit = (self.end, &IDLE);
         }
         // Not by each octet anew.
-        let since = self.shared.stop.since().unwrap_or(now);
-        match self.stop_limit(since) {
+        match self.stop_limit(None) {
             Some(until) if until < limit.0 => (until, &SHUTTING_DOWN),
             _ => limit,
         }

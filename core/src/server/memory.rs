@@ -83,7 +83,6 @@ pub(super) struct BodyMemory {
     most_of_one: u64,
     /// Of those addresses that have a session which takes messages, or of whose messages something is held.
     shares: Mutex<HashMap<IpAddr, Weak<Room>>>,
-    guard: ForkGuard,
 }
 
 impl BodyMemory {
@@ -92,7 +91,6 @@ impl BodyMemory {
             all: Arc::new(Room::new(options.body_memory)),
             most_of_one: options.memory_of_one_address(),
             shares: Mutex::default(),
-            guard: ForkGuard::new(),
         }
     }
 
@@ -151,7 +149,7 @@ struct Share {
 impl Drop for Share {
     fn drop(&mut self) {
         // In the child of a fork a thread may hold the lock that is not there, and nobody looks at the shares.
-        if self.memory.guard.is_child() {
+        if self.memory.all.guard.is_child() {
             return;
         }
         let mut shares = self.memory.shares();
@@ -485,10 +483,17 @@ mod tests {
         assert!(memory.shares().is_empty());
     }
 
+    fn room_of_another_process() -> Arc<Room> {
+        Arc::new(Room {
+            guard: ForkGuard::of_another_process(),
+            ..Room::new(1000)
+        })
+    }
+
     #[test]
     fn in_the_child_of_a_fork_what_is_dropped_waits_for_no_lock() {
         let memory = Arc::new(BodyMemory {
-            guard: ForkGuard::of_another_process(),
+            all: room_of_another_process(),
             ..BodyMemory::new(&Options::new())
         });
         let octets = held(&from(&memory, "192.0.2.1"), 1000);
@@ -499,10 +504,7 @@ mod tests {
 
     #[test]
     fn in_the_child_of_a_fork_nobody_is_told_that_there_is_room() {
-        let room = Arc::new(Room {
-            guard: ForkGuard::of_another_process(),
-            ..Room::new(1000)
-        });
+        let room = room_of_another_process();
         let octets = held(&room, 1000);
         let mut waits = waiting(&room);
         assert!(!may_go(&mut waits));

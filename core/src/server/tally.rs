@@ -48,59 +48,47 @@ impl<K: Eq + Hash + Copy> Tally<K> {
 
     /// Counts once more, and gives how often it was within the window.
     pub(super) fn count(&mut self, key: K, now: Instant) -> u32 {
-        let times = self.times(key, now);
-        let (since, first) = match self.get(key) {
-            Some(count) if times > 0 => (count.since, count.first),
-            _ => (now, now),
-        };
-        let times = times.saturating_add(1);
-        let count = Count {
-            times,
-            since,
-            first,
-        };
+        let mut count = self.current(key, now).unwrap_or(Count {
+            times: 0,
+            since: now,
+            first: now,
+        });
+        count.times = count.times.saturating_add(1);
         self.put(key, count, now);
-        times
+        count.times
     }
 
     /// How often it was within the window.
     pub(super) fn times(&self, key: K, now: Instant) -> u32 {
-        self.get(key)
-            .map_or(0, |count| count.within(self.window, now))
+        self.current(key, now).map_or(0, |count| count.times)
     }
 
     /// When the first of those within the window was counted.
     pub(super) fn first(&self, key: K, now: Instant) -> Option<Instant> {
-        let count = self.get(key)?;
-        (count.within(self.window, now) > 0).then_some(count.first)
+        self.current(key, now).map(|count| count.first)
     }
 
     /// The window of this key begins now, with what was counted.
     pub(super) fn begin_anew(&mut self, key: K, now: Instant) {
-        if let Some(first) = self.first(key, now) {
-            let times = self.times(key, now);
-            let since = now;
-            let count = Count {
-                times,
-                since,
-                first,
-            };
-            self.put(key, count, now);
+        if let Some(count) = self.current(key, now) {
+            self.put(
+                key,
+                Count {
+                    since: now,
+                    ..count
+                },
+                now,
+            );
         }
     }
 
     /// So many of those that were counted count no more.
     pub(super) fn take_back(&mut self, key: K, times: u32, now: Instant) {
-        let left = self.times(key, now).saturating_sub(times);
-        match self.get(key) {
-            Some(count) if left > 0 => self.put(
-                key,
-                Count {
-                    times: left,
-                    ..count
-                },
-                now,
-            ),
+        match self.current(key, now) {
+            Some(count) if count.times > times => {
+                let times = count.times - times;
+                self.put(key, Count { times, ..count }, now);
+            }
             _ => self.forget(key),
         }
     }
@@ -110,8 +98,10 @@ impl<K: Eq + Hash + Copy> Tally<K> {
         self.counts.take(key);
     }
 
-    fn get(&self, key: K) -> Option<Count> {
-        self.counts.get(key).copied()
+    /// What was counted, if its window goes on.
+    fn current(&self, key: K, now: Instant) -> Option<Count> {
+        let count = self.counts.get(key).copied();
+        count.filter(|count| count.within(self.window, now) > 0)
     }
 
     fn put(&mut self, key: K, count: Count, now: Instant) {

@@ -98,7 +98,7 @@ impl Channel {
         let idle = since + limit.saturating_sub(self.unsent);
         let login = self.login_until.unwrap_or(idle);
         let own = idle.min(login).min(self.end);
-        let stop = self.stop_limit(since).filter(|stop| *stop < own);
+        let stop = self.stop_limit(Some(since)).filter(|stop| *stop < own);
         poll_alarm(&mut self.alarm, cx, stop.unwrap_or(own)).map(|()| {
             let (status, text) = if stop.is_some() {
                 let text =
