@@ -30,6 +30,17 @@ async def by_octets(body):
     return b"".join(parts)
 
 
+def hang_up_within_a_message(server, begun):
+    """A client that goes once the hook of its message has begun."""
+    client = connect(server)
+    client.mail("a@example.org")
+    client.rcpt("b@example.org")
+    client.docmd("DATA")
+    client.send(b"half\r\n")
+    assert begun.acquire(timeout=10)
+    client.close()
+
+
 @pytest.mark.parametrize("loop", [None, *LOOPS])
 @pytest.mark.parametrize("read", [in_one, by_pieces, by_octets])
 def test_a_message_is_read_while_it_comes(read, loop):
@@ -138,18 +149,9 @@ def test_clients_that_hang_up_and_the_messages_that_they_leave(loop, caplog):
     async def main():
         async with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
             here = asyncio.get_running_loop()
-            await here.run_in_executor(None, talk, server)
+            await here.run_in_executor(None, hang_up_within_a_message, server, begun)
             while not over:
                 await asyncio.sleep(0.01)
-
-    def talk(server):
-        client = connect(server)
-        client.mail("a@example.org")
-        client.rcpt("b@example.org")
-        client.docmd("DATA")
-        client.send(b"half\r\n")
-        assert begun.acquire(timeout=10)
-        client.close()
 
     run(loop, main())
     assert len(lost) == 1 and over == lost
@@ -166,13 +168,7 @@ def test_no_more_coroutines_read_than_there_may_be_connections():
     begun, goes_on = threading.Semaphore(0), asyncio.Event()
     with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
         for _ in range(2):
-            client = connect(server)
-            client.mail("a@example.org")
-            client.rcpt("b@example.org")
-            client.docmd("DATA")
-            client.send(b"half\r\n")
-            assert begun.acquire(timeout=10)
-            client.close()
+            hang_up_within_a_message(server, begun)
             until = time.monotonic() + 10
             while server.stats["open_sessions"] and time.monotonic() < until:
                 time.sleep(0.01)

@@ -76,8 +76,8 @@ fn a_streamed_message_waits_for_a_slow_application() {
     assert_eq!(server.statistics().body_memory, 0);
 }
 
-/// Takes events until none comes, and gives nothing back: an event is hundreds of times as large as an octet or two.
-fn few_pieces(server: &Server) -> Vec<Event> {
+/// Takes pieces until none comes, and gives nothing back.
+fn pieces_until_none_comes(server: &Server) -> Vec<Event> {
     let mut held = Vec::new();
     while let Some(event) = server
         .next_event(Some(Duration::from_millis(300)), Call::default())
@@ -86,6 +86,12 @@ fn few_pieces(server: &Server) -> Vec<Event> {
         assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
         held.push(event);
     }
+    held
+}
+
+/// The same, of few octets: an event is hundreds of times as large as one or two.
+fn few_pieces(server: &Server) -> Vec<Event> {
+    let held = pieces_until_none_comes(server);
     let most = 256 * 1024 / size_of::<Event>();
     assert!((2..=most).contains(&held.len()), "{} events", held.len());
     let memory = server.statistics().body_memory;
@@ -263,14 +269,7 @@ fn a_streamed_message_that_is_cut_off_as_the_server_ends_is_told() {
     assert!(fast.reply().starts_with("354"));
     // More than a session may hold, and less than the network does.
     fast.send(lines(1 << 20));
-    let mut held = Vec::new();
-    while let Some(event) = server
-        .next_event(Some(Duration::from_millis(300)), Call::default())
-        .unwrap()
-    {
-        assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
-        held.push(event);
-    }
+    let held = pieces_until_none_comes(&server);
     server.shutdown(Duration::from_millis(200)).unwrap();
     let mut told: Vec<u64> = (0..2)
         .map(|_| {
