@@ -8,7 +8,6 @@ import pytest
 
 from . import certificates
 from .certificates import Certificates
-from .ci_rule import pytest_runtest_makereport  # noqa: F401  (a hook: pytest finds it here)
 from .mailwire_driver import Listener, MechanismListeners
 from .peers.base import OpenPeer, Relay
 from .peers.relays import Relays

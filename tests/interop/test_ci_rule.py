@@ -36,7 +36,7 @@ def run(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
             "-m",
             "pytest",
             "-p",
-            "interop.ci_rule",
+            "ci_rule",
             "-p",
             "no:cacheprovider",
             "-q",
