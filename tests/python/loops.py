@@ -25,13 +25,21 @@ def transacting(server):
 
 
 def run(make, main):
-    """Runs a coroutine on a loop of its own."""
+    """Runs a coroutine on a loop of its own. As `asyncio.run` does, it leaves no task behind: a later test would hear of it."""
     loop = make()
     try:
         return loop.run_until_complete(asyncio.wait_for(main, 60))
     finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.run_until_complete(_clear(loop))
         loop.close()
+
+
+async def _clear(loop):
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await loop.shutdown_default_executor()
 
 
 def threads(name):
