@@ -75,7 +75,7 @@ _CLOSED = 5
 
 
 class Dispatcher:
-    """Runs a handler's hooks for one run of a server, in any number of threads and on its loop; those of one session never at the same time.
+    """Runs a handler's hooks for one run of a server, in threads and on its loop; those of one session never at the same time.
 
     What is done at an event is a coroutine, also where all hooks are `def`. The thread that has the event drives it, to its end or to
     the first thing that a hook wants awaited; from there on it is a task of the loop.

@@ -3,15 +3,16 @@
 import atexit
 import os
 import threading
-import time
 from contextlib import suppress
 
 from . import _native
 from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, FaultLog, envelope_of
 from ._loop import Loop, settle
-from ._message import addresses, path, seconds, several, switch, text, whole, wrong
+from ._message import addresses, seconds, several, switch, text, whole, wrong
 from ._message import mechanisms as joined
+from ._places import descriptors, listening
+from ._run import LAST_GRACE, Run
 from ._session import Session
 from ._settings import TLS, Limits, limit_of, most_connections
 
@@ -22,9 +23,6 @@ _MOST_THREADS = 1000
 _ARGUMENTS = {"listen": "host", "user": "auth"}
 
 _GRACE = 5.0
-
-# The grace of servers that still run when Python ends.
-_LAST_GRACE = 1.0
 
 # A server runs until it is stopped, also one that nobody else keeps.
 _running = set()
@@ -45,68 +43,76 @@ class Server:
 
     `reset` is told where a transaction is given up, by RSET or another EHLO; RSET outside of one is not.
 
-    A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to
-    answer so, or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is an error; None at `unknown` is 500. An exception is answered 451 (454 at
-    `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
+    A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer
+    so, or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is an error; None
+    at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`), and goes to
+    `error` and to the log.
 
-    Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines run on the event
-    loop that has entered `async with`, else on one of the server in a thread of its own, which is made where a hook is a coroutine; the
-    others, and a handler's class, in `threads`, and never on a loop. Whatever a hook returns that can be awaited is awaited there, so that a
-    `def` may wrap an `async def`. One that waits holds up no other session and no thread. When its client was told 451 and goes on, or is
-    gone, it is cancelled, and no other hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`.
+    Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines
+    run on the event loop that has entered `async with`, else on one of the server in a thread of its own, which is made
+    where a hook is a coroutine; the others, and a handler's class, in `threads`, and never on a loop. Whatever a hook
+    returns that can be awaited is awaited there, so that a `def` may wrap an `async def`. One that waits holds up no
+    other session and no thread. When its client was told 451 and goes on, or is gone, it is cancelled, and no other
+    hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`.
 
-    `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by iterating or
-    `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a thread of its own, one for each
-    message that comes, so that slow clients hold up nobody else. At most limits.connections of them run at a time, those whose client
-    has hung up counted; a message beyond these is answered 451. One that is `async def` needs no thread and gets an `AsyncBody`, for
-    `async for` and `await body.read(n)`; here a `def` that returns a coroutine is an error. An answer that refuses, or an
-    exception, does so at once: before something was read in place of the message, else in its middle, and the client is told at the
-    end. A hook that accepts without having read all has the rest read and dropped. In the child of a fork `body` reads nothing: `Misuse`.
+    `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by
+    iterating or `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a
+    thread of its own, one for each message that comes, so that slow clients hold up nobody else. At most
+    limits.connections of them run at a time, those whose client has hung up counted; a message beyond these is answered
+    451. One that is `async def` needs no thread and gets an `AsyncBody`, for `async for` and `await body.read(n)`; here
+    a `def` that returns a coroutine is an error. An answer that refuses, or an exception, does so at once: before
+    something was read in place of the message, else in its middle, and the client is told at the end. A hook that
+    accepts without having read all has the rest read and dropped. In the child of a fork `body` reads nothing:
+    `Misuse`.
 
-    With LMTP both may return a dict of answers by recipient; who is not in it is accepted. Domains may be in small or capital letters.
-    An answer to somebody who is no recipient of the message is an error.
+    With LMTP both may return a dict of answers by recipient; who is not in it is accepted. Domains may be in small or
+    capital letters. An answer to somebody who is no recipient of the message is an error.
 
-    A client that has waited `limits.answer_timeout` for a hook is told 451 (454, 421) and goes on, and what the hook then says is told
-    to nobody, but a warning in the log. As long as it runs no other hook of its session does; what the client asks waits, and is answered
-    so too.
+    A client that has waited `limits.answer_timeout` for a hook is told 451 (454, 421) and goes on, and what the hook
+    then says is told to nobody, but a warning in the log. As long as it runs no other hook of its session does; what
+    the client asks waits, and is answered so too.
 
-    `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys` has made of
-    it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of one hash serve that
-    hash alone: name the `mechanisms` then.
+    `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys`
+    has made of it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of
+    one hash serve that hash alone: name the `mechanisms` then.
 
-    It listens at `host`, an IP address or a list of them, and `port`; or on the Unix socket `unix`; or on `sockets`, a list of
-    `socket.socket` that listen already. These must be open whenever it is started, stay the caller's to close, become non-blocking, and
-    take no harm from `stop`. With `reuse_port` several servers, also of several processes, may listen on the same port.
+    It listens at `host`, an IP address or a list of them, and `port`; or on the Unix socket `unix`; or on `sockets`, a
+    list of `socket.socket` that listen already. These must be open whenever it is started, stay the caller's to close,
+    become non-blocking, and take no harm from `stop`. With `reuse_port` several servers, also of several processes, may
+    listen on the same port.
 
-    `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of
-    names and what `scram_keys` has made of their passwords, a text or a list of one for each hash. AUTH needs TLS unless `allow_plaintext_auth` is set. `mechanisms` are the
-    names of those to offer, the preferred one first; by default SCRAM, PLAIN and LOGIN, where all users can use them. "EXTERNAL",
-    by the certificate of the client, "OAUTHBEARER", "XOAUTH2" and "ANONYMOUS" have to be named, and are judged by `auth` alone.
-    `domains` are those whose recipients are taken from everybody; those of
-    others from a client of `trusted_networks` ("192.0.2.0/24", "::1") and from a user who has logged in. Where neither is
-    given any recipient is taken. With `bind_sender` a user sends in no other name: "tim" as tim at one of `domains`, or at
-    `hostname`; "tim@example.org" as that.
+    `auth` is a dict of names and passwords, or a callable taking (session, credentials). `user_keys` is a dict of names
+    and what `scram_keys` has made of their passwords, a text or a list of one for each hash. AUTH needs TLS unless
+    `allow_plaintext_auth` is set. `mechanisms` are the names of those to offer, the preferred one first; by default
+    SCRAM, PLAIN and LOGIN, where all users can use them. "EXTERNAL", by the certificate of the client, "OAUTHBEARER",
+    "XOAUTH2" and "ANONYMOUS" have to be named, and are judged by `auth` alone. `domains` are those whose recipients are
+    taken from everybody; those of others from a client of `trusted_networks` ("192.0.2.0/24", "::1") and from a user
+    who has logged in. Where neither is given any recipient is taken. With `bind_sender` a user sends in no other name:
+    "tim" as tim at one of `domains`, or at `hostname`; "tim@example.org" as that.
 
-    `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and `xclient`
-    those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4) is put in front
-    of each message, with the id that is its envelope's `queue_id`, as it always is where a `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and
-    Message-ID are added where a message has none (RFC 6409 section 8).
+    `proxy_protocol` are the networks of proxies whose connections begin with a header of the PROXY protocol, and
+    `xclient` those that may say for whom they speak by XCLIENT. With `received` a Received field (RFC 5321 section 4.4)
+    is put in front of each message, with the id that is its envelope's `queue_id`, as it always is where a
+    `disposition` relays. With `add_missing`, for a server that mail is submitted to, Date and Message-ID are added
+    where a message has none (RFC 6409 section 8).
 
-    With a `disposition` the engine delivers what arrives, and a handler has neither `data` nor `stream`, nor is it a callable: "maildir:/path" and "folder:/path" write files,
-    and answer 250 once these are on the disk, with the envelope's recipients in front where `?delivered_to=true` follows the path;
-    "discard" forgets; "relay:smtp://host:port", or another URL, hands on to that server,
-    passes its answer back, and needs `domains`, `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional.
-    Where it cannot take a message the client is told 451 or 452 and nothing of the reason: that goes to the log, and to `error` as one
-    of the exceptions of this package, once for each message. It says what was attempted, on which path or at which server, and what to
-    try. While 4,096 events wait for the threads none is added; `stats["faults"]` counts all.
+    With a `disposition` the engine delivers what arrives, and a handler has neither `data` nor `stream`, nor is it a
+    callable: "maildir:/path" and "folder:/path" write files, and answer 250 once these are on the disk, with the
+    envelope's recipients in front where `?delivered_to=true` follows the path; "discard" forgets;
+    "relay:smtp://host:port", or another URL, hands on to that server, passes its answer back, and needs `domains`,
+    `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional. Where it cannot take a message
+    the client is told 451 or 452 and nothing of the reason: that goes to the log, and to `error` as one of the
+    exceptions of this package, once for each message. It says what was attempted, on which path or at which server, and
+    what to try. While 4,096 events wait for the threads none is added; `stats["faults"]` counts all.
 
-    A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends the
-    message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is an error.
+    A message with a bare CR or LF is refused, or each becomes a CRLF where `line_ends` is "normalise"; none ever ends
+    the message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is
+    an error.
 
     A server that was started runs until it is stopped or the program ends, also if nobody keeps it.
 
-    `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set` of C takes,
-    and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last; a `listen`
+    `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set`
+    of C takes, and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last; a `listen`
     among them is instead of `host` and `port` where these are not given.
     """
 
@@ -198,7 +204,7 @@ class Server:
         self._sockets = None if sockets is None else several(sockets, "sockets", "a list of listening sockets")
         pairs = _pairs(options)
         named = any(name == "listen" for name, _ in pairs)
-        listen, self._unix = _listening(host, port, unix, self._sockets, named)
+        listen, self._unix = listening(host, port, unix, self._sockets, named)
         if self._sockets:
             # Only looked at: options that kept a descriptor would keep the port, when the server is stopped and the socket is closed.
             _native.ServerOptions([("listen", one) for one in listen], None, [], [], None, [])
@@ -238,13 +244,13 @@ class Server:
         with self._lock:
             if self._runs():
                 raise Misuse("the server runs already")
-            native = _native.Server(self._options, _descriptors(self._sockets) if self._sockets else [])
+            native = _native.Server(self._options, descriptors(self._sockets) if self._sockets else [])
             if self._reloaded is not None:
                 native.reload_tls(self._reloaded)
             # A hook may ask for the port at once.
             loop = Loop(running, self._thread_count)
             dispatcher = self._dispatcher and self._dispatcher.anew(self._most_streams, loop)
-            self._run = _Run(native, dispatcher, loop, self._thread_count)
+            self._run = Run(native, dispatcher, loop, self._thread_count)
             try:
                 self._run.begin()
             except BaseException:
@@ -267,12 +273,20 @@ class Server:
         self._stop(self._run, grace)
 
     def _stop(self, run, grace):
-        if not self._taken(run):
-            return
-        in_hook = run.is_in_hook()
-        # The wait for a thread of its own is one that a signal ends.
-        ending = threading.Thread(target=run.end, args=(grace,), name="mailwire-stop", daemon=not in_hook)
-        ending.start()
+        with self._lock:
+            before = self._before
+            if not self._taken(run):
+                return
+            in_hook = run.is_in_hook()
+            # The wait for a thread of its own is one that a signal ends.
+            ending = threading.Thread(target=run.end, args=(grace,), name="mailwire-stop", daemon=not in_hook)
+            try:
+                ending.start()
+            except RuntimeError:
+                # There is no thread to be had. It serves on, and can be stopped when there is.
+                self._before, self._run = before, run
+                _running.add(self)
+                raise
         if not in_hook:
             ending.join()
 
@@ -408,85 +422,6 @@ class Server:
         raise TypeError("a Server cannot be pickled; make one where it is needed")
 
 
-class _Run:
-    """A server from its start to its stop. Nothing of it, such as a hook that still runs, is the next one's."""
-
-    def __init__(self, native, dispatcher, loop, count):
-        """With its listener, and for hooks, if there are any, a loop and so many threads."""
-        # What counts is the listener, and its last numbers when it has ended.
-        self.native = self.counts = native
-        self._loop = loop
-        self.process = os.getpid()
-        self.ended = threading.Event()
-        self._dispatcher = dispatcher
-        self._threads = [
-            threading.Thread(target=_serve, args=(native, dispatcher), name=f"mailwire-handler-{number}", daemon=True)
-            for number in range(1, count + 1 if dispatcher else 1)
-        ]
-
-    def begin(self):
-        """Starts its threads. Without all of them it ends: it would listen, and perhaps answer nobody."""
-        native = self.native
-        try:
-            for thread in self._threads:
-                thread.start()
-            if self._dispatcher and self._dispatcher.has_coroutines and not self.ended.is_set():
-                self._loop.begin()
-                if self.ended.is_set():
-                    # A signal's handler has ended it meanwhile, when there was no loop yet.
-                    self._loop.end(0.0, _LAST_GRACE)
-        except BaseException:
-            native.shutdown(0.0)
-            raise
-
-    def hooks(self):
-        """The threads that hooks run in, but for that of the loop."""
-        return (*self._threads, *(self._dispatcher.threads() if self._dispatcher else ()), *self._loop.threads())
-
-    def is_in_hook(self):
-        """Whether this is called by a hook, or by anything else on the loop of hooks: who waits for hooks there waits for itself."""
-        return self._loop.is_here() or threading.current_thread() in self.hooks()
-
-    def end(self, grace):
-        """Ends it, and waits for its hooks, but not for one that does not end: that must not hold up the program."""
-        try:
-            self.native.shutdown(grace)
-            until = time.monotonic() + _LAST_GRACE
-            for thread in self.hooks():
-                # A signal's handler may end it before all were started.
-                if thread.is_alive():
-                    thread.join(max(0.0, until - time.monotonic()))
-            self._loop.end(until, _LAST_GRACE)
-            # Its descriptors go, and the messages that nobody took.
-            self.counts, self.native = _Counts(self.native), None
-        finally:
-            self.ended.set()
-
-
-class _Counts:
-    """The last numbers of a listener, which they outlive."""
-
-    def __init__(self, native):
-        """Of this one."""
-        self._statistics, self._metrics = native.statistics(), native.metrics()
-
-    def statistics(self):
-        """By name."""
-        return dict(self._statistics)
-
-    def metrics(self):
-        """For Prometheus."""
-        return self._metrics
-
-
-def _serve(native, dispatcher):
-    """One handler thread."""
-    while (event := native.serve()) is not None:
-        dispatcher.handle(event)
-        # It holds the engine's memory, and the next one may be long in coming.
-        del event
-
-
 def _messages(native, timeout):
     while (event := native.next_event(timeout)) is not None:
         envelope = envelope_of(event, Session(event.session))
@@ -538,57 +473,6 @@ def _networks(networks, argument):
     return ",".join(known)
 
 
-def _listening(host, port, unix, sockets, named):
-    """Where to listen in the engine's words, and the path if it is a Unix socket alone. Options may have `named` a place themselves."""
-    elsewhere = "unix" if unix is not None else "sockets" if sockets is not None else None
-    for name, given in (("host", host != "127.0.0.1"), ("port", port != 0)):
-        if given and elsewhere is not None:
-            raise TypeError(f"{name}: it is not listened on where `{elsewhere}` is given; give one of the two")
-    if named and elsewhere is None and (host, port) == ("127.0.0.1", 0):
-        return [], None
-    if sockets is not None:
-        if unix is not None:
-            raise TypeError("sockets: they are listened on instead of `unix`; give one of the two")
-        return _descriptors(sockets), _path_of(sockets)
-    if unix is not None:
-        name = path(unix, "unix")
-        return [f"unix:{name}"], name
-    hosts = addresses(host, "host")
-    if not hosts:
-        raise InvalidArgument("host: at least one address is needed")
-    return [_address(one, port) for one in hosts], None
-
-
-def _descriptors(sockets):
-    from socket import socket
-
-    for one in sockets:
-        if not isinstance(one, socket):
-            raise wrong("sockets", "a list of listening sockets", one)
-        if one.fileno() < 0:
-            raise InvalidArgument("sockets: one of them is closed")
-    if not sockets:
-        raise InvalidArgument("sockets: at least one is needed")
-    return [f"fd:{one.fileno()}" for one in sockets]
-
-
-def _path_of(sockets):
-    """The path of Unix sockets; None where one of them has a port."""
-    from socket import AF_UNIX
-
-    return sockets[0].getsockname() if all(one.family == AF_UNIX for one in sockets) else None
-
-
-def _address(host, port):
-    if not 0 <= whole(port, "port") <= 65535:
-        raise InvalidArgument(f"port: {port} is not between 0 and 65535")
-    if host == "localhost":
-        host = "127.0.0.1"
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 @atexit.register
 def _stop_all():
     """Before the interpreter goes, nothing of ours may need it any more."""
@@ -596,4 +480,4 @@ def _stop_all():
         # No thread can be made so late.
         run = server._run
         if server._taken(run):
-            run.end(_LAST_GRACE)
+            run.end(LAST_GRACE)

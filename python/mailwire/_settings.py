@@ -30,10 +30,10 @@ class Limits:
 
     `size`: octets of a message (50 MiB). `recipients` of a transaction (1000). `connections` at a time (1000), `per_ip`
     from one address, or of IPv6 from one /64 network (100). `body_memory`: octets of messages held over all sessions
-    (256 MiB), and of long lists of recipients, of which one address may have `body_memory_per_address` (a quarter, or what one message of `size` takes if
-    that is more). `least_rate`: octets a second that a client must send of a message, on average (64). In seconds: `idle`,
-    the wait for the next command (300); `session`, all of it (86400); `handshake` of TLS (60); `answer_timeout` for a
-    handler's answer (300).
+    (256 MiB), and of long lists of recipients, of which one address may have `body_memory_per_address` (a quarter, or
+    what one message of `size` takes if that is more). `least_rate`: octets a second that a client must send of a
+    message, on average (64). In seconds: `idle`, the wait for the next command (300); `session`, all of it (86400);
+    `handshake` of TLS (60); `answer_timeout` for a handler's answer (300).
 
     In one session: `commands` that bring no mail (200), `bad_commands` (20), `auth_failures` (3). Logins that fail: within
     `auth_lockout` seconds (300) `auth_failures_per_address` (30) and `auth_failures_per_account` (10) before nobody logs in

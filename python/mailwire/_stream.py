@@ -125,9 +125,10 @@ class _Coming:
 class Body(_Coming):
     """A message that still comes: header and body, with CRLF line ends.
 
-    Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client may send once
-    something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message will not come whole `Discarded`
-    is raised. It is for one thread at a time, until the hook has returned; behind that reading is `Misuse`. In the child of a fork it reads nothing more: `Misuse`.
+    Iterating gives pieces, `bytes` of any size as they arrive; `read` gives as many octets as are asked for. The client
+    may send once something is read, and sends no faster than that: 256 KiB at the most wait here. Where the message
+    will not come whole `Discarded` is raised. It is for one thread at a time, until the hook has returned; behind that
+    reading is `Misuse`. In the child of a fork it reads nothing more: `Misuse`.
     """
 
     __slots__ = ()

@@ -291,12 +291,13 @@ def test_leaving_that_fails_says_so(loop, monkeypatch):
 
     async def main():
         await server.__aenter__()
-        ending = server._run
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError, match="new thread"):
                 await asyncio.wait_for(server.__aexit__(None, None, None), 10)
-        await asyncio.get_running_loop().run_in_executor(None, ending.end, 0)
+        await asyncio.get_running_loop().run_in_executor(None, server.stop, 0)
+        with pytest.raises(mailwire.Misuse, match="stopped"):
+            _ = server.port
 
     server, begin = mailwire.Server(Handler()), threading.Thread.start
     run(loop, main())
