@@ -191,7 +191,7 @@ test-interop: examples $(STAMPS)/package ## with Postfix, Exim, OpenSMTPD, Dovec
 	$(CARGO) build --release --locked -p mailwire-interop
 	$(VENV)/python -m pytest tests/interop
 
-test-bench: $(STAMPS)/python-tools ## the yardsticks of `make bench` measure what they say
+test-bench: $(STAMPS)/package ## the yardsticks of `make bench` measure what they say
 	$(VENV)/python -m pytest tests/bench
 
 # Set-up

@@ -37,8 +37,8 @@ def clients(programs: Programs) -> dict[str, Callable[[], list[str]]]:
         "nodemailer": lambda: programs.node("nodemailer_send.js", "nodemailer"),
         "libcurl": programs.libcurl,
         "lettre": lambda: programs.peer("lettre-send"),
-        "smtplib": lambda: programs.python("smtplib_send.py", "smtplib"),
-        "aiosmtplib": lambda: programs.python("aiosmtplib_send.py", "aiosmtplib"),
+        "smtplib": lambda: programs.python("peers/smtplib_send.py", "smtplib"),
+        "aiosmtplib": lambda: programs.python("peers/aiosmtplib_send.py", "aiosmtplib"),
     }
 
 

@@ -67,11 +67,12 @@ def listeners(programs: Programs) -> dict[str, tuple[str, Callable[[], list[str]
     return {
         "tasks": ("mailwire, async", lambda: programs.mailwire("bench-listen")),
         "events": ("mailwire, event queue", lambda: programs.mailwire("bench-events")),
+        "python": ("mailwire, Python", lambda: programs.python("mailwire_listen.py", "mailwire")),
         "sink": ("smtp-sink", programs.smtp_sink),
         "mailin": ("mailin-embedded", lambda: programs.peer("mailin-listen")),
         "aiosmtpd": (
             f"aiosmtpd {version_of('aiosmtpd')}".rstrip(),
-            lambda: programs.python("aiosmtpd_listen.py", "aiosmtpd"),
+            lambda: programs.python("peers/aiosmtpd_listen.py", "aiosmtpd"),
         ),
         "node": ("node's smtp-server", programs.smtp_server),
     }
@@ -80,7 +81,7 @@ def listeners(programs: Programs) -> dict[str, tuple[str, Callable[[], list[str]
 def peers(programs: Programs, *, tls: bool = False, limit: int, ours: int, **others: int) -> list[Peer]:
     """The limit, mailwire's listeners, and those others for which a number of messages is given."""
     known = listeners(programs)
-    counts = {"tasks": ours, "events": ours, **others}
+    counts = {"tasks": ours, "events": ours, "python": ours, **others}
     return [
         Peer(
             "limit server",

@@ -53,10 +53,10 @@ class Programs:
         return [libcurl_program()]
 
     def python(self, script: str, needs: str) -> list[str]:
-        """A client or listener in Python, if the module is there that it needs."""
+        """A client or listener in Python, if the module is there that it needs; of mailwire `make` installs it."""
         if importlib.util.find_spec(needs) is None:
             raise MissingError(f"this Python has no module {needs}")
-        return [sys.executable, str(HERE / "peers" / script)]
+        return [sys.executable, str(HERE / script)]
 
     def node(self, script: str, needs: str) -> list[str]:
         """A client or listener on node, if the package is there that it needs."""

@@ -216,7 +216,7 @@ def other_clients(programs: Programs) -> Callable[..., list[Peer]]:
         "no_delay": ("mail-send with NODELAY", lambda: [*programs.peer("mail-send"), "--nodelay"]),
         "mail_send": ("mail-send", lambda: programs.peer("mail-send")),
         "lettre": ("lettre", lambda: programs.peer("lettre-send")),
-        "smtplib": ("smtplib", lambda: programs.python("smtplib_send.py", "smtplib")),
+        "smtplib": ("smtplib", lambda: programs.python("peers/smtplib_send.py", "smtplib")),
     }
 
     def peers(**messages: int) -> list[Peer]:

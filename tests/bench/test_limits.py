@@ -168,6 +168,21 @@ def test_a_silent_listener_is_told_to_end(limits: tuple[Path, Path], tmp_path: P
     assert int((tmp_path / "calls").read_text()) > 300
 
 
+@pytest.mark.parametrize(("options", "connections"), [(["--connections", "3"], 3), (["--fresh"], 7)])
+@pytest.mark.parametrize("size", [1024, 100_000])
+def test_the_listener_in_python_counts_what_is_sent(
+    limits: tuple[Path, Path], options: list[str], connections: int, size: int
+) -> None:
+    command = [sys.executable, HERE / "mailwire_listen.py", "--port", "0", "--messages", "7", "--seconds", "20"]
+    with running(command) as server:
+        to_server = ["--port", str(server.port), "--messages", "7", "--seconds", "20", "--size", str(size)]
+        sent = run_client([limits[1], *to_server, *options])
+        counted = server.finish()
+    assert (sent.messages, counted.messages) == (7, 7)
+    assert (sent.connections, counted.connections) == (connections, connections)
+    assert counted.cpu_seconds > 0
+
+
 def test_smtplib_is_measured_over_many_connections(limits: tuple[Path, Path]) -> None:
     for options, connections in (([], 1), (["--connections", "3"], 3), (["--fresh", "--connections", "2"], 7)):
         with running([limits[0], "--messages", "7", "--seconds", "20"]) as server:
