@@ -22,6 +22,7 @@ _MOST_THREADS = 1000
 # What the engine calls otherwise.
 _ARGUMENTS = {"listen": "host", "user": "auth"}
 
+# Seconds that transactions have to finish where a server is stopped and nothing else was said.
 _GRACE = 5.0
 
 # A server runs until it is stopped, also one that nobody else keeps.
@@ -109,7 +110,9 @@ class Server:
     the message. With `lenient_line_ends` LF alone ends a command; with `strict_spaces` a space behind `MAIL FROM:` is
     an error.
 
-    A server that was started runs until it is stopped or the program ends, also if nobody keeps it.
+    A server that was started runs until it is stopped or the program ends, also if nobody keeps it. Leaving `with` or
+    `async with`, and what ends `serve_forever`, are as `stop()`: transactions have 5 seconds to finish, or as many as
+    `options={"grace": "30"}` says.
 
     `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set`
     of C takes, and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last; a `listen`
@@ -230,6 +233,8 @@ class Server:
             if name not in dict(pairs):
                 error.message = f"{_ARGUMENTS.get(name) or limit_of(name)}{colon}{rest}"
             raise
+        # The engine has read it.
+        self._grace = min(float(dict(pairs).get("grace", _GRACE)), threading.TIMEOUT_MAX)
         self._most_streams = most_connections(chosen)
         self._thread_count = threads if handler is not None else 1
         self._run = self._entered = self._before = self._reloaded = None
@@ -259,15 +264,17 @@ class Server:
             _running.add(self)
         return self
 
-    def stop(self, grace=_GRACE):
+    def stop(self, grace=None):
         """Stops listening, lets transactions finish for `grace` seconds, and ends every connection.
+
+        Without `grace` it is that of `options`, or else 5.
 
         Coroutine hooks that still run a second later are cancelled and have another second to end.
 
         Called from a hook, or from anything else on the loop that hooks run on, it returns at once, and the rest happens behind it; so it
         does after Ctrl-C. `async with` is left when all has ended, and the loop runs meanwhile; it has to be left before the loop is closed.
         """
-        grace = seconds(grace, "grace")
+        grace = self._grace if grace is None else seconds(grace, "grace")
         if not 0 <= grace <= threading.TIMEOUT_MAX:
             raise InvalidArgument(f"grace: {grace} is no number of seconds")
         self._stop(self._run, grace)
@@ -310,7 +317,7 @@ class Server:
         try:
             run.ended.wait()
         finally:
-            self._stop(run, _GRACE)
+            self._stop(run, self._grace)
 
     def messages(self, timeout=None):
         """Iterates over what arrives, for a server without a handler. A message is accepted when it is handed over.
@@ -404,7 +411,7 @@ class Server:
         def leave():
             error = None
             try:
-                self._stop(run, _GRACE)
+                self._stop(run, self._grace)
                 # A hook may have stopped it before.
                 run.ended.wait()
             except BaseException as raised:
