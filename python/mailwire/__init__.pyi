@@ -316,6 +316,10 @@ class TLS:
         *,
         sni: Mapping[str, tuple[bytes, bytes]] | None = None,
     ) -> Self: ...
+    @classmethod
+    def self_signed(cls, names: str | Iterable[str]) -> Self: ...
+    @property
+    def certificate(self) -> str | None: ...
 
 class Session:
     state: dict[Any, Any]

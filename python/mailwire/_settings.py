@@ -2,7 +2,7 @@
 
 from . import _native
 from ._errors import InvalidArgument
-from ._message import octets, path, text, whole, wrong
+from ._message import addresses, octets, path, text, whole, wrong
 
 # What the engine calls them, where Python is shorter.
 _NAMES = {
@@ -171,11 +171,11 @@ def scram_keys(password, *, mechanism="SCRAM-SHA-256", iterations=4096):
 class TLS:
     """The certificates of a server, and their private keys. PEM, as certificate authorities give it."""
 
-    __slots__ = ("_native",)
+    __slots__ = ("_certificate", "_native")
 
     def __init__(self):
-        """Is not called: use `from_files` or `from_pem`."""
-        raise TypeError("use TLS.from_files(cert, key) or TLS.from_pem(cert, key)")
+        """Is not called: use `from_files`, `from_pem` or `self_signed`."""
+        raise TypeError("use TLS.from_files(cert, key), TLS.from_pem(cert, key) or TLS.self_signed(names)")
 
     @classmethod
     def from_files(cls, cert, key=None, client_ca=None, *, sni=None):
@@ -193,6 +193,26 @@ class TLS:
         return cls._of(octets, cert, key, client_ca, sni)
 
     @classmethod
+    def self_signed(cls, names):
+        """One for development and tests, made in memory: for these host names and IP addresses, signed by its own key.
+
+        `names` are such as ["localhost", "127.0.0.1"]; one alone may stand for itself. It is good for 30 days, and each call makes
+        another one. Nobody trusts it but clients that have its `certificate` for a root.
+        """
+        self = object.__new__(cls)
+        self._certificate, self._native = _native.self_signed(addresses(names, "names"))
+        return self
+
+    @property
+    def certificate(self):
+        """What `self_signed` has made, without its key, as PEM text for clients to trust; None of what came from elsewhere.
+
+        Python's own clients take it by `ssl.create_default_context(cadata=tls.certificate)`, those of this package by `ca`, which
+        is the path of a file with it.
+        """
+        return self._certificate
+
+    @classmethod
     def _of(cls, convert, cert, key, client_ca, sni):
         self = object.__new__(cls)
         roots = None if client_ca is None else convert(client_ca, "client_ca")
@@ -203,5 +223,6 @@ class TLS:
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise wrong("sni", "a pair of certificate and key for each name", pair)
             named.append((text(name, "sni"), convert(pair[0], "sni: a certificate"), convert(pair[1], "sni: a key")))
+        self._certificate = None
         self._native = _native.ServerTls(convert(cert, "cert"), convert(key, "key"), roots, named)
         return self

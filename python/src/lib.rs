@@ -19,6 +19,7 @@ mod mail;
 mod options;
 mod reply;
 mod result;
+mod self_signed;
 mod server;
 mod server_options;
 mod stream;
@@ -38,6 +39,8 @@ mod _native {
     use super::client::Client;
     #[pymodule_export]
     use super::mail::build_mail;
+    #[pymodule_export]
+    use super::self_signed::self_signed;
     #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]

@@ -112,6 +112,7 @@ ROWS = {
     "Server.__init__": SERVER,
     "scram_keys": {"password": "sec{}ret", "mechanism": "SCRAM{}-SHA-1"},
     "TLS.from_pem": {"sni": {"a{}b.example": (b"", b"")}},
+    "TLS.self_signed": {"names": ["a{}b.example"], "names alone": "a{}b.example"},
 }
 
 # What takes a text that never leaves: why.
@@ -244,6 +245,8 @@ def call(function, name, value, url):
     if function == "TLS.from_pem":
         made = trustme.CA().issue_cert("first.example")
         return mailwire.TLS.from_pem(made.cert_chain_pems[0].bytes(), made.private_key_pem.bytes(), **item)
+    if function == "TLS.self_signed":
+        return mailwire.TLS.self_signed(**item)
     if function == "scram_keys":
         return mailwire.scram_keys(**{"password": "secret", **item})
     options = {"tls": "none", "allow_plaintext_auth": True, "server": url}

@@ -59,6 +59,7 @@ GOOD = """
             port: int = server.port
 
     tls = mailwire.TLS.from_files("a", Path("b"), sni={"mx.example.org": ("c", Path("d"))})
+    own: str | None = mailwire.TLS.self_signed(["localhost", "127.0.0.1"]).certificate
     mailwire.Server(print, ["127.0.0.1", "::1"], mechanisms=["EXTERNAL"], limits=mailwire.Limits(max_hops=30), received=True)
     mailwire.Server(print, sockets=[socket.create_server(("127.0.0.1", 0))], reuse_port=True)
     with mailwire.Server(Handler(), port=25, tls=tls, auth={"u": "p"}, limits=mailwire.Limits(size=1)) as server:
