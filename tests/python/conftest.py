@@ -18,6 +18,23 @@ def pytest_sessionstart():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    """Waits for the threads of each test: what a hook of one still does, says and logs is not to be taken for another's."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("mailwire-"):
+            thread.join(60)
+            assert not thread.is_alive(), f"{thread.name} does not end"
+
+
+@pytest.fixture
+def logged(caplog):
+    """Gives what the package has logged so far, and nothing of what others say: asyncio tells of the garbage of earlier tests."""
+    return lambda: [record for record in caplog.records if record.name == "mailwire"]
+
+
 @pytest.fixture
 def message():
     """A small message with sender and recipient in its header."""
@@ -113,7 +130,8 @@ def listener():
             options["ssl_context" if implicit else "tls_context"] = context
         if auth:
             options.update(authenticator=authenticate, auth_require_tls=bool(cert) and not implicit)
-        controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
+        # By itself it takes five seconds for a failure.
+        controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), ready_timeout=60, **options)
         controller.start()
         running.append(controller)
         controller.inbox = inbox

@@ -37,7 +37,7 @@ def hang_up_within_a_message(server, begun):
     client.rcpt("b@example.org")
     client.docmd("DATA")
     client.send(b"half\r\n")
-    assert begun.acquire(timeout=10)
+    assert begun.acquire(timeout=60)
     client.close()
 
 
@@ -100,7 +100,7 @@ def test_the_client_sends_no_faster_than_a_coroutine_reads():
 
         sending = threading.Thread(target=send)
         sending.start()
-        assert begun.wait(20)
+        assert begun.wait(60)
         sending.join(0.5)
         # Most of it has not left yet, however long this takes.
         assert sending.is_alive() and len(sent) < 256
@@ -128,7 +128,7 @@ def test_a_coroutine_answers_before_in_and_behind_a_message(reads, answer, code)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_clients_that_hang_up_and_the_messages_that_they_leave(loop, caplog):
+def test_clients_that_hang_up_and_the_messages_that_they_leave(loop, logged):
     class Handler:
         async def stream(self, session, envelope, body):
             begun.release()
@@ -155,7 +155,7 @@ def test_clients_that_hang_up_and_the_messages_that_they_leave(loop, caplog):
 
     run(loop, main())
     assert len(lost) == 1 and over == lost
-    assert not caplog.records
+    assert not logged()
 
 
 def test_no_more_coroutines_read_than_there_may_be_connections():
@@ -169,13 +169,13 @@ def test_no_more_coroutines_read_than_there_may_be_connections():
     with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
         for _ in range(2):
             hang_up_within_a_message(server, begun)
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while server.stats["open_sessions"] and time.monotonic() < until:
                 time.sleep(0.01)
         with connect(server) as client:
             assert data(client, b"x\r\n")[0] == 451
         server._run._loop.call(goes_on.set)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while server._run._dispatcher._streaming and time.monotonic() < until:
             time.sleep(0.01)
         with connect(server) as client:
@@ -205,7 +205,7 @@ def test_in_the_child_of_a_fork_nothing_is_read():
             child = os.fork()
             if child == 0:
                 # A child that waits for what never comes is ended by this.
-                signal.alarm(10)
+                signal.alarm(60)
                 try:
                     with pytest.raises(mailwire.Misuse, match="fork"):
                         body.read().send(None)
@@ -237,7 +237,7 @@ def test_a_read_that_is_given_up_loses_nothing(size):
         client.rcpt("b@example.org")
         client.docmd("DATA")
         client.send(b"first part\r\n")
-        assert given_up.wait(10)
+        assert given_up.wait(60)
         client.send(b"second part\r\n.\r\n")
         assert client.getreply()[0] == 250
     assert kept == [b"first p", b"art\r\nsecond part\r\n"]
@@ -262,8 +262,7 @@ def test_a_hook_in_a_thread_whose_failure_a_coroutine_is_told_holds_up_no_loop()
         client.rcpt("b@example.org")
         client.docmd("DATA")
         client.send(b"half\r\n")
-        assert told.wait(10)
-        other.sock.settimeout(10)
+        assert told.wait(60)
         assert other.verify("x")[0] == 252
         client.send(b"whole\r\n.\r\n")
         assert client.getreply()[0] == 451

@@ -1,6 +1,7 @@
 """The pooled client: it keeps its connections, is shared by threads, and survives a fork."""
 
 import os
+import signal
 import threading
 
 import mailwire
@@ -107,6 +108,8 @@ def test_parent_and_child_go_on_after_a_fork(listener, localhost, ca_file, messa
     client.send(message)
     child = os.fork()
     if child == 0:
+        # A child that waits for what never comes is ended by this.
+        signal.alarm(60)
         status = 1
         try:
             client.send(message)

@@ -11,7 +11,7 @@ import time
 
 import mailwire
 import pytest
-from loops import LOOPS, connect, decorated, gone, later, plain, run, threads
+from loops import LATE, LOOPS, connect, decorated, gone, later, plain, run, threads
 from mailwire import Reject
 
 REPLY = mailwire.Reply(550, "no", "5.7.1")
@@ -214,7 +214,7 @@ def test_sessions_that_wait_hold_up_nobody_and_take_no_thread(message):
     waiting, order, goes_on = [], [], asyncio.Event()
     with mailwire.Server(Handler(), threads=1) as server:
         slow = [connect(server) for _ in range(30)]
-        before = threading.active_count()
+        before = threads("mailwire-")
         for client in slow:
             client.mail("slow@example.org")
             client.rcpt("b@example.org")
@@ -223,7 +223,7 @@ def test_sessions_that_wait_hold_up_nobody_and_take_no_thread(message):
         mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
         while len(waiting) < 30:
             time.sleep(0.01)
-        assert threading.active_count() == before and not order
+        assert threads("mailwire-") == before and not order
         server._run._loop.call(goes_on.set)
         for client in slow:
             assert client.getreply()[0] == 250
@@ -231,7 +231,7 @@ def test_sessions_that_wait_hold_up_nobody_and_take_no_thread(message):
     assert sorted(order) == sorted(waiting)
 
 
-def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(caplog):
+def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(logged):
     class Handler:
         def __init__(self):
             self.runs = 0
@@ -259,14 +259,14 @@ def test_the_hooks_of_one_session_do_not_overlap_and_late_ones_are_cancelled(cap
             calls.append(exception)
 
     calls = []
-    with mailwire.Server(Handler, limits=mailwire.Limits(answer_timeout=0.5)) as server, connect(server) as client:
+    with mailwire.Server(Handler, limits=mailwire.Limits(answer_timeout=LATE)) as server, connect(server) as client:
         assert client.mail("a@example.org")[0] == 250
         assert client.rcpt("slow@example.org")[0] == 451
         assert client.rset()[0] == 250
         assert client.mail("a@example.org")[0] == 250
         assert client.rcpt("fast@example.org")[0] == 250
     assert calls == ["slow@example.org", "cancelled", "reset", "fast@example.org"]
-    (record,) = caplog.records
+    (record,) = logged()
     assert record.levelname == "WARNING" and "too late" in record.message
 
 
@@ -284,7 +284,7 @@ def test_a_hook_in_a_thread_is_not_cancelled_and_the_next_one_waits_for_it():
             calls.append("reset")
 
     calls, goes_on = [], threading.Event()
-    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server, connect(server) as client:
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=LATE)) as server, connect(server) as client:
         assert client.mail("a@example.org")[0] == 250
         assert client.rcpt("b@example.org")[0] == 451
         # It comes behind the coroutine, whose end it waits for.
@@ -298,23 +298,23 @@ def test_a_hook_in_a_thread_is_not_cancelled_and_the_next_one_waits_for_it():
 
 
 @pytest.mark.parametrize("form", [plain, later])
-def test_an_answer_that_comes_too_late_is_no_failure(form, caplog):
+def test_an_answer_that_comes_too_late_is_no_failure(form, logged):
     def slow(session, name):
         assert goes_on.wait(20)
         return "550 5.7.1 no"
 
     errors, goes_on = [], threading.Event()
     handler = type("Handler", (), {"verify": staticmethod(form(slow)), "error": lambda *failed: errors.append(failed)})
-    with mailwire.Server(handler(), limits=mailwire.Limits(answer_timeout=0.2)) as server, connect(server) as client:
+    with mailwire.Server(handler(), limits=mailwire.Limits(answer_timeout=LATE)) as server, connect(server) as client:
         assert client.verify("x")[0] == 451
         goes_on.set()
         assert client.verify("x")[0] == 550
     assert not errors
-    assert [(one.levelname, "too late" in one.message) for one in caplog.records] == [("WARNING", True)]
+    assert [(one.levelname, "too late" in one.message) for one in logged()] == [("WARNING", True)]
 
 
 @pytest.mark.parametrize("form", [plain, later])
-def test_what_is_looked_up_too_late_is_no_failure(form, caplog):
+def test_what_is_looked_up_too_late_is_no_failure(form, logged):
     def slow(session, username):
         assert goes_on.wait(20)
         over.set()
@@ -322,18 +322,20 @@ def test_what_is_looked_up_too_late_is_no_failure(form, caplog):
 
     goes_on, over = threading.Event(), threading.Event()
     handler = type("Handler", (), {"lookup": staticmethod(form(slow))})
-    limits = mailwire.Limits(answer_timeout=0.2, auth_delay=0)
+    limits = mailwire.Limits(answer_timeout=LATE, auth_delay=0)
     server = mailwire.Server(handler(), limits=limits, allow_plaintext_auth=True, mechanisms=["SCRAM-SHA-256"])
     with server, connect(server) as client:
         first = base64.b64encode(b"n,,n=tim,r=nonce").decode()
         assert client.docmd("AUTH SCRAM-SHA-256", first)[0] == 454
         goes_on.set()
         assert over.wait(10) and client.noop()[0] == 250
-    assert [(one.levelname, "too late" in one.message) for one in caplog.records] == [("WARNING", True)]
+    # It is told when the hook has returned.
+    gone("mailwire-")
+    assert [(one.levelname, "too late" in one.message) for one in logged()] == [("WARNING", True)]
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), asyncio.CancelledError(), SystemExit(), StopIteration()])
-def test_an_exception_is_451_and_goes_to_error_and_the_log(error, caplog):
+def test_an_exception_is_451_and_goes_to_error_and_the_log(error, logged):
     class Handler:
         async def verify(self, session, name):
             await asyncio.sleep(0)
@@ -349,4 +351,4 @@ def test_an_exception_is_451_and_goes_to_error_and_the_log(error, caplog):
         assert client.verify("x")[0] == 451
         assert client.verify("x")[0] == 451
     assert len(seen) == 2 and all(type(one) in (type(error), RuntimeError) for one in seen)
-    assert len([one for one in caplog.records if "error hook failed" in one.message]) == 2
+    assert len([one for one in logged() if "error hook failed" in one.message]) == 2

@@ -1,7 +1,6 @@
 """Handlers: which hooks are called with what, what their answers do, and what becomes of their exceptions."""
 
 import base64
-import logging
 import re
 import smtplib
 import threading
@@ -78,7 +77,7 @@ def test_every_hook_is_called_in_its_turn(message):
         client.sendmail("a@example.org", ["b@example.org", "c@example.org"], message)
         client.quit()
         size = {"SIZE": str(len(message))}
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while calls[-1][0] != "disconnect" and time.monotonic() < deadline:
             time.sleep(0.01)
     assert calls == [
@@ -131,7 +130,7 @@ def test_every_hook_is_called_in_its_turn(message):
     ],
     ids=repr,
 )
-def test_answers(answer, code, text, caplog):
+def test_answers(answer, code, text, logged):
     class Handler:
         def rcpt(self, session, recipient, options):
             if isinstance(answer, BaseException):
@@ -144,7 +143,7 @@ def test_answers(answer, code, text, caplog):
         said = client.rcpt("b@example.org")
         assert said[0] == code and said[1].startswith(text), said
         assert client.noop()[0] == 250
-    assert bool([one for one in caplog.records if one.name == "mailwire"]) == (text == b"4.3.0 ")
+    assert bool(logged()) == (text == b"4.3.0 ")
 
 
 def test_recipients_of_one_read_are_answered_one_by_one(message):
@@ -161,7 +160,7 @@ def test_recipients_of_one_read_are_answered_one_by_one(message):
     assert (list(result.refused), list(result.deferred)) == (["no@example.org"], ["error@example.org"])
 
 
-def test_an_exception_goes_to_the_error_hook_and_the_log_and_ends_nothing(message, caplog):
+def test_an_exception_goes_to_the_error_hook_and_the_log_and_ends_nothing(message, logged):
     seen = []
 
     class Handler:
@@ -172,14 +171,13 @@ def test_an_exception_goes_to_the_error_hook_and_the_log_and_ends_nothing(messag
             seen.append((session.peer, exception))
             raise RuntimeError("and this too")
 
-    caplog.set_level(logging.ERROR, "mailwire")
     with mailwire.Server(Handler()) as server:
         for _ in range(6):
             with pytest.raises(mailwire.DataError) as caught:
                 mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
             assert (caught.value.smtp_code, caught.value.temporary) == (451, True)
     assert [type(exception) for _, exception in seen] == [KeyError] * 6
-    assert [type(record.exc_info[1]) for record in caplog.records] == [KeyError, RuntimeError] * 6
+    assert [type(record.exc_info[1]) for record in logged()] == [KeyError, RuntimeError] * 6
 
 
 def test_a_class_is_made_for_each_session_and_a_function_takes_the_envelope(message):
@@ -228,7 +226,7 @@ def test_a_class_is_made_for_each_session_and_a_function_takes_the_envelope(mess
     ],
     ids=repr,
 )
-def test_only_true_lets_somebody_in(answer, code, message, caplog):
+def test_only_true_lets_somebody_in(answer, code, message, logged):
     class Handler:
         def auth(self, session, credentials):
             if (credentials.username, credentials.password) == ("user", "secret"):
@@ -247,7 +245,7 @@ def test_only_true_lets_somebody_in(answer, code, message, caplog):
             mailwire.send(message, url.format("wrong", server.port))
         assert caught.value.smtp_code == code
         mailwire.send(message, url.format("secret", server.port))
-    assert bool(caplog.records) == (code == 454 and answer != 454)
+    assert bool(logged()) == (code == 454 and answer != 454)
 
 
 def test_each_mechanism_that_proves_a_password(message, certificate, ca_file):
@@ -415,7 +413,7 @@ def test_a_slow_hook_holds_up_nobody_else(message):
     def handler(envelope):
         names.add(threading.current_thread().name)
         if envelope.sender.startswith("slow"):
-            release.wait(20)
+            release.wait(60)
 
     with mailwire.Server(handler, threads=2) as server:
         url = f"smtp://127.0.0.1:{server.port}"
@@ -425,7 +423,7 @@ def test_a_slow_hook_holds_up_nobody_else(message):
         for thread in fast:
             thread.start()
         for thread in fast:
-            thread.join(10)
+            thread.join(30)
         assert not any(thread.is_alive() for thread in fast)
         assert slow.is_alive()
         release.set()
@@ -452,26 +450,31 @@ def test_a_hook_may_stop_the_server(message):
         def data(self, session, envelope):
             server.stop()
 
+    def send():
+        while server._run is None:
+            time.sleep(0.01)
+        mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
+
     server = mailwire.Server(Handler())
-    timer = threading.Timer(0.2, lambda: mailwire.send(message, f"smtp://127.0.0.1:{server.port}"))
-    timer.start()
+    sending = threading.Thread(target=send)
+    sending.start()
     server.serve_forever()
-    timer.join(10)
+    sending.join(10)
     with pytest.raises(mailwire.Misuse):
         _ = server.port
 
 
-def test_a_hook_that_never_ends_does_not_hold_up_stop(message, caplog):
-    forever = threading.Event()
-    server = mailwire.Server(lambda envelope: forever.wait(30)).start()
+def test_a_hook_that_never_ends_does_not_hold_up_stop(message):
+    begun, forever = threading.Event(), threading.Event()
+    server = mailwire.Server(lambda envelope: begun.set() or forever.wait(60)).start()
     sending = threading.Thread(
         target=lambda: pytest.raises(smtplib.SMTPException, mailwire.send, message, f"smtp://127.0.0.1:{server.port}")  # noqa: RUF061
     )
     sending.start()
-    time.sleep(0.2)
-    begun = time.monotonic()
+    assert begun.wait(10)
+    at = time.monotonic()
     server.stop(grace=0.3)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - at < 30
     forever.set()
     sending.join(10)
 
@@ -502,7 +505,7 @@ assert "logging" not in sys.modules
     ],
     ids=lambda value: str(type(value)),
 )
-def test_an_answer_that_is_none_is_told_with_the_hook_that_gave_it(answer, words, caplog):
+def test_an_answer_that_is_none_is_told_with_the_hook_that_gave_it(answer, words, logged):
     told = []
 
     class Handler:
@@ -518,7 +521,7 @@ def test_an_answer_that_is_none_is_told_with_the_hook_that_gave_it(answer, words
         assert client.rcpt("b@example.org")[0] == 451
     (text,) = told
     assert re.match(rf"the hook \S+Handler\.rcpt {words}", text) and "\r" not in text, text
-    assert [one.getMessage().split(" failed")[0] for one in caplog.records] == [text[: text.index(" ", 9)]]
+    assert [one.getMessage().split(" failed")[0] for one in logged()] == [text[: text.index(" ", 9)]]
 
 
 def test_what_a_handler_keeps_takes_no_memory_of_the_server():

@@ -8,11 +8,11 @@ import time
 
 import mailwire
 import pytest
-from loops import LOOPS, connect, data, gone, run, threads, transacting
+from loops import LATE, LOOPS, connect, data, gone, run, threads, transacting
 
 
 @pytest.mark.parametrize("loop", [None, *LOOPS])
-def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
+def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, logged):
     class Handler:
         async def data(self, session, envelope):
             aside.append(asyncio.ensure_future(asyncio.sleep(60)))
@@ -20,12 +20,17 @@ def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
             try:
                 await asyncio.sleep(60)
             finally:
-                await asyncio.sleep(0.05)
-                ended.append("data")
+                await ends("data")
 
         async def disconnect(self, session):
+            await ends("disconnect")
+
+    async def ends(name):
+        try:
             await asyncio.sleep(0.05)
-            ended.append("disconnect")
+        finally:
+            # A loop that is late may cancel it here once more.
+            ended.append(name)
 
     aside, begun, ended, server = [], threading.Event(), [], mailwire.Server(Handler())
 
@@ -43,7 +48,7 @@ def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
         client = leave_it()
         at = time.monotonic()
         server.stop(grace=0.1)
-        assert time.monotonic() - at < 10 and ended == ["data", "disconnect"]
+        assert time.monotonic() - at < 30 and ended == ["data", "disconnect"]
         # What hooks began beside themselves ends with the loop.
         assert aside[0].cancelled()
         gone("mailwire-")
@@ -58,15 +63,15 @@ def test_what_runs_at_the_end_is_cancelled_and_awaited(loop, caplog):
                 here = asyncio.get_running_loop()
                 client = await here.run_in_executor(None, leave_it)
                 # On the loop it returns at once, and leaving waits for it.
-                at = time.monotonic()
+                run_ended = server._run.ended
                 server.stop(grace=0.1)
-                assert time.monotonic() - at < 1
+                assert not run_ended.is_set()
             assert ended == ["data", "disconnect"] and not aside[0].cancelled()
 
         client = None
         run(loop, main())
     client.close()
-    assert [one.levelname for one in caplog.records] == ["WARNING"]
+    assert [one.levelname for one in logged()] == ["WARNING"]
 
 
 @pytest.mark.parametrize("loop", [None, *LOOPS])
@@ -172,7 +177,7 @@ def test_a_loop_that_is_closed_before_its_server_is_a_clear_error(loop, caplog):
         assert client.verify("x")[0] == 451
         assert data(client, b"x\r\n")[0] == 451
         assert client.noop()[0] == 250
-    assert time.monotonic() - at < 10
+    assert time.monotonic() - at < 60
     assert "`async with` has to be left" in caplog.text and "never awaited" not in caplog.text
     gone("mailwire-")
 
@@ -243,7 +248,7 @@ def test_leaving_is_given_up_and_the_server_ends_all_the_same():
     gone("mailwire-")
 
 
-def test_a_hook_in_a_thread_that_outlives_its_loop_is_let_go_of(caplog, monkeypatch):
+def test_a_hook_in_a_thread_that_outlives_its_loop_is_let_go_of(logged, monkeypatch):
     class Handler:
         def rcpt(self, session, recipient, options):
             if recipient.startswith("bad"):
@@ -274,8 +279,8 @@ def test_a_hook_in_a_thread_that_outlives_its_loop_is_let_go_of(caplog, monkeypa
     asyncio.run(main())
     goes_on.set()
     gone("mailwire-")
-    assert not raised
-    assert [str(one.exc_info[1]) for one in caplog.records if one.levelname == "ERROR"] == ["no such disk"]
+    assert not [one for one in raised if one.thread.name.startswith("mailwire-")]
+    assert [str(one.exc_info[1]) for one in logged() if one.levelname == "ERROR"] == ["no such disk"]
 
 
 @pytest.mark.parametrize("loop", LOOPS)
@@ -294,7 +299,7 @@ def test_leaving_that_fails_says_so(loop, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", start)
             with pytest.raises(RuntimeError, match="new thread"):
-                await asyncio.wait_for(server.__aexit__(None, None, None), 10)
+                await asyncio.wait_for(server.__aexit__(None, None, None), 30)
         await asyncio.get_running_loop().run_in_executor(None, server.stop, 0)
         with pytest.raises(mailwire.Misuse, match="stopped"):
             _ = server.port
@@ -320,7 +325,7 @@ def test_what_a_late_hook_gives_to_await_is_not_awaited(is_on_the_loop, caplog):
             over.set()
 
     begun, goes_on, over = threading.Event(), threading.Event(), threading.Event()
-    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server:
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=LATE)) as server:
         client = connect(server)
         client.mail("a@example.org")
         # Behind a coroutine that was cancelled it is called for the loop, else where it came.

@@ -12,6 +12,7 @@ import time
 
 import mailwire
 import pytest
+from loops import LATE
 from mailwire import Discarded, Reject, Reply
 
 MANY = 64 * 1024 * 1024
@@ -303,7 +304,7 @@ class Lost:
         self.calls.append(exception)
 
 
-def test_a_client_that_is_cut_in_the_middle(caplog):
+def test_a_client_that_is_cut_in_the_middle(logged):
     handler = Lost()
     with mailwire.Server(handler) as server:
         client = begun(server)
@@ -317,10 +318,10 @@ def test_a_client_that_is_cut_in_the_middle(caplog):
         handler.goes_on.set()
         assert handler.over.wait(10)
     assert handler.calls == ["mail", "discarded", "disconnect"]
-    assert caplog.text == ""
+    assert not logged()
 
 
-def test_a_message_that_the_end_of_the_server_cuts_off(caplog):
+def test_a_message_that_the_end_of_the_server_cuts_off(logged):
     handler = Lost()
     server = mailwire.Server(handler).start()
     client = begun(server)
@@ -337,7 +338,7 @@ def test_a_message_that_the_end_of_the_server_cuts_off(caplog):
     stopping.join(10)
     assert not stopping.is_alive()
     assert handler.calls == ["mail", "discarded", "disconnect"]
-    assert caplog.text == ""
+    assert not logged()
 
 
 def test_a_message_that_is_bad_in_its_middle_and_the_next_one():
@@ -440,7 +441,7 @@ def test_a_hook_that_reads_does_not_hold_up_stop():
     client.close()
 
 
-def test_a_hook_that_begins_to_read_when_nobody_waits_any_more(caplog):
+def test_a_hook_that_begins_to_read_when_nobody_waits_any_more(logged):
     lost = threading.Event()
 
     class Handler:
@@ -452,13 +453,13 @@ def test_a_hook_that_begins_to_read_when_nobody_waits_any_more(caplog):
             lost.set()
 
     answered = threading.Event()
-    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.2)) as server, begun(server) as client:
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=LATE)) as server, begun(server) as client:
         assert client.docmd("DATA")[0] == 451
         assert client.noop()[0] == 250
         answered.set()
         assert lost.wait(10)
         client.rset()
-    assert caplog.text == ""
+    assert not logged()
 
 
 def test_a_hook_that_reads_may_stop_the_server():
@@ -528,7 +529,7 @@ def test_clients_that_hang_up_have_no_more_threads_than_there_may_be_connections
                 client.rcpt("b@example.org")
 
 
-def test_what_the_client_was_told_451_to_is_asked_of_no_hook(caplog):
+def test_what_the_client_was_told_451_to_is_asked_of_no_hook(logged):
     calls, goes_on, over = [], threading.Event(), threading.Event()
 
     class Handler:
@@ -542,7 +543,7 @@ def test_what_the_client_was_told_451_to_is_asked_of_no_hook(caplog):
             calls.append("reset")
             over.set()
 
-    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.3)) as server, begun(server) as client:
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=LATE)) as server, begun(server) as client:
         assert client.docmd("DATA")[0] == 451
         assert client.rset()[0] == 250
         assert client.mail("late@example.org")[0] == 451
@@ -550,7 +551,7 @@ def test_what_the_client_was_told_451_to_is_asked_of_no_hook(caplog):
         assert over.wait(10)
         assert client.mail("next@example.org")[0] == 250
     assert calls == ["a@example.org", "reset", "next@example.org"]
-    assert caplog.text == ""
+    assert not logged()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -565,7 +566,7 @@ def test_in_the_child_of_a_fork_nothing_is_read(reads):
             child = os.fork()
             if child == 0:
                 # A child that waits for what never comes is ended by this.
-                signal.alarm(10)
+                signal.alarm(60)
                 try:
                     with pytest.raises(mailwire.Misuse, match="fork") as caught:
                         body.read()
