@@ -114,7 +114,7 @@ async fn silence_is_a_timeout_that_suspects_a_firewall() {
     let port = hole.address.port();
     let begun = Instant::now();
     let error = fails("127.0.0.1", port, Duration::from_millis(400)).await;
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert_eq!(error.status(), Status::Timeout, "{error}");
     assert_eq!(error.phase(), Some(Phase::Connect));
     let text = format!(

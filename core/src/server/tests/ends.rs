@@ -14,10 +14,10 @@ use crate::server::{
 use crate::tls::test_pki::Authority;
 
 /// Transactions may take so long. Nothing else may.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(60);
 
-/// What nobody may take from whom there is nothing to wait for: a moment for the last words, twice, and some air for a busy machine.
-const SOON: Duration = Duration::from_secs(4);
+/// What nobody may take from whom there is nothing to wait for: a moment for the last words, twice, and air for a busy machine.
+const SOON: Duration = Duration::from_secs(30);
 
 /// Stops the server, and tells how long that took and what was counted.
 fn stopped(server: Running) -> (Duration, Seen, Control) {
@@ -81,34 +81,48 @@ fn a_client_that_does_not_read_does_not_hold_up_a_shutdown() {
     is_soon(server);
 }
 
+/// Stops servers whose client has done this, until one ends with its grace of a second: a machine that is busy may make it later, but not
+/// each time. Never is it earlier.
+fn has_the_grace_and_no_more(does: impl Fn(&Running, &mut Talk)) {
+    let took = |_| {
+        let server = Running::with(|options| {
+            options.set_grace(Duration::from_secs(1));
+            options.set_max_idle_commands(u32::MAX).unwrap();
+        });
+        let mut talk = server.greeted();
+        does(&server, &mut talk);
+        let (took, _, _) = stopped(server);
+        assert!(took >= Duration::from_secs(1), "{took:?}");
+        took
+    };
+    assert!(
+        (0..10)
+            .map(took)
+            .any(|took| took < Duration::from_millis(1900))
+    );
+}
+
 #[test]
 fn a_client_that_does_not_read_within_a_transaction_has_the_grace_and_no_more() {
-    let server = Running::with(|options| {
-        options.set_grace(Duration::from_secs(1));
-        options.set_max_idle_commands(u32::MAX).unwrap();
+    has_the_grace_and_no_more(|_, talk| {
+        assert!(talk.ask("MAIL FROM:<a@b.example>").starts_with("250"));
+        stuff(talk.stream());
     });
-    let mut talk = server.greeted();
-    assert!(talk.ask("MAIL FROM:<a@b.example>").starts_with("250"));
-    stuff(talk.stream());
-    let (took, _, _) = stopped(server);
-    assert!((1.0..1.9).contains(&took.as_secs_f64()), "{took:?}");
 }
 
 #[test]
 fn a_hook_that_is_stuck_has_the_grace_and_no_more() {
-    let server = Running::with(|options| options.set_grace(Duration::from_secs(1)));
-    let mut talk = server.greeted();
-    talk.send("MAIL FROM:<wait@b.example>\r\n");
-    server.seen.wait_for("mail wait");
-    let (took, _, _) = stopped(server);
-    assert!((1.0..1.9).contains(&took.as_secs_f64()), "{took:?}");
+    has_the_grace_and_no_more(|server, talk| {
+        talk.send("MAIL FROM:<wait@b.example>\r\n");
+        server.seen.wait_for("mail wait");
+    });
 }
 
 #[test]
 fn a_session_lasts_no_longer_than_it_may_though_its_client_does_not_read() {
     let server = Running::with(|options| {
         options.set_max_idle_commands(u32::MAX).unwrap();
-        options.set_session_timeout(Duration::from_secs(2)).unwrap();
+        options.set_session_timeout(Duration::from_secs(4)).unwrap();
     });
     let mut talk = server.greeted();
     stuff(talk.stream());
@@ -273,7 +287,7 @@ fn a_session_that_we_end_is_told_by_the_reply_that_ended_it() {
 #[test]
 fn a_session_that_a_shutdown_ends_is_told_so_within_a_transaction_too() {
     for command in ["NOOP", "MAIL FROM:<a@b.example>"] {
-        let grace = |options: &mut Options| options.set_grace(Duration::from_millis(200));
+        let grace = |options: &mut Options| options.set_grace(Duration::from_secs(3));
         let ended = told_of(grace, |mut talk, server| {
             talk.reply();
             talk.ask("EHLO client.example");

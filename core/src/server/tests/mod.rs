@@ -58,7 +58,7 @@ impl Seen {
 
     /// Waits until something that begins so was seen.
     fn wait_for(&self, start: &str) -> String {
-        for _ in 0..500 {
+        for _ in 0..3000 {
             if let Some(found) = self.all().into_iter().find(|what| what.starts_with(start)) {
                 return found;
             }
@@ -271,13 +271,14 @@ impl Session for ScriptedSession {
             impatient(body, Duration::from_secs(pause)).await
         } else if word.contains("hold") {
             let mut held = Vec::new();
+            let pause = if word.contains("slowly") { 20 } else { 1 };
             loop {
                 match body.chunk().await {
                     Ok(Some(chunk)) => held.push(chunk),
                     Ok(None) => break Ok(held),
                     Err(error) => break Err(error),
                 }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(pause)).await;
             }
         } else {
             body.collect().await

@@ -265,7 +265,7 @@ fn what_does_not_finish_within_the_grace_is_ended() {
     server.stop();
     let took = begun.elapsed();
     assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_secs(5),
+        took >= Duration::from_millis(300) && took < Duration::from_secs(20),
         "{took:?}"
     );
     assert_eq!(slow.reply(), "421 4.3.2 Shutting down");

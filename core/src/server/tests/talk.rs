@@ -38,10 +38,10 @@ impl Talk {
         stream.set_nodelay(true).unwrap();
         // Nothing here may hang: a test that waits this long has failed.
         stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         stream
-            .set_write_timeout(Some(Duration::from_secs(20)))
+            .set_write_timeout(Some(Duration::from_secs(60)))
             .unwrap();
         Self {
             wire: Some(BufReader::new(Wire::Plain(stream))),

@@ -57,7 +57,7 @@ fn what_only_informs_is_held_back_while_too_much_waits() {
     let queue = &server.inner.queue;
     let begun = Instant::now();
     while queue.len() < MOST {
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         thread::sleep(Duration::from_millis(10));
     }
     // Long enough for all others to come too, were they let.

