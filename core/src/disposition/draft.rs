@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::fault::{answers, failed, not_done};
-use super::names;
+use super::{leftovers, names};
 use crate::error::Error;
 use crate::message::Start;
 use crate::proto::{BodyType, Envelope};
@@ -33,22 +33,28 @@ const STALLED: Duration = Duration::from_secs(1);
 /// So often a name is looked for that nobody has. That even the first is taken is next to impossible.
 const NAMES: usize = 8;
 
-/// Where drafts stand, and where whole messages do: on one file system.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
+/// What tells apart one kind of place from another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
     /// What it is called where something is wrong with it.
     pub(super) kind: &'static str,
-    pub(super) drafts: PathBuf,
-    pub(super) messages: PathBuf,
     /// What stands before and behind the name of a draft.
-    pub(super) draft_form: (&'static str, &'static str),
+    pub(super) draft: (&'static str, &'static str),
     /// What stands behind the name of a message.
     pub(super) suffix: &'static str,
     /// Whether lines end with LF alone.
     pub(super) bare_lf: bool,
+}
+
+/// Where drafts stand, and where whole messages do: on one file system.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) form: Form,
+    pub(super) drafts: PathBuf,
+    messages: PathBuf,
     /// Whether the recipients of the envelope stand in front.
     pub(super) delivered_to: bool,
-    pub(super) host: String,
+    host: String,
 }
 
 /// A message of which not everything is written. Dropping it removes its file.
@@ -144,7 +150,7 @@ impl Draft {
         let head = head(&place, envelope);
         let is_binary = envelope.parameters().body == Some(BodyType::BinaryMime);
         Self {
-            bare_lf: place.bare_lf && !is_binary,
+            bare_lf: place.form.bare_lf && !is_binary,
             place,
             octets: head.len(),
             pieces: vec![head.into()],
@@ -250,9 +256,22 @@ fn remove(path: &Path) {
 }
 
 impl Place {
+    /// The place with these folders, which are there. What a crash has left among the drafts is removed.
+    pub(super) fn new(form: Form, drafts: PathBuf, messages: PathBuf) -> Self {
+        let place = Self {
+            form,
+            drafts,
+            messages,
+            delivered_to: false,
+            host: names::host(),
+        };
+        leftovers::remove(&place);
+        place
+    }
+
     /// A new draft, which is nobody else's.
     fn open(&self) -> Result<DraftFile, Error> {
-        let (before, behind) = self.draft_form;
+        let (before, behind) = self.form.draft;
         let opened = self.with_new_name(names::unique(&self.host), |name| {
             let path = self.drafts.join(format!("{before}{name}{behind}"));
             let file = OpenOptions::new()
@@ -269,7 +288,7 @@ impl Place {
     /// Makes a message of a draft, and gives its path.
     fn name_message(&self, draft: &DraftFile) -> Result<PathBuf, Error> {
         let named = self.with_new_name(draft.name.clone(), |name| {
-            let path = self.messages.join(format!("{name}{}", self.suffix));
+            let path = self.messages.join(format!("{name}{}", self.form.suffix));
             rename_to_new(&draft.path, &path)?;
             Ok(path)
         });
@@ -277,7 +296,7 @@ impl Place {
     }
 
     fn failed(&self, attempt: &str, path: &Path, error: io::Error) -> Error {
-        failed(self.kind, attempt, path, error)
+        failed(self.form.kind, attempt, path, error)
     }
 
     /// Tries again with another name where one is taken.
@@ -329,16 +348,13 @@ mod tests {
     use super::*;
 
     fn place(folder: &Path) -> Place {
-        Place {
+        let form = Form {
             kind: "folder",
-            drafts: folder.to_owned(),
-            messages: folder.to_owned(),
-            draft_form: (".", ".part"),
+            draft: (".", ".part"),
             suffix: ".eml",
             bare_lf: false,
-            delivered_to: false,
-            host: "h".to_owned(),
-        }
+        };
+        Place::new(form, folder.to_owned(), folder.to_owned())
     }
 
     #[test]

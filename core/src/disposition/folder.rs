@@ -3,11 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::draft::{Place, deliver};
-use super::{Disposition, folders, leftovers, names};
+use super::draft::{Form, Place, deliver};
+use super::{Disposition, folders};
 use crate::error::Error;
 use crate::proto::Envelope;
 use crate::server::{Answers, Body, SessionInfo};
+
+const FORM: Form = Form {
+    kind: "folder",
+    draft: (".", ".part"),
+    suffix: ".eml",
+    bare_lf: false,
+};
 
 /// Writes each message into a folder as a file of its own, whose name ends with `.eml`, and answers 250 once it is on the disk.
 ///
@@ -22,26 +29,12 @@ pub struct Folder(Arc<Place>);
 impl Folder {
     /// The folder at `path`. It is made, with those above it, where it is not there. Fails where it cannot be.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = folders::make("folder", path.as_ref())?;
-        let place = Place {
-            kind: "folder",
-            drafts: path.clone(),
-            messages: path,
-            draft_form: (".", ".part"),
-            suffix: ".eml",
-            bare_lf: false,
-            delivered_to: false,
-            host: names::host(),
-        };
-        leftovers::remove(&place);
-        Ok(Self(Arc::new(place)))
+        let path = folders::make(FORM.kind, path.as_ref())?;
+        Ok(Self(Arc::new(Place::new(FORM, path.clone(), path))))
     }
 
-    /// Whether a `Delivered-To:` field for each recipient of the envelope stands below `Return-Path:` (RFC 9228), so that the file tells who
-    /// was to get the message, those of a blind copy too. By default it does not. One message is one file: whoever may read it learns of all
-    /// its recipients. Set it where the files are for one reader, as for an archive, and not where several recipients read them. Domains are
-    /// written in A-labels, but for a local part outside ASCII. A message may bring such fields of its own: only those above the first field of
-    /// another name are ours.
+    /// Whether the recipients of the envelope stand in the file, which by default they do not:
+    /// [`Maildir::set_delivered_to`](super::Maildir::set_delivered_to) says how, and where to set it.
     pub fn set_delivered_to(&mut self, on: bool) {
         Arc::make_mut(&mut self.0).delivered_to = on;
     }

@@ -35,7 +35,7 @@ pub(super) fn remove(place: &Place) {
 }
 
 fn is_draft(place: &Place, name: &OsStr) -> bool {
-    let (before, behind) = place.draft_form;
+    let (before, behind) = place.form.draft;
     let name = name.to_str().and_then(|name| name.strip_prefix(before));
     let name = name.and_then(|name| name.strip_suffix(behind));
     name.is_some_and(names::is_unique)

@@ -3,11 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::draft::{Place, deliver};
-use super::{Disposition, folders, leftovers, names};
+use super::draft::{Form, Place, deliver};
+use super::{Disposition, folders};
 use crate::error::Error;
 use crate::proto::Envelope;
 use crate::server::{Answers, Body, SessionInfo};
+
+const FORM: Form = Form {
+    kind: "maildir",
+    draft: ("", ""),
+    suffix: "",
+    bare_lf: true,
+};
 
 /// Delivers into a Maildir (qmail's `maildir(5)`), and answers 250 once the message is on the disk.
 ///
@@ -16,7 +23,7 @@ use crate::server::{Answers, Body, SessionInfo};
 /// removed when the Maildir is opened, as readers of Maildirs do it too, but only files with names that this library makes, and of no more than
 /// 100,000 names that stand there.
 ///
-/// Files are for the owner alone (mode 0600), their names are made of time, process, counter, random bits and host, and no file is ever
+/// Files are for the owner alone (mode 0600), their names are made of the time, 128 bits that no other has, and the host, and no file is ever
 /// written over. One message is one file, however many recipients it has; with LMTP all of them get the same answer.
 ///
 /// In front stands `Return-Path:` with the reverse-path, as final delivery has it (RFC 5321 section 4.4). Lines end with LF, as
@@ -39,21 +46,10 @@ impl Maildir {
     /// The Maildir at `path`. It is made, with its folders `tmp`, `new` and `cur` and the folders above it, where it is not there.
     /// Fails where it cannot be.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = folders::make("maildir", path.as_ref())?;
+        let path = folders::make(FORM.kind, path.as_ref())?;
         let [drafts, messages, _] =
-            ["tmp", "new", "cur"].map(|name| folders::make("maildir", &path.join(name)));
-        let place = Place {
-            kind: "maildir",
-            drafts: drafts?,
-            messages: messages?,
-            draft_form: ("", ""),
-            suffix: "",
-            bare_lf: true,
-            delivered_to: false,
-            host: names::host(),
-        };
-        leftovers::remove(&place);
-        Ok(Self(Arc::new(place)))
+            ["tmp", "new", "cur"].map(|name| folders::make(FORM.kind, &path.join(name)));
+        Ok(Self(Arc::new(Place::new(FORM, drafts?, messages?))))
     }
 
     /// Whether a `Delivered-To:` field for each recipient of the envelope stands below `Return-Path:` (RFC 9228), so that the file tells who

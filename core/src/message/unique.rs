@@ -1,4 +1,4 @@
-//! Texts that no other message has: for Message-ID, for boundaries, and for messages that came.
+//! Texts that no other message has: for Message-ID, for boundaries, for messages that came, and for the names of their files.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
