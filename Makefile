@@ -92,13 +92,13 @@ fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libF
 large: need ## messages of 1 GiB, of which little is ever held: `make test` does it with 256 MiB
 	$(CARGO) test --locked -p mailwire --test large_bodies -- --include-ignored
 
-abuse: need ## attacks on the listener at full size, with figures of what they cost it: a quarter of an hour, ATTACKS='idle drips resets endless'
+abuse: need ## attacks on the listener at full size, with figures of what they cost it: a quarter of an hour, ATTACKS='idle drips ended resets endless'
 	$(CARGO) run --release --locked -p mailwire-abuse -- figures $(ATTACKS)
 
 malformed: need ## COUNT=n (1000000) malformed sessions, made by mutation with SEED=n (1), from FIRST=n (0) on
 	$(CARGO) run --release --locked -p mailwire-abuse -- malformed count=$(or $(COUNT),1000000) seed=$(or $(SEED),1) first=$(or $(FIRST),0)
 
-crash: need ## kill a listener that delivers into a Maildir under load, ROUNDS=n (500) times, and look for what it acknowledged
+crash: need ## kill a listener that delivers into files under load, ROUNDS=n (500) times for each kind, and look for what it acknowledged
 	ROUNDS=$(or $(ROUNDS),500) $(CARGO) test --locked -p mailwire --test durable crash -- --nocapture
 
 mutants: need need-python ## cargo-mutants over what changed in proto and sasl since tests/mutants/record.json; MOST=n: n shards

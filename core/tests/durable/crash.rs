@@ -1,5 +1,5 @@
 //! A listener that is killed at any moment, under load: what it has acknowledged is there, and nothing is seen that is not whole.
-//! `make crash` does it 500 times.
+//! `make crash` does it 500 times for each kind of end that keeps messages in files.
 
 use std::collections::HashSet;
 use std::env;
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::listener::{Listener, Talk, delivered, text};
+use crate::listener::{Kind, Listener, Talk, text};
 
 const CLIENTS: usize = 8;
 
@@ -27,19 +27,26 @@ fn s136_what_was_acknowledged_survives_the_process() {
     let rounds = env::var("ROUNDS")
         .ok()
         .and_then(|rounds| rounds.parse().ok());
-    let rounds = rounds.unwrap_or(20);
+    let rounds = rounds.unwrap_or(10);
+    for kind in Kind::ALL {
+        play_all(rounds, kind);
+    }
+}
+
+fn play_all(rounds: usize, kind: Kind) {
     let base = tempfile::tempdir().unwrap();
-    let maildir = base.path().join("mail");
+    let folder = base.path().join("mail");
     let mut all = Figures::default();
     let begun = Instant::now();
     for round in 0..rounds {
-        let figures = play(round, &maildir);
+        let figures = play(round, kind, &folder);
         all.acknowledged += figures.acknowledged;
         all.unacknowledged += figures.unacknowledged;
         all.drafts += figures.drafts;
     }
     println!(
-        "{rounds} rounds in {:.1} s: {} messages were acknowledged and all are there; {} more had been delivered and not yet acknowledged; {} drafts were left in tmp",
+        "{}: {rounds} rounds in {:.1} s: {} messages were acknowledged and all are there; {} more had been delivered and not yet acknowledged; {} drafts were left",
+        kind.name(),
         begun.elapsed().as_secs_f64(),
         all.acknowledged,
         all.unacknowledged,
@@ -48,8 +55,8 @@ fn s136_what_was_acknowledged_survives_the_process() {
     assert!(all.acknowledged > rounds, "there was no load");
 }
 
-fn play(round: usize, maildir: &Path) -> Figures {
-    let listener = Listener::start(&format!("maildir:{}", maildir.display()), &[]);
+fn play(round: usize, kind: Kind, folder: &Path) -> Figures {
+    let listener = Listener::start(&kind.at(folder), &[]);
     let address = listener.address;
     let acknowledged = Mutex::new(Vec::new());
     let (first, begun) = mpsc::channel();
@@ -83,32 +90,28 @@ fn play(round: usize, maildir: &Path) -> Figures {
         thread::sleep(Duration::from_micros(moment));
         listener.kill();
     });
-    check(maildir, &acknowledged.into_inner().unwrap())
+    check(kind, folder, &acknowledged.into_inner().unwrap())
 }
 
 /// Holds what is there against what was acknowledged, and removes it.
-fn check(maildir: &Path, acknowledged: &[String]) -> Figures {
-    let there = delivered(maildir);
-    for one in &there {
+fn check(kind: Kind, folder: &Path, acknowledged: &[String]) -> Figures {
+    let (there, drafts) = (kind.delivered(folder), kind.drafts(folder));
+    for one in there.values() {
         let (name, filling) = told_by(one);
         assert!(*one == text(name, filling), "not whole: {name}");
     }
-    let set: HashSet<&String> = there.iter().collect();
+    let set: HashSet<&String> = there.values().collect();
     assert_eq!(set.len(), there.len(), "a message is there twice");
     let lost = acknowledged.iter().filter(|text| !set.contains(text));
     let lost: Vec<_> = lost.map(|text| told_by(text).0).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    let mut drafts = 0;
-    for folder in ["new", "tmp"] {
-        for file in std::fs::read_dir(maildir.join(folder)).unwrap() {
-            std::fs::remove_file(file.unwrap().path()).unwrap();
-            drafts += usize::from(folder == "tmp");
-        }
+    for file in there.keys().chain(&drafts) {
+        std::fs::remove_file(file).unwrap();
     }
     Figures {
         acknowledged: acknowledged.len(),
         unacknowledged: there.len() - acknowledged.len(),
-        drafts,
+        drafts: drafts.len(),
     }
 }
 

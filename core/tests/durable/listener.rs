@@ -1,5 +1,6 @@
 //! The listener that is watched and killed: this program again, as a process of its own.
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,6 +19,87 @@ const LISTENS: &str = "listens at ";
 
 /// In front of what it tells of a fault, there too.
 const FAULT: &str = "fault: ";
+
+/// A ready-made end for messages that keeps them in files, and where below its folder they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Maildir,
+    Folder,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 2] = [Self::Maildir, Self::Folder];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Maildir => "maildir",
+            Self::Folder => "folder",
+        }
+    }
+
+    /// The text by which it is opened.
+    pub(crate) fn at(self, folder: &Path) -> String {
+        format!("{}:{}", self.name(), folder.display())
+    }
+
+    /// Where drafts are, and where messages are.
+    pub(crate) fn places(self) -> [&'static str; 2] {
+        match self {
+            Self::Maildir => ["/tmp", "/new"],
+            Self::Folder => ["", ""],
+        }
+    }
+
+    fn is_message(self, name: &str) -> bool {
+        self == Self::Maildir
+            || name
+                .strip_suffix(".eml")
+                .is_some_and(|name| !name.starts_with('.'))
+    }
+
+    fn is_draft(self, name: &str) -> bool {
+        self == Self::Maildir
+            || name
+                .strip_suffix(".part")
+                .is_some_and(|name| name.starts_with('.'))
+    }
+
+    /// The messages that a reader would see, by the path of their file, without what delivery has put in front.
+    pub(crate) fn delivered(self, folder: &Path) -> HashMap<PathBuf, String> {
+        let files = self.files(folder, self.places()[1], Self::is_message);
+        let read = |path: PathBuf| {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let line_end = match self {
+                Self::Maildir => "\n",
+                Self::Folder => "\r\n",
+            };
+            let (front, text) = text.split_once(line_end).expect("a message is empty");
+            assert_eq!(front, "Return-Path: <a@b.example>");
+            let text = match self {
+                Self::Maildir => text.replace('\n', "\r\n"),
+                Self::Folder => text.to_owned(),
+            };
+            (path, text)
+        };
+        files.into_iter().map(read).collect()
+    }
+
+    /// The files of what is no message yet.
+    pub(crate) fn drafts(self, folder: &Path) -> Vec<PathBuf> {
+        self.files(folder, self.places()[0], Self::is_draft)
+    }
+
+    /// The files there of which that is true. There are no others than messages and drafts.
+    fn files(self, folder: &Path, place: &str, is_one: fn(Self, &str) -> bool) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(format!("{}{place}", folder.display())).unwrap();
+        let files = files.map(|file| file.unwrap()).filter(|file| {
+            let name = file.file_name().into_string().unwrap();
+            assert!(self.is_message(&name) || self.is_draft(&name), "{name}");
+            is_one(self, &name)
+        });
+        files.map(|file| file.path()).collect()
+    }
+}
 
 /// A process that listens until it is killed, or dropped.
 pub(crate) struct Listener {
@@ -153,17 +235,4 @@ pub(crate) fn text(name: &str, filling: usize) -> String {
         "Subject: {name}\r\n\r\n{}end of {name}\r\n",
         line.repeat(filling)
     )
-}
-
-/// The messages of a Maildir that a reader would see, without what delivery has put in front.
-pub(crate) fn delivered(maildir: &Path) -> Vec<String> {
-    let files = std::fs::read_dir(maildir.join("new")).unwrap();
-    files
-        .map(|file| {
-            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let (front, text) = text.split_once('\n').expect("an empty file is in new");
-            assert_eq!(front, "Return-Path: <a@b.example>");
-            text.replace('\n', "\r\n")
-        })
-        .collect()
 }

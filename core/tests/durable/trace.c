@@ -2,10 +2,11 @@
  *
  *   trace LOG FOLDER FAULT PROGRAM [its options]
  *
- * LOG gets a line for each call: its name, what it returned, and the path or the octets that it was about. A call on a file is
- * written down when it has ended, one that sends before it begins: so their order in the log is the order that is promised.
+ * LOG gets a line for each call: its name, what it returned, the thread that made it, and the path or the octets that it was about.
+ * Of one that sends or has received, the descriptor stands where others have what they returned. A call that sends is written down
+ * before it begins, any other when it has ended: so their order in the log is the order that is promised.
  * FAULT is `none`, or `call:part:errno`: the first call of that name on a path below FOLDER with that part in it is not made, and
- * fails with that number. There may be several, with commas between them. */
+ * fails with that number; `.` alone is FOLDER itself. There may be several, with commas between them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,8 @@ struct thread {
     const char *call; /* NULL: nothing that matters. */
     char path[2 * PATH_MAX];
     struct fault *fault; /* NULL: the call is made. */
+    int descriptor;      /* Of a call that receives. */
+    unsigned long buffer;
 };
 
 struct fault {
@@ -85,7 +88,18 @@ static void path_of(pid_t id, int descriptor, char *to, size_t most) {
     to[length < 0 ? 0 : length] = '\0';
 }
 
-/* The first octets that a call sends, with what is not printable as dots. */
+/* The first octets that stand there, with what is not printable as dots. */
+static void shown(pid_t id, unsigned long from, size_t octets, char *to) {
+    ssize_t length = peek(id, from, to, octets < SHOWN ? octets : SHOWN);
+    to[length < 0 ? 0 : length] = '\0';
+    for (char *c = to; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~') {
+            *c = '.';
+        }
+    }
+}
+
+/* The first octets that a call sends. */
 static void sent_by(pid_t id, const struct __ptrace_syscall_info *info, char *to) {
     unsigned long from = info->entry.args[1];
     size_t octets = info->entry.args[2];
@@ -101,20 +115,19 @@ static void sent_by(pid_t id, const struct __ptrace_syscall_info *info, char *to
         from = (unsigned long)first.iov_base;
         octets = first.iov_len;
     }
-    ssize_t length = peek(id, from, to, octets < SHOWN ? octets : SHOWN);
-    to[length < 0 ? 0 : length] = '\0';
-    for (char *c = to; *c != '\0'; c++) {
-        if (*c < ' ' || *c > '~') {
-            *c = '.';
-        }
-    }
+    shown(id, from, octets, to);
+}
+
+/* Whether a path below the folder is meant by a part of it. */
+static bool is_meant(const char *path, const char *part) {
+    return strcmp(part, ".") == 0 ? path[0] == '\0' : strstr(path, part) != NULL;
 }
 
 /* The fault that the call of a thread is to have, or NULL. */
 static struct fault *fault_of(const struct thread *thread) {
     for (struct fault *fault = faults; thread->call != NULL && fault < faults + FAULTS; fault++) {
         if (fault->number != 0 && strcmp(thread->call, fault->call) == 0 &&
-            strstr(thread->path + strlen(folder), fault->part) != NULL) {
+            is_meant(thread->path + strlen(folder), fault->part)) {
             return fault;
         }
     }
@@ -136,11 +149,16 @@ static void begins(struct thread *thread, const struct __ptrace_syscall_info *in
         if (strncmp(path, "socket:", 7) == 0) {
             char octets[SHOWN + 1];
             sent_by(thread->id, info, octets);
-            fprintf(log_file, "send 0 %s\n", octets);
+            fprintf(log_file, "send %d %d %s\n", (int)args[0], (int)thread->id, octets);
             return;
         }
         thread->call = "write";
         break;
+    case SYS_recvfrom:
+        thread->call = "receive";
+        thread->descriptor = (int)args[0];
+        thread->buffer = args[1];
+        return;
     case SYS_fsync:
     case SYS_fdatasync:
         path_of(thread->id, (int)args[0], path, PATH_MAX);
@@ -148,7 +166,7 @@ static void begins(struct thread *thread, const struct __ptrace_syscall_info *in
         break;
     case SYS_openat:
         text_at(thread->id, args[1], path, PATH_MAX);
-        thread->call = (args[2] & O_CREAT) != 0 ? "create" : "open";
+        thread->call = (args[2] & O_CREAT) != 0 ? "create" : (args[2] & O_DIRECTORY) != 0 ? "list" : "open";
         break;
     case SYS_unlink:
         text_at(thread->id, args[0], path, PATH_MAX);
@@ -187,6 +205,15 @@ static void ends(struct thread *thread, const struct __ptrace_syscall_info *info
     if (thread->call == NULL) {
         return;
     }
+    if (strcmp(thread->call, "receive") == 0) {
+        char octets[SHOWN + 1];
+        if (returned > 0) {
+            shown(thread->id, thread->buffer, (size_t)returned, octets);
+            fprintf(log_file, "receive %d %d %s\n", thread->descriptor, (int)thread->id, octets);
+        }
+        thread->call = NULL;
+        return;
+    }
     if (thread->fault != NULL) {
         struct user_regs_struct registers;
         returned = -thread->fault->number;
@@ -199,7 +226,7 @@ static void ends(struct thread *thread, const struct __ptrace_syscall_info *info
         }
         thread->fault->number = 0;
     }
-    fprintf(log_file, "%s %lld %s\n", thread->call, returned, thread->path);
+    fprintf(log_file, "%s %lld %d %s\n", thread->call, returned, (int)thread->id, thread->path);
     thread->call = NULL;
 }
 

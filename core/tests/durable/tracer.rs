@@ -7,29 +7,32 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
-use crate::listener::Listener;
+use crate::listener::{Kind, Listener};
 
 /// A call of the listener's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) name: String,
+    /// What it returned; the descriptor of one that sends or has received.
     pub(crate) returned: i64,
-    /// The path that it was about, below the folder; the octets of one that sends.
+    pub(crate) thread: u32,
+    /// The path that it was about, below the folder; the first octets of one that sends or has received.
     pub(crate) about: String,
 }
 
 /// A listener that is watched, and the folder that it delivers into.
 pub(crate) struct Watched {
     base: TempDir,
+    kind: Kind,
     pub(crate) listener: Listener,
 }
 
 impl Watched {
-    /// One with a Maildir (`maildir`) or a folder (`folder`), and with a fault or `none`.
-    pub(crate) fn start(kind: &str, fault: &str) -> Self {
+    /// One with a fault, or `none`.
+    pub(crate) fn start(kind: Kind, fault: &str) -> Self {
         let base = tempfile::tempdir().unwrap();
         let folder = base.path().join("mail");
-        let disposition = format!("{kind}:{}", folder.display());
+        let disposition = kind.at(&folder);
         // What is there already is not synced: every call that is seen is about a message.
         drop(mailwire::disposition::Destination::open(&disposition).unwrap());
         let words = [
@@ -39,11 +42,25 @@ impl Watched {
             fault.into(),
         ];
         let listener = Listener::start(&disposition, &words);
-        Self { base, listener }
+        Self {
+            base,
+            kind,
+            listener,
+        }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
         self.base.path().join("mail")
+    }
+
+    /// The messages that a reader would see.
+    pub(crate) fn delivered(&self) -> Vec<String> {
+        self.kind.delivered(&self.folder()).into_values().collect()
+    }
+
+    /// How many drafts there are.
+    pub(crate) fn drafts(&self) -> usize {
+        self.kind.drafts(&self.folder()).len()
     }
 
     /// Ends it, and gives what it has done.
@@ -58,10 +75,12 @@ impl Watched {
         let folder = self.base.path().join("mail").display().to_string();
         let read = |line: &str| {
             let (name, rest) = line.split_once(' ')?;
-            let (returned, about) = rest.split_once(' ')?;
+            let (returned, rest) = rest.split_once(' ')?;
+            let (thread, about) = rest.split_once(' ')?;
             Some(Call {
                 name: name.to_owned(),
                 returned: returned.parse().ok()?,
+                thread: thread.parse().ok()?,
                 about: about.replace(&folder, ""),
             })
         };
