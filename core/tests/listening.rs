@@ -2,15 +2,16 @@
 //! descriptors and their limit belong to the whole of it.
 
 #![cfg(feature = "io")]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+use std::collections::HashSet;
 use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -29,17 +30,23 @@ fn alone(name: &str) -> [&str; 4] {
     ["--exact", name, "--nocapture", "--test-threads=1"]
 }
 
-/// Runs the test `child` as `role` in a process that finds `socket` as its descriptor 3.
-fn heir(role: &str, socket: OwnedFd) -> thread::JoinHandle<Output> {
-    let script = r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@""#;
+/// Runs the heir as `role` in a process that finds `socket` as its descriptor 3, and `another` as its descriptor 4.
+fn heir(role: &str, socket: OwnedFd, another: Option<OwnedFd>) -> thread::JoinHandle<Output> {
+    let count = 1 + usize::from(another.is_some());
+    let script = format!(
+        r#"exec 3<&0 </dev/null{}; LISTEN_PID=$$ LISTEN_FDS={count} exec "$0" "$@""#,
+        if another.is_some() { " 4<&2 2>&1" } else { "" }
+    );
     let mut command = Command::new("sh");
     command
-        .args(["-c", script])
+        .args(["-c", &script])
         .arg(env::current_exe().unwrap())
         .args(alone("an_heir_in_a_process_of_its_own"))
         .env(ROLE, role)
-        .stdin(Stdio::from(socket));
-    thread::spawn(move || command.output().unwrap())
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::piped())
+        .stderr(another.map_or_else(Stdio::piped, Stdio::from));
+    thread::spawn(move || command.spawn().unwrap().wait_with_output().unwrap())
 }
 
 fn speak(stream: impl Read + Write, lines: &[&str]) {
@@ -64,35 +71,47 @@ const MAIL: [&str; 5] = [
     "Hello.\r\n.",
 ];
 
-fn was_taken(output: &Output) {
+fn were_taken(output: &Output, messages: usize) {
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("a message was taken"), "{told}");
+    let taken = told.matches("a message was taken").count();
+    assert_eq!(taken, messages, "{told}");
+    assert!(told.contains("all is over"), "{told}");
 }
 
 #[test]
 fn a_socket_that_a_parent_listens_on_is_taken_by_its_number() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let heir = heir("fd:3", listener.into());
+    let heir = heir("fd:3", listener.into(), None);
     speak(patient(address), &MAIL);
-    was_taken(&heir.join().unwrap());
+    were_taken(&heir.join().unwrap(), 1);
 }
 
 #[test]
 fn sockets_of_systemd_are_taken() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("smtp");
-    let listener = UnixListener::bind(&path).unwrap();
-    let heir = heir("systemd", listener.into());
-    let stream = UnixStream::connect(&path).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    speak(stream, &MAIL);
-    was_taken(&heir.join().unwrap());
+    for with_ipv6 in [false, true] {
+        let _ = std::fs::remove_file(&path);
+        let listener = UnixListener::bind(&path).unwrap();
+        let another = with_ipv6.then(|| TcpListener::bind("[::1]:0").unwrap());
+        let address = another
+            .as_ref()
+            .map(|another| another.local_addr().unwrap());
+        let heir = heir("systemd", listener.into(), another.map(OwnedFd::from));
+        let stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        speak(stream, &MAIL);
+        if let Some(address) = address {
+            speak(patient(address), &MAIL);
+        }
+        were_taken(&heir.join().unwrap(), 1 + usize::from(with_ipv6));
+    }
 }
 
 #[test]
 fn an_heir_in_a_process_of_its_own() {
-    let Some(role) = env::var(ROLE).ok().filter(|role| role != "descriptors") else {
+    let Ok(role) = env::var(ROLE) else {
         return;
     };
     let mut options = Options::new();
@@ -110,16 +129,92 @@ fn an_heir_in_a_process_of_its_own() {
         .unwrap();
     assert!(!inherited.status.success());
     let server = Server::start(options).unwrap();
-    loop {
+    let mut left: usize = env::var("LISTEN_FDS").unwrap().parse().unwrap();
+    while left > 0 {
         let event = server.next_event(Some(PATIENCE), Call::default()).unwrap();
         let mut event = event.expect("no message came");
         if matches!(event.kind(), EventKind::Message { .. }) {
             event.accept().unwrap();
-            break;
+            println!("a message was taken");
+            left -= 1;
         }
     }
     server.shutdown(PATIENCE).unwrap();
-    println!("a message was taken");
+    println!("all is over");
+}
+
+/// A process that listens with others at an address. It is ended when this is dropped.
+struct Sharer {
+    child: Child,
+    /// Held until its end, for it writes there.
+    _output: BufReader<ChildStdout>,
+}
+
+impl Sharer {
+    /// Starts one that greets as `hostname`, and gives where it listens.
+    fn start(hostname: &str, address: SocketAddr) -> (Self, SocketAddr) {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(alone("a_sharer_in_a_process_of_its_own"))
+            .env(ROLE, format!("{hostname} {address}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let listens = output
+            .by_ref()
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("it listens at ")?.1.parse().unwrap()));
+        let sharer = Self {
+            child,
+            _output: output,
+        };
+        (sharer, listens.expect("it does not listen"))
+    }
+}
+
+impl Drop for Sharer {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn two_processes_share_a_port_and_both_get_connections() {
+    let (_one, address) = Sharer::start("one.example", "127.0.0.1:0".parse().unwrap());
+    let (_two, same) = Sharer::start("two.example", address);
+    assert_eq!(address, same);
+    let mut greetings = HashSet::new();
+    // Each connection goes to either by chance.
+    for _ in 0..200 {
+        let mut greeting = String::new();
+        let read = BufReader::new(patient(address)).read_line(&mut greeting);
+        read.unwrap();
+        assert!(greeting.starts_with("220 "), "{greeting}");
+        greetings.insert(greeting);
+        if greetings.len() == 2 {
+            return;
+        }
+    }
+    panic!("one of them got nothing: {greetings:?}");
+}
+
+#[test]
+fn a_sharer_in_a_process_of_its_own() {
+    let Ok(role) = env::var(ROLE) else {
+        return;
+    };
+    let (hostname, address) = role.split_once(' ').unwrap();
+    let mut options = Options::new();
+    options.set_hostname(hostname).unwrap();
+    options.listen(address).unwrap();
+    options.set_reuse_port(true);
+    let server = Server::start(options).unwrap();
+    println!("it listens at {}", server.addresses()[0]);
+    // Until nobody holds its standard input any more.
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
 #[test]

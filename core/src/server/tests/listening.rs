@@ -1,11 +1,11 @@
 //! Addresses that several servers or listeners share, and those that a server has just left.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::{Options, Server};
-use super::{Running, Talk};
+use super::{Running, Scripted, Seen, Talk};
 
 fn options(hostname: &str, listen: &str) -> Options {
     let mut options = Options::new();
@@ -39,7 +39,7 @@ fn two_servers_share_a_port_if_both_want_to() {
 }
 
 #[test]
-fn all_addresses_of_both_families_are_listed_with_one_port() {
+fn all_addresses_of_both_families_are_listed_with_one_port_and_served() {
     // The port is free for the other family too, unless somebody takes it at this moment.
     let bound = (0..20).find_map(|_| {
         let mut options = options("mx.example.org", "[::]:0");
@@ -52,10 +52,16 @@ fn all_addresses_of_both_families_are_listed_with_one_port() {
     });
     let (server, port) = bound.expect("the families have no port in common");
     assert_eq!(server.addresses().len(), 2);
+    let seen = Seen::default();
+    let server = Running::of(server, Scripted(seen.clone()), seen);
     for ip in ["127.0.0.1", "[::1]"] {
-        let address: SocketAddr = format!("{ip}:{port}").parse().unwrap();
-        TcpStream::connect(address).unwrap();
+        let mut talk = Talk::connect(format!("{ip}:{port}").parse().unwrap());
+        assert_eq!(talk.reply(), "220 mx.example.org ESMTP");
+        assert!(talk.ask("EHLO client.example").starts_with("250-"));
+        let reply = talk.message("a@b.example", &["c@d.example"], b"x\r\n");
+        assert_eq!(reply, "250 2.0.0 queued");
     }
+    assert_eq!(server.statistics().messages, 2);
 }
 
 #[test]

@@ -75,7 +75,10 @@ impl Running {
     }
 
     fn serve(options: Options, handler: impl Handler, seen: Seen) -> Self {
-        let server = Server::bind(options).unwrap();
+        Self::of(Server::bind(options).unwrap(), handler, seen)
+    }
+
+    fn of(server: Server, handler: impl Handler, seen: Seen) -> Self {
         let address = server.addresses()[0];
         let control = server.control();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -193,7 +196,8 @@ async fn impatient(body: &mut Body<'_>, pause: Duration) -> Result<Vec<Bytes>, E
 
 impl Session for ScriptedSession {
     async fn connect(&mut self, info: &SessionInfo) -> Answer {
-        assert!(info.peer().starts_with("127.0.0.1:"));
+        let peer = info.peer();
+        assert!(peer.starts_with("127.0.0.1:") || peer.starts_with("[::1]:"));
         self.0.note("connect");
         Answer::Accept
     }
