@@ -1,5 +1,5 @@
-// listener.h: a server of this library for the tests, and clients that send to it on threads of their own. TLS certificates come from
-// tests/c/pki, by the environment variable PKI.
+// listener.h: a server of this library for the tests, and clients that send to it on threads of their own or by hand. TLS certificates
+// come from tests/c/pki, by the environment variable PKI.
 #ifndef LISTENER_H
 #define LISTENER_H
 
@@ -64,7 +64,7 @@ struct sender {
 };
 
 static inline void *send_one(void *argument) {
-    struct sender *s = argument;
+    struct sender *s = (struct sender *)argument;
     s->status =
         mailwire_send(s->url, "a@example.org", s->recipients, s->count, s->content, s->length, &s->report, &s->err);
     return NULL;
@@ -80,13 +80,51 @@ static inline void finish(struct sender *s) {
     mailwire_error_free(s->err);
 }
 
-// A client of its own that says what a test wants.
+// A client of its own that says what a test wants. It waits 20 seconds for a reply at the most.
 static inline int dial(const mailwire_server *server) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address;
+    struct timeval patience = {20, 0};
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(mailwire_server_port(server, 0));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
     CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+static inline void say(int fd, const char *text) {
+    CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+// The next reply, with all its lines, has this part in it.
+static inline void hear(int fd, const char *part) {
+    char reply[2048];
+    size_t filled = 0, line = 0;
+    while (filled < sizeof reply - 1 && recv(fd, reply + filled, 1, 0) == 1) {
+        if (reply[filled++] != '\n')
+            continue;
+        if (filled - line > 3 && reply[line + 3] == ' ')
+            break;
+        line = filled;
+    }
+    reply[filled] = '\0';
+    CHECK_HAS(reply, part);
+}
+
+// Nothing more comes: the server has closed the connection.
+static inline void hear_the_end(int fd) {
+    char octet;
+    CHECK_INT(recv(fd, &octet, 1, 0), 0);
+    close(fd);
+}
+
+static inline void accept_next(const mailwire_server *server, mailwire_kind kind) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = next(server, kind);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
 }
 
 // Where the certificates are. Nowhere, if nobody has said it.

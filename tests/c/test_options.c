@@ -74,6 +74,50 @@ static void a_certificate_is_renewed(void) {
     end(server);
 }
 
+// TLS from the first octet, and a certificate of its own for a name: who asks for that name is shown it, and who asks for none the first.
+static void implicit_tls_and_names(void) {
+    static const struct {
+        const char *host, *trusted, *server_name;
+        mailwire_status status;
+    } cases[] = {{"localhost", renewed_certificate, "localhost", MAILWIRE_OK},
+                 {"127.0.0.1", ca, "", MAILWIRE_OK},
+                 {"localhost", ca, NULL, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED},
+                 {"127.0.0.1", renewed_certificate, NULL, MAILWIRE_ERR_CERTIFICATE_UNTRUSTED}};
+    mailwire_error *err = NULL;
+    mailwire_server_options *options = mailwire_server_options_new();
+    char named[8300], octet;
+    snprintf(named, sizeof named, "localhost,%s,%s", renewed_certificate, key);
+    CHECK_FAILS(mailwire_server_options_set(options, "tls_sni", named, &err), MAILWIRE_ERR_TLS_CONFIGURATION);
+    CHECK_OK(mailwire_server_options_set_certificate(options, certificate, key, &err));
+    CHECK_OK(mailwire_server_options_set(options, "tls_sni", named, &err));
+    CHECK_OK(mailwire_server_options_set_implicit_tls(options, true, &err));
+    mailwire_server *server = start(options);
+    // A client that does not begin TLS hears no word of SMTP, only an alert of TLS.
+    int fd = dial(server);
+    say(fd, "EHLO client.example\r\n");
+    const char alert = 0x15; // The type of the record (RFC 8446 section 5.1).
+    CHECK(recv(fd, &octet, 1, 0) != 1 || octet == alert);
+    close(fd);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sender s = {.recipients = {"b@example.net"}, .count = 1, .content = "x\r\n", .length = 3};
+        snprintf(s.url, sizeof s.url, "smtps://%s:%d?ca=%s", cases[i].host, mailwire_server_port(server, 0),
+                 cases[i].trusted);
+        CHECK_INT(pthread_create(&s.thread, NULL, send_one, &s), 0);
+        if (cases[i].status == MAILWIRE_OK) {
+            mailwire_event *event = next(server, MAILWIRE_EVENT_MESSAGE);
+            CHECK_TEXT(mailwire_event_tls_version(event), "TLSv1.3");
+            CHECK_HAS(mailwire_event_tls_cipher(event), "TLS_");
+            CHECK_TEXT(mailwire_event_tls_server_name(event), cases[i].server_name);
+            CHECK_OK(mailwire_event_accept(event, &err));
+            mailwire_event_free(event);
+        }
+        pthread_join(s.thread, NULL);
+        CHECK_INT(s.status, cases[i].status);
+        finish(&s);
+    }
+    end(server);
+}
+
 static void options_are_checked(void) {
     mailwire_error *err = NULL;
     mailwire_server_options *options = mailwire_server_options_new();
@@ -131,5 +175,6 @@ int main(void) {
     options_are_checked();
     wrong_certificate();
     a_certificate_is_renewed();
+    implicit_tls_and_names();
     return check_result();
 }
