@@ -361,6 +361,13 @@ class event {
         return {static_cast<const char *>(mailwire_event_content(raw_.get())),
                 mailwire_event_content_length(raw_.get())};
     }
+    /// In octets: of MAIL what the client declared, of a message or a piece that of its content, of END_OF_DATA that of all pieces. 0 if
+    /// none is known.
+    std::uint64_t size() const noexcept { return mailwire_event_size(raw_.get()); }
+    /// The verb of a command that is not known; empty for other events.
+    std::string_view verb() const noexcept { return mailwire_event_verb(raw_.get()); }
+    /// The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known; empty for other events.
+    std::string_view argument() const noexcept { return mailwire_event_argument(raw_.get()); }
     std::string_view auth_user() const noexcept { return mailwire_event_auth_user(raw_.get()); }
     std::string_view auth_identity() const noexcept { return mailwire_event_auth_identity(raw_.get()); }
     mailwire_proof auth_proof() const noexcept { return mailwire_event_auth_proof(raw_.get()); }
@@ -407,6 +414,33 @@ class event {
 
   private:
     detail::owned<mailwire_event, mailwire_event_free> raw_;
+};
+
+/// What a server should keep of a password instead of the password: keys for SCRAM, with a random salt. Their memory is overwritten when
+/// they go.
+class scram_keys {
+  public:
+    scram_keys() noexcept = default;
+    /// The keys of `secret`, which takes as long as salting it `iterations` times: 4096 at least. `mechanism` is "SCRAM-SHA-256" or
+    /// "SCRAM-SHA-1". Empty if that failed.
+    explicit scram_keys(std::string_view secret, std::uint32_t iterations = 4096,
+                        std::string_view mechanism = "SCRAM-SHA-256", error *e = nullptr) {
+        mailwire_scram_keys *made = nullptr;
+        mailwire_error *raw = nullptr;
+        mailwire_status status =
+            mailwire_scram_keys_new(detail::c_text(mechanism), secret.data(), secret.size(), iterations, &made, &raw);
+        raw_.reset(made);
+        detail::tell(status, raw, e);
+    }
+
+    /// The keys as text to be stored (RFC 5803), for server_options::add_user_keys and event::supply_keys; it lives as long as they do.
+    /// Keep it as you would keep the password.
+    std::string_view text() const noexcept { return mailwire_scram_keys_text(raw_.get()); }
+    explicit operator bool() const noexcept { return raw_ != nullptr; }
+    const mailwire_scram_keys *get() const noexcept { return raw_.get(); }
+
+  private:
+    detail::owned<mailwire_scram_keys, mailwire_scram_keys_free> raw_;
 };
 
 /// Where a server listens, whom it lets in, and what it asks. What has no member here is set by its name.
@@ -500,6 +534,15 @@ class server {
         return mailwire_server_address_at(raw_.get(), index);
     }
     std::uint16_t port(std::size_t index = 0) const noexcept { return mailwire_server_port(raw_.get(), index); }
+    /// How many addresses the server listens on, but for Unix sockets.
+    std::size_t address_count() const noexcept { return mailwire_server_address_count(raw_.get()); }
+    /// All of them, as "127.0.0.1:2525", each with the port that it got. They live as long as the server.
+    std::vector<std::string_view> addresses() const {
+        std::vector<std::string_view> all;
+        for (std::size_t i = 0; i < address_count(); ++i)
+            all.push_back(address(i));
+        return all;
+    }
     int fd() const noexcept { return mailwire_server_fd(raw_.get()); }
 
     /// The next event; an empty one when the server was shut down, `by` was signalled, or the time has passed. Any other failure

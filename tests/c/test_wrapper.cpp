@@ -1,6 +1,6 @@
 // mailwire.hpp: objects move, errors are thrown or given, and the whole of it works without exceptions.
 #include "check.h"
-#include "peer.h"
+#include "listener.h"
 #include <mailwire.hpp>
 
 #include <thread>
@@ -111,12 +111,17 @@ static void serving() {
     mailwire::error e;
     mailwire::server_options options;
     CHECK(options.add_listener("127.0.0.1:0", &e));
+    CHECK(options.add_listener("127.0.0.1:0", &e));
     CHECK(options.set_hooks(MAILWIRE_HOOK_MAIL, &e));
     CHECK(!options.set_disposition("mbox:/x", &e));
     CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
     CHECK(options.set_disposition("discard", &e));
     mailwire::server server(options, &e);
     CHECK(server && !e);
+    CHECK_INT(server.address_count(), 2);
+    CHECK(server.addresses() == (std::vector<std::string_view>{server.address(0), server.address(1)}));
+    CHECK(server.address(0) != server.address(1));
+    CHECK(server.address(1) == "127.0.0.1:" + std::to_string(server.port(1)));
     std::string url = "smtp://127.0.0.1:" + std::to_string(server.port()) + "?tls=none";
     {
         peer_count done{0};
@@ -131,6 +136,8 @@ static void serving() {
         CHECK(event.auth_identity().empty() && event.wanted_keys().empty() && event.queue_id().empty());
         CHECK_INT(event.auth_proof(), MAILWIRE_PROOF_NONE);
         CHECK(!event.fault());
+        CHECK_INT(event.size(), 14);
+        CHECK(event.verb().empty() && event.argument().empty());
         CHECK(!event.supply_password("word", &e));
         CHECK_INT(e.status(), MAILWIRE_ERR_MISUSE);
         CHECK(!event.supply_keys("word", &e));
@@ -147,6 +154,42 @@ static void serving() {
     CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
     CHECK(mailwire::statistics().prometheus().empty());
     CHECK(server.shutdown(std::chrono::seconds(1), &e));
+}
+
+// A command that the library does not know: its verb and its argument are the program's.
+static void unknown_commands() {
+    mailwire::error e;
+    mailwire::server_options options;
+    CHECK(options.add_listener("127.0.0.1:0", &e));
+    CHECK(options.set_hooks(MAILWIRE_HOOK_UNKNOWN, &e));
+    mailwire::server server(options, &e);
+    int fd = dial(server.get());
+    say(fd, "XFOO one two\r\n");
+    mailwire::event event = server.next_event(nullptr, std::chrono::seconds(10), &e);
+    CHECK_INT(event.kind(), MAILWIRE_EVENT_UNKNOWN);
+    CHECK(event.verb() == "XFOO" && event.argument() == "one two" && event.size() == 0);
+    CHECK(event.reply(502, "5.5.1", "not here", &e));
+    hear(fd, "220 ");
+    hear(fd, "502 5.5.1 not here");
+    close(fd);
+    CHECK(server.shutdown(std::chrono::seconds(1), &e));
+}
+
+// What a server keeps of a password instead of the password.
+static void keys_of_a_password() {
+    mailwire::error e;
+    mailwire::scram_keys keys("secret", 5000, "SCRAM-SHA-1", &e);
+    CHECK(keys && !e);
+    CHECK(keys.text().substr(0, 17) == "SCRAM-SHA-1$5000:");
+    CHECK(mailwire::scram_keys("secret").text().substr(0, 19) == "SCRAM-SHA-256$4096:");
+    CHECK(mailwire::scram_keys("secret").text() != mailwire::scram_keys("secret").text());
+    mailwire::server_options options;
+    CHECK(options.add_user_keys("user", keys.text(), &e));
+    mailwire::scram_keys none("secret", 5000, "MD5", &e);
+    CHECK(!none && none.text().empty());
+    CHECK_INT(e.status(), MAILWIRE_ERR_INVALID_ARGUMENT);
+    keys = mailwire::scram_keys();
+    CHECK(!keys && keys.get() == nullptr);
 }
 
 #if defined(__cpp_exceptions)
@@ -208,6 +251,8 @@ int main() {
     views();
     serving();
     faults();
+    unknown_commands();
+    keys_of_a_password();
 #if defined(__cpp_exceptions)
     throwing();
 #endif
