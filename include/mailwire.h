@@ -2606,6 +2606,24 @@ MAILWIRE_API
 uint64_t mailwire_event_size(const mailwire_event *event);
 
 /**
+ * The verb of a command that is not known.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_event_verb(const mailwire_event *event);
+
+/**
+ * The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API const char *mailwire_event_argument(const mailwire_event *event);
+
+/**
  * The user name of AUTH and LOOKUP.
  *
  * The text is never NULL, and lives as long as the event.
@@ -2653,24 +2671,6 @@ const void *mailwire_event_auth_secret(const mailwire_event *event);
  * Since 0.1.
  */
 MAILWIRE_API size_t mailwire_event_auth_secret_length(const mailwire_event *event);
-
-/**
- * The verb of a command that is not known.
- *
- * The text is never NULL, and lives as long as the event.
- * Thread: any.
- * Since 0.1.
- */
-MAILWIRE_API const char *mailwire_event_verb(const mailwire_event *event);
-
-/**
- * The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known.
- *
- * The text is never NULL, and lives as long as the event.
- * Thread: any.
- * Since 0.1.
- */
-MAILWIRE_API const char *mailwire_event_argument(const mailwire_event *event);
 
 /**
  * Accepts: the client gets the usual reply, as 250. All that the event still owes is answered. For a message this

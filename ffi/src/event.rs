@@ -1,10 +1,10 @@
-//! `mailwire_event`: something that happened in a server. Here is what it tells; `event_answer` has how it is answered.
+//! `mailwire_event`: something that happened in a server. Here is what kinds there are, and what is behind one. What it tells of its session
+//! is in `event_session`, of what was sent in `event_content`, of a login in `event_credentials`; `event_answer` has how it is answered.
 
 use std::ffi::{c_char, c_void};
 
 use mailwire::blocking::{Event, EventKind};
 use mailwire::proto::{Recipient, ReversePath, TlsInfo};
-use mailwire::sasl::Proof;
 
 use crate::call::look;
 use crate::error::mailwire_error;
@@ -73,22 +73,6 @@ pub const MAILWIRE_EVENT_LOOKUP: mailwire_kind = 19;
 /// A disposition could not take a message: mailwire_event_fault says why; informs (MAILWIRE_HOOK_FAULT).
 pub const MAILWIRE_EVENT_FAULT: mailwire_kind = 20;
 
-/// What proves that a user who logs in is that user: one of MAILWIRE_PROOF_... Expect values that you do not know, and refuse such
-/// logins.
-pub type mailwire_proof = i32;
-
-/// There is no login.
-pub const MAILWIRE_PROOF_NONE: mailwire_proof = 0;
-/// A password, in mailwire_event_auth_secret.
-pub const MAILWIRE_PROOF_PASSWORD: mailwire_proof = 1;
-/// A bearer token of OAuth 2.0, in mailwire_event_auth_secret. It may have come without a user name.
-pub const MAILWIRE_PROOF_TOKEN: mailwire_proof = 2;
-/// The certificate of the TLS handshake, which was verified against the option "client_ca". The user name is its fingerprint,
-/// "sha256:" and 64 lower-case digits.
-pub const MAILWIRE_PROOF_CERTIFICATE: mailwire_proof = 3;
-/// Nothing: an anonymous user, with a word on who it may be as user name.
-pub const MAILWIRE_PROOF_NOTHING: mailwire_proof = 4;
-
 /// Frees an event. NULL is allowed. Answers that it still owes become 451.
 ///
 /// Thread: any, while nobody else uses this event.
@@ -121,313 +105,24 @@ pub unsafe extern "C" fn mailwire_event_owed(event: *const mailwire_event) -> us
     look(0, || Ok(event?.event.owed()))
 }
 
-/// The number of the session: no other session of the server has had it. NULL: 0.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_session_id(event: *const mailwire_event) -> u64 {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(event?.event.session().id()))
-}
-
-/// The client's address, as "127.0.0.1:1234".
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_peer(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.peer) }
-}
-
-/// What the client called itself in EHLO, HELO or LHLO, which nobody has verified; empty before that.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_hello_name(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.hello_name) }
-}
-
-/// The version of TLS, as "TLSv1.3"; empty in clear.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_tls_version(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.tls_version) }
-}
-
-/// The cipher suite of TLS, as "TLS_AES_256_GCM_SHA384"; empty in clear.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_tls_cipher(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.tls_cipher) }
-}
-
-/// The name that the client asked for in the TLS handshake (SNI, RFC 6066 section 3); empty in clear, and if it asked for none.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_tls_server_name(
-    event: *const mailwire_event,
-) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.tls_server_name) }
-}
-
-/// The client's certificate in DER, which was verified against the option "client_ca"; without one,
-/// mailwire_event_tls_peer_certificate_length is 0.
-///
-/// It is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_tls_peer_certificate(
-    event: *const mailwire_event,
-) -> *const c_void {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(EMPTY.cast(), || {
-        Ok(pointer(peer_certificate(event?.lend())))
-    })
-}
-
-/// The number of octets of the client's certificate; 0 if it has shown none.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_tls_peer_certificate_length(
-    event: *const mailwire_event,
-) -> usize {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(peer_certificate(event?.lend()).len()))
-}
-
-/// The user who has logged in; empty if nobody has.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_user(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.user) }
-}
-
-/// The sender (reverse-path), of MAIL and of what has an envelope; empty for the null reverse-path.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_sender(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.sender) }
-}
-
-/// The number of recipients: those that RCPT asks about, or those of the envelope, which were accepted.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_recipient_count(event: *const mailwire_event) -> usize {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(event?.recipients.len()))
-}
-
-/// A recipient (forward-path); empty if there is no such one.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_recipient_at(
-    event: *const mailwire_event,
-    index: usize,
-) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe {
-        text(event, |held| {
-            held.recipients.get(index).copied().unwrap_or(Text::ABSENT)
-        })
-    }
-}
-
-/// The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the
-/// usual reply, "queued as", which mailwire_report_queue_id reads on the client's side: 32 hexadecimal digits. Empty unless the option
-/// "received" is set.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_queue_id(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.queue_id) }
-}
-
-/// The content of MESSAGE and CHUNK, as it came, with CRLF as line end and without the dots that SMTP adds. It may hold NUL, and
-/// no NUL ends it: mailwire_event_content_length says how long it is. The first call makes one piece of a large message,
-/// a copy that does not count towards "body_memory"; the option "stream" gives such messages as CHUNK, without a copy.
-///
-/// It is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_content(event: *const mailwire_event) -> *const c_void {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(EMPTY.cast(), || Ok(pointer(content(event?.lend()))))
-}
-
-/// The number of octets of the content.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_content_length(event: *const mailwire_event) -> usize {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(content(event?.lend()).len()))
-}
-
-/// The size in octets: of MAIL what the client declared with SIZE, of MESSAGE and CHUNK that of the content, of END_OF_DATA that
-/// of all pieces. 0 if none is known.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_size(event: *const mailwire_event) -> u64 {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || {
-        let event = event?;
-        Ok(match event.event.kind() {
-            EventKind::Mail { parameters, .. } => parameters.size.unwrap_or(0),
-            EventKind::EndOfData { size, .. } => *size,
-            _ => content(event.lend()).len() as u64,
-        })
-    })
-}
-
-/// The user name of AUTH and LOOKUP.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_auth_user(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.auth_user) }
-}
-
-/// Whom the user of AUTH or LOOKUP asks to act as (RFC 4422 section 3.4.1); empty if it did not ask. Of AUTH, refuse one that differs
-/// from the user name unless the user may act as it. Of LOOKUP it is always that name.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_auth_identity(
-    event: *const mailwire_event,
-) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.auth_identity) }
-}
-
-/// What is offered as proof of the user in AUTH: MAILWIRE_PROOF_PASSWORD unless mechanisms were named that take something else.
-/// MAILWIRE_PROOF_NONE for other events.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_auth_proof(event: *const mailwire_event) -> mailwire_proof {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(MAILWIRE_PROOF_NONE, || Ok(proof(event?.event.kind())))
-}
-
-/// The password or token of AUTH. No NUL is in it, and none ends it: mailwire_event_auth_secret_length says how long it is. Compare it
-/// in a time that does not tell where it differs.
-///
-/// It is never NULL; it lives as long as the event, and is overwritten then.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_auth_secret(event: *const mailwire_event) -> *const c_void {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(EMPTY.cast(), || Ok(pointer(secret(event?.lend()))))
-}
-
-/// The number of octets of the password or token of AUTH; 0 where there is neither.
-///
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_auth_secret_length(event: *const mailwire_event) -> usize {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(secret(event?.lend()).len()))
-}
-
-/// The verb of a command that is not known.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_verb(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.verb) }
-}
-
-/// The argument of VRFY, EXPN, HELP or ETRN, or of a command that is not known.
-///
-/// The text is never NULL, and lives as long as the event.
-/// Thread: any.
-/// Since 0.1.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn mailwire_event_argument(event: *const mailwire_event) -> *const c_char {
-    // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { text(event, |held| held.argument) }
-}
-
 /// What is behind a `mailwire_event`: the event, and its texts as C reads them.
 pub(crate) struct Held {
     pub(crate) event: Event,
     texts: Texts,
-    recipients: Vec<Text>,
-    peer: Text,
-    hello_name: Text,
-    tls_version: Text,
-    tls_cipher: Text,
-    tls_server_name: Text,
-    user: Text,
-    queue_id: Text,
-    sender: Text,
-    auth_user: Text,
-    auth_identity: Text,
+    pub(crate) recipients: Vec<Text>,
+    pub(crate) peer: Text,
+    pub(crate) hello_name: Text,
+    pub(crate) tls_version: Text,
+    pub(crate) tls_cipher: Text,
+    pub(crate) tls_server_name: Text,
+    pub(crate) user: Text,
+    pub(crate) queue_id: Text,
+    pub(crate) sender: Text,
+    pub(crate) auth_user: Text,
+    pub(crate) auth_identity: Text,
     pub(crate) wanted_keys: Text,
-    verb: Text,
-    argument: Text,
+    pub(crate) verb: Text,
+    pub(crate) argument: Text,
     pub(crate) fault: Option<Box<mailwire_error>>,
 }
 
@@ -526,41 +221,8 @@ fn number(kind: &EventKind) -> mailwire_kind {
     }
 }
 
-fn proof(kind: &EventKind) -> mailwire_proof {
-    let EventKind::Auth(credentials) = kind else {
-        return MAILWIRE_PROOF_NONE;
-    };
-    match credentials.proof() {
-        Proof::Password => MAILWIRE_PROOF_PASSWORD,
-        Proof::Token => MAILWIRE_PROOF_TOKEN,
-        Proof::Certificate => MAILWIRE_PROOF_CERTIFICATE,
-        Proof::Nothing => MAILWIRE_PROOF_NOTHING,
-        _ => MAILWIRE_PROOF_NONE,
-    }
-}
-
-fn peer_certificate(held: &Held) -> &[u8] {
-    let tls = held.event.session().tls();
-    tls.and_then(TlsInfo::peer_certificate).unwrap_or(&[])
-}
-
-fn content(held: &Held) -> &[u8] {
-    match held.event.kind() {
-        EventKind::Message { content, .. } => content,
-        EventKind::Chunk(content) => content,
-        _ => &[],
-    }
-}
-
-fn secret(held: &Held) -> &[u8] {
-    match held.event.kind() {
-        EventKind::Auth(credentials) => credentials.password().expose(),
-        _ => &[],
-    }
-}
-
 /// A pointer that is never NULL, nor the dangling one of an empty slice.
-fn pointer(octets: &[u8]) -> *const c_void {
+pub(crate) fn pointer(octets: &[u8]) -> *const c_void {
     if octets.is_empty() {
         EMPTY.cast()
     } else {

@@ -31,6 +31,11 @@ pub mod server;
 pub mod statistics;
 
 pub mod event;
+pub mod event_session;
+
+pub mod event_content;
+pub mod event_credentials;
+
 pub mod event_answer;
 pub mod event_fault;
 pub mod event_lookup;
