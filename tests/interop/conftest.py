@@ -93,7 +93,7 @@ def relays(
         for mode, listener in listeners.items()
     }
     targets |= {
-        f"{mechanism}.{tls}".lower(): Relay(port, tls=tls, auth=True)
+        f"{mechanism}.{tls}".lower(): Relay(port, tls={"plain": "none"}.get(tls, tls), auth=True)
         for (mechanism, tls), port in mechanism_listeners.ports.items()
     }
     running = Relays(loopback_certificates, targets)

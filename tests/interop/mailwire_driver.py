@@ -212,7 +212,7 @@ class Listener:
 
 
 class MechanismListeners:
-    """The listeners of `mailwire-interop`: one for each mechanism and way to TLS, `starttls` or `implicit`."""
+    """The listeners of `mailwire-interop`: one for each mechanism and way to TLS, `plain` for none, `starttls` or `implicit`."""
 
     def __init__(self, folder: Path, certificates: Certificates) -> None:
         self._folder = folder

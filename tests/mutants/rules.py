@@ -1,4 +1,4 @@
-"""A mutant for each of the eleven promises of SECURITY.md, and the test that turns red for it.
+"""Mutants for each of the eleven promises of SECURITY.md, and the test that turns red for each.
 
     python3 tests/mutants/rules.py [RULE ...]
 
@@ -26,6 +26,7 @@ STREAMS = ["-p", "mailwire", "--lib"]
 CLIENT = ["-p", "mailwire", "--test", "client"]
 REPLAY = ["-p", "mailwire-fuzz", "--test", "replay"]
 BINDING = ["-p", "mailwire-ffi", "--lib"]
+DURABLE = ["-p", "mailwire", "--test", "durable"]
 
 
 @dataclass
@@ -276,6 +277,84 @@ MUTANTS = [
         "        *self = Self::default();",
         STREAMS,
         "server::tests::logins::every_failure_counts_though_a_proxy_goes_on_with_another_client_in_the_same_packet",
+    ),
+    Mutant(
+        4,
+        "a server goes on with the certificate that was replaced",
+        "core/src/server/serve.rs",
+        "*current = Some(tls);",
+        "drop(tls);",
+        STREAMS,
+        "server::tests::tls::a_new_certificate_is_used_from_the_next_handshake_on",
+    ),
+    Mutant(
+        5,
+        "250 does not wait for the folder to be on the disk",
+        "core/src/disposition/draft.rs",
+        "messages.sync_all().map_err(",
+        "messages.metadata().map(drop).map_err(",
+        DURABLE,
+        "trace::s136_the_250_is_sent_when_file_name_and_folder_are_on_the_disk",
+    ),
+    Mutant(
+        5,
+        "250 does not wait for the file to be on the disk",
+        "core/src/disposition/draft.rs",
+        "let synced = draft.file.sync_all();",
+        "let synced = draft.file.metadata();",
+        DURABLE,
+        "trace::of_many_at_once_no_250_comes_before_its_message_is_on_the_disk",
+    ),
+    Mutant(
+        5,
+        "250 comes when the message of another session is on the disk",
+        "core/src/disposition/draft.rs",
+        "    match aside(move || draft.finish()).await {\n        Ok(()) => Answers::accept(),",
+        "    static DONE: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(0);\n"
+        "    tokio::spawn(async move {\n"
+        "        let _ = aside(move || draft.finish()).await;\n"
+        "        DONE.add_permits(1);\n"
+        "    });\n"
+        "    let done: Result<(), Error> = DONE.acquire().await.map(|one| one.forget()).map_err(|_| unreachable!());\n"
+        "    match done {\n        Ok(()) => Answers::accept(),",
+        DURABLE,
+        "trace::of_many_at_once_no_250_comes_before_its_message_is_on_the_disk",
+    ),
+    Mutant(
+        6,
+        "one connection more than may be is let in",
+        "core/src/server/limits.rs",
+        "if open.all >= self.most {",
+        "if open.all > self.most {",
+        STREAMS,
+        "server::tests::limits::s033_a_server_that_is_full_greets_with_421",
+    ),
+    Mutant(
+        6,
+        "a connection that ended still counts for its address",
+        "core/src/server/limits.rs",
+        "            *count -= 1;\n",
+        "",
+        STREAMS,
+        "server::limits::tests::connections_are_limited_in_all_and_by_address",
+    ),
+    Mutant(
+        6,
+        "the application may take as long as it likes to answer an event",
+        "core/src/blocking/server/session.rs",
+        "let until = Instant::now() + self.answer_timeout;",
+        "let until = Instant::now() + self.answer_timeout * 1000;",
+        STREAMS,
+        "blocking::server::tests::answers::unanswered_is_451_and_an_answer_after_that_comes_too_late",
+    ),
+    Mutant(
+        6,
+        "memory of a message that is gone still counts",
+        "core/src/server/memory.rs",
+        "        self.room.give_back(self.octets);",
+        "        let _ = (&self.room, self.octets);",
+        STREAMS,
+        "server::tests::memory::what_a_long_list_has_counted_does_not_outlive_it_where_commands_come_in_one_go",
     ),
     Mutant(
         12,

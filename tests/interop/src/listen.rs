@@ -1,5 +1,5 @@
-//! Listeners that offer one mechanism each and take mail only behind it: for every mechanism one with STARTTLS, one with TLS from
-//! the start.
+//! Listeners that offer one mechanism each and take mail only behind it: for every mechanism one in clear, one with STARTTLS, one with
+//! TLS from the start.
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,17 @@ impl Known {
     }
 }
 
-/// Prints `MECHANISM starttls|implicit PORT` for each listener and an empty line, and listens until the process is ended. A message is
-/// kept in `folder` as `MECHANISM-starttls/RECIPIENT`, and who has logged in beside it as `RECIPIENT.user`.
+/// How a client comes to TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Not at all: that mechanisms are offered in clear is asked for.
+    Plain,
+    StartTls,
+    Implicit,
+}
+
+/// Prints `MECHANISM plain|starttls|implicit PORT` for each listener and an empty line, and listens until the process is ended. A message
+/// is kept in `folder` as `MECHANISM-starttls/RECIPIENT`, and who has logged in beside it as `RECIPIENT.user`.
 pub(crate) async fn listen(
     folder: &str,
     [certificate, key, authority]: [&str; 3],
@@ -48,10 +57,18 @@ pub(crate) async fn listen(
     )?;
     let mut running = Vec::new();
     for mechanism in Mechanism::ALL {
-        for (name, implicit) in [("starttls", false), ("implicit", true)] {
+        for (name, way) in [
+            ("plain", Way::Plain),
+            ("starttls", Way::StartTls),
+            ("implicit", Way::Implicit),
+        ] {
+            if mechanism == Mechanism::External && way == Way::Plain {
+                // Without TLS there is no certificate.
+                continue;
+            }
             let folder = Path::new(folder).join(format!("{}-{name}", mechanism.name()));
             std::fs::create_dir(&folder)?;
-            let server = Server::bind(options(mechanism, implicit, tls.clone(), &known)?)?;
+            let server = Server::bind(options(mechanism, way, tls.clone(), &known)?)?;
             for address in server.addresses() {
                 println!("{} {name} {}", mechanism.name(), address.port());
             }
@@ -73,15 +90,19 @@ pub(crate) async fn listen(
 
 fn options(
     mechanism: Mechanism,
-    implicit: bool,
+    way: Way,
     tls: ServerTls,
     known: &Known,
 ) -> Result<Options, mailwire::Error> {
     let mut options = Options::new();
     options.listen("127.0.0.1:0")?;
-    options.set_tls(tls);
-    options.set_implicit_tls(implicit);
-    options.set_require_tls(true);
+    if way == Way::Plain {
+        options.set_allow_plaintext_auth(true);
+    } else {
+        options.set_tls(tls);
+        options.set_implicit_tls(way == Way::Implicit);
+        options.set_require_tls(true);
+    }
     options.set_auth_required(true);
     options.add_user(&known.user, known.password.as_str().into())?;
     options.set_mechanisms(&[mechanism])?;
