@@ -2097,6 +2097,11 @@ const char *mailwire_server_option_name(size_t index);
  * with the id that mailwire_event_queue_id tells; where the disposition is a relay it is put there whatever "received" says.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
+ * "decoy_secret" is 64 hexadecimal digits, 32 random octets, from which the salts of SCRAM are made for users who are not there. By
+ * default they are made of the private key of "tls", as it is when the server begins, so that servers with one key make up the same
+ * ones, also after a stop; without TLS they change with each start, which tells who is not there. Set it there, and where the key
+ * changes or servers with several keys stand for one another. Keep it as secret as the users' keys; no error repeats it.
+ *
  * MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
  * before.
  * Thread: any, one call at a time on these options.

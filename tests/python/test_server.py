@@ -485,6 +485,40 @@ def test_mechanisms_are_those_that_are_named(message):
             mailwire.Server(take, auth=USERS, mechanisms=mechanisms)
 
 
+KEPT = mailwire.scram_keys("secret")
+
+
+def made_up(**arguments):
+    """The salt that a server shows of somebody who is not there, in two runs of it."""
+    server = mailwire.Server(take, user_keys={"tim": KEPT}, allow_plaintext_auth=True, **arguments)
+    salts = []
+    for _ in range(2):
+        with server, smtplib.SMTP("127.0.0.1", server.port, timeout=20) as client:
+            client.ehlo()
+            first = base64.b64encode(b"n,,n=nobody,r=abc").decode()
+            code, challenge = client.docmd("AUTH SCRAM-SHA-256", first)
+            assert code == 334 and client.docmd("*")[0] == 501
+            salts.append(base64.b64decode(challenge).split(b",")[1])
+    return salts
+
+
+def test_who_is_not_there_looks_the_same_after_a_stop(localhost):
+    tls = mailwire.TLS.from_files(*localhost)
+    secret = {"decoy_secret": "07" * 32}
+    one, again = made_up(options=secret)
+    assert one == again
+    assert made_up(options=secret, tls=tls) == [one, one]
+    assert made_up(options={"decoy_secret": "08" * 32})[0] != one
+    # Of the private key without it, and else random.
+    one, again = made_up(tls=tls)
+    assert one == again
+    one, again = made_up()
+    assert one != again
+    with pytest.raises(mailwire.InvalidArgument, match="decoy_secret: 64 hexadecimal digits") as refused:
+        mailwire.Server(take, options={"decoy_secret": "abcdef"})
+    assert "abcdef" not in str(refused.value)
+
+
 def shown(server, ca_file, name):
     """The certificate that a client sees who asks for this name."""
     context = trusting(ca_file)

@@ -1,5 +1,7 @@
 //! Who may log in to a server, by which mechanisms, and which of them are offered.
 
+use zeroize::Zeroizing;
+
 use super::{Hooks, Options};
 use crate::error::Error;
 use crate::proto::server::OwnMechanism;
@@ -86,10 +88,42 @@ impl Options {
         self.allow_plaintext_auth = allow;
     }
 
-    /// A secret from which the salts of SCRAM are made for users who are not there, so that they look like others. By default it is
-    /// random and lasts as long as the server. Servers that stand for one another should have the same.
+    /// A secret of 32 random octets from which the salts of SCRAM are made for users who are not there, so that they look like those
+    /// who are, whose salts never change. By default it is made of the private key of [`set_tls`](Self::set_tls), the first one where
+    /// there are several, as it is when the server begins: servers with the same key make up the same salts, also after a stop and
+    /// whoever their users are, and a new key changes them. Without a key it is random and lasts as long as the server.
+    ///
+    /// Salts that change tell who is not there. So set it where a certificate is renewed with another key, where servers with several
+    /// keys stand for one another, or share a port, and where there is SCRAM without TLS. Keep it as you keep the users' keys.
     pub fn set_decoy_secret(&mut self, secret: [u8; 32]) {
         self.decoy_secret = Some(Secret::new(secret));
+    }
+
+    /// The same from 64 hexadecimal digits, of which no error repeats any.
+    pub(super) fn set_decoy_secret_from_text(&mut self, digits: &str) -> Result<(), Error> {
+        let octets = digits.as_bytes().chunks_exact(2);
+        let secret: Zeroizing<Vec<u8>> = Zeroizing::new(octets.map_while(octet).collect());
+        match <[u8; 32]>::try_from(&secret[..]) {
+            Ok(secret) if digits.len() == 64 => self.set_decoy_secret(secret),
+            _ => {
+                return Err(Error::invalid(
+                    "decoy_secret: 64 hexadecimal digits are wanted, which are 32 random octets",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the salts of users who are not there are made of.
+    pub(super) fn secret_of_decoys(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let set = self.decoy_secret.as_ref();
+        if let Some(secret) = set.and_then(|secret| secret.expose().try_into().ok()) {
+            return Ok(Zeroizing::new(secret));
+        }
+        match &self.tls {
+            Some(tls) => Ok(tls.secret_of_key()),
+            None => Ok(Zeroizing::new(crate::tls::random()?)),
+        }
     }
 
     /// Whether anybody could log in.
@@ -129,6 +163,15 @@ impl Options {
             (table || looks_up) && (!table || in_table) && (looks_up || !asks)
         }
     }
+}
+
+/// An octet from two hexadecimal digits.
+fn octet(digits: &[u8]) -> Option<u8> {
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let [high, low] = *digits else {
+        return None;
+    };
+    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
 #[cfg(test)]

@@ -185,13 +185,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new(options: Options, hooks: Hooks, hostname: Domain) -> Result<Self, Error> {
-        let secret = options.decoy_secret.as_ref();
-        let secret = match secret.and_then(|secret| secret.expose().try_into().ok()) {
-            Some(secret) => secret,
-            None => crate::tls::random()?,
-        };
         let looked_up = hooks.has(Hooks::LOOKUP);
-        let decoy = options.users.decoy(secret, looked_up);
+        let decoy = options.users.decoy(*options.secret_of_decoys()?, looked_up);
         let decoy = decoy.map_err(|error| Error::invalid(format!("user: {error}")))?;
         let config = Config::new(hostname, options.protocol)
             .with_size_limit(Some(options.max_message_size))

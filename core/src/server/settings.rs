@@ -26,6 +26,7 @@ const NAMES: &[&str] = &[
     "require_tls",
     "user",
     "user_keys",
+    "decoy_secret",
     "auth_required",
     "mechanisms",
     "allow_plaintext_auth",
@@ -82,7 +83,7 @@ impl Options {
     /// and `verb` add one each time, and so do `listen`, `user` and `user_keys`. `tls` is `certificate.pem,key.pem` or one file with
     /// both; set behind it, `tls_sni` is `host.example,certificate.pem,key.pem` for each further name, and `client_ca` a file of roots by
     /// which clients are asked for a certificate. `user` is `name:password`, and `user_keys` is `name:` and what
-    /// [`ScramKeys::to_text`] gives.
+    /// [`ScramKeys::to_text`] gives; `decoy_secret` is 64 hexadecimal digits, as `openssl rand -hex 32` makes them.
     ///
     /// ```
     /// let mut options = mailwire::server::Options::new();
@@ -136,6 +137,7 @@ impl Options {
                 self.add_user_keys(user, keys)
                     .map_err(|error| Error::invalid(format!("user_keys: {}", error.message())))?;
             }
+            "decoy_secret" => self.set_decoy_secret_from_text(value)?,
             "auth_required" => self.set_auth_required(switch(name, value)?),
             "mechanisms" => {
                 let mechanisms: Option<Vec<_>> =
@@ -480,6 +482,7 @@ mod tests {
             ("mechanisms", ""),
             ("user_keys", "tim"),
             ("user_keys", "tim:SCRAM-SHA-1$4096:c2FsdA==$AAAA:AAAA"),
+            ("decoy_secret", "random"),
             ("max_transactions", "0"),
             ("max_recipient_domains", "0"),
             ("command_line", "511"),

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -222,8 +222,16 @@ pub(super) fn certified_key(
     key: &Pem,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, Error> {
-    let chain = certificate.certificates()?;
-    let der = key.key()?;
+    let (chain, der) = (certificate.certificates()?, key.key()?);
+    certified((certificate, chain), (key, der), provider)
+}
+
+/// The same of what was read, with where it was read from.
+pub(super) fn certified(
+    (certificate, chain): (&Pem, Vec<CertificateDer<'static>>),
+    (key, der): (&Pem, PrivateKeyDer<'static>),
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Error> {
     let from_der = CertifiedKey::from_der(chain, der, provider);
     from_der.map_err(|error| {
         let what = match &error {

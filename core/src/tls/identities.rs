@@ -4,13 +4,16 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use hmac::{Hmac, KeyInit, Mac};
 use rustls::client::verify_server_name;
-use rustls::pki_types::{DnsName, ServerName};
+use rustls::pki_types::{DnsName, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use super::Pem;
-use super::client::certified_key;
+use super::client::certified;
 use super::name::server_name;
 use super::pem::complaint;
 use super::provider::provider;
@@ -20,8 +23,16 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub(super) struct Identities {
     first: Arc<CertifiedKey>,
+    of_first_key: OfKey,
     by_name: HashMap<Asked, Arc<CertifiedKey>>,
 }
+
+/// Octets that only who has a private key can make, and makes again from it each time: HKDF-Extract (RFC 5869 section 2.2).
+#[derive(Clone)]
+pub(super) struct OfKey(Zeroizing<[u8; 32]>);
+
+/// What tells these octets from any others that are made of the key: the salt, of one block of SHA-256.
+const OF_KEY: [u8; 64] = *b"mailwire: octets that are made of the private key of a server   ";
 
 /// A name that clients may ask for, in lower case and A-labels, perhaps with `*` for its first label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,15 +40,24 @@ pub(super) struct Asked(String);
 
 impl Identities {
     pub(super) fn new(certificate: &Pem, key: &Pem) -> Result<Self, Error> {
+        let (chain, der) = (certificate.certificates()?, key.key()?);
+        let of_first_key = OfKey::new(&der);
+        let first = certified((certificate, chain), (key, der), &provider())?;
         Ok(Self {
-            first: Arc::new(certified_key(certificate, key, &provider())?),
+            first: Arc::new(first),
+            of_first_key,
             by_name: HashMap::new(),
         })
+    }
+
+    pub(super) fn of_first_key(&self) -> &OfKey {
+        &self.of_first_key
     }
 
     /// Puts the first one of `other` in the place of this one's.
     pub(super) fn set_first(&mut self, other: Self) {
         self.first = other.first;
+        self.of_first_key = other.of_first_key;
     }
 
     /// Adds one for a name, or puts it in the place of that name's.
@@ -57,6 +77,24 @@ impl ResolvesServerCert for Identities {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let named = hello.server_name().and_then(|name| self.find(name));
         Some(Arc::clone(named.unwrap_or(&self.first)))
+    }
+}
+
+impl OfKey {
+    fn new(key: &PrivateKeyDer<'_>) -> Self {
+        let mut mac = <Hmac<Sha256> as KeyInit>::new((&OF_KEY).into());
+        mac.update(key.secret_der());
+        Self(Zeroizing::new(mac.finalize().into_bytes().into()))
+    }
+
+    pub(super) fn octets(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for OfKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OfKey(..)")
     }
 }
 
@@ -106,6 +144,7 @@ impl fmt::Display for Asked {
 
 #[cfg(test)]
 mod tests {
+    use super::super::client::certified_key;
     use super::super::test_pki::Authority;
     use super::*;
     use crate::error::Status;

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use zeroize::Zeroizing;
 
 use super::Pem;
 use super::client::{certified_key, checked_roots, unusable};
@@ -143,6 +144,12 @@ impl ServerTls {
 
     fn read(&self) -> RwLockReadGuard<'_, Current> {
         self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Octets that are made of the first private key, and are as secret: whoever has that key, in other processes and later too, has
+    /// the same, and nobody else.
+    pub(crate) fn secret_of_key(&self) -> Zeroizing<[u8; 32]> {
+        self.read().identities.of_first_key().octets()
     }
 
     /// The configuration for the next handshake.

@@ -69,6 +69,11 @@ pub(crate) const SERVER_SETTINGS: &[(&str, &str, Call)] = &[
         "tim:SCRAM-SHA-1$4096:c2Fs{}dA==$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         |text| server(|o| o.set("user_keys", text)),
     ),
+    (
+        "decoy_secret",
+        "07070707070707070707070707070707{}07070707070707070707070707070707",
+        |text| server(|o| o.set("decoy_secret", text)),
+    ),
     ("auth_required", "tr{}ue", |text| {
         server(|o| o.set("auth_required", text))
     }),

@@ -3,6 +3,7 @@
 mod attempts;
 mod chunks;
 mod ends;
+mod decoys;
 mod extensions;
 mod hooks;
 mod limits;

@@ -92,32 +92,6 @@ fn s374_a_proxy_header_split_at_every_octet_is_in_front_of_tls_from_the_start() 
 }
 
 #[test]
-fn servers_with_one_decoy_secret_make_up_one_salt_for_who_is_not_there() {
-    let salt = |secret: Option<[u8; 32]>, user: &str| {
-        let server = Running::with(|options| {
-            options.add_user("tim", Secret::new("right")).unwrap();
-            options.set_allow_plaintext_auth(true);
-            if let Some(secret) = secret {
-                options.set_decoy_secret(secret);
-            }
-        });
-        let first = base64::encode(format!("n,,n={user},r=abc").as_bytes());
-        let first = str::from_utf8(first.expose()).unwrap();
-        let reply = server.greeted().ask(&format!("AUTH SCRAM-SHA-256 {first}"));
-        let challenge = base64::decode(reply.strip_prefix("334 ").unwrap().as_bytes()).unwrap();
-        let challenge = str::from_utf8(challenge.expose()).unwrap();
-        let salt = challenge.split(',').find(|part| part.starts_with("s="));
-        salt.unwrap().to_owned()
-    };
-    let one = salt(Some([7; 32]), "nobody");
-    assert_eq!(salt(Some([7; 32]), "nobody"), one);
-    assert_ne!(salt(Some([8; 32]), "nobody"), one);
-    assert_ne!(salt(Some([7; 32]), "somebody"), one);
-    // Of their own, no two servers have the same.
-    assert_ne!(salt(None, "nobody"), salt(None, "nobody"));
-}
-
-#[test]
 fn starttls_then_auth_plain_and_login() {
     let (server, tls) = with_tls(|options| {
         options.add_user("tim", Secret::new("right")).unwrap();
