@@ -180,6 +180,60 @@ async fn s382_a_chunk_that_is_refused_has_a_time_of_its_own() {
     assert!((60..=70).contains(&seconds), "{seconds}");
 }
 
+/// Begins a message at this least rate, sends `piece` of it every ten seconds of a clock that jumps, as often as it is told, and then
+/// the end. Gives the server's last reply, and the seconds until it came.
+async fn message_at(least_rate: u64, piece: &[u8], times: usize) -> (String, u64) {
+    let mut options = Options::new();
+    options.set_least_rate(least_rate);
+    let server = Server::bind(options).unwrap();
+    let address = server.addresses()[0];
+    let handler = Scripted(super::Seen::default());
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let start = b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n";
+    stream.write_all(start).await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"<CR><LF>.<CR><LF>\r\n") {
+        assert!(stream.read_buf(&mut said).await.unwrap() > 0);
+    }
+    let begun = tokio::time::Instant::now();
+    for _ in 0..times {
+        let reading = stream.read_to_end(&mut said);
+        let over = tokio::time::timeout(Duration::from_secs(10), reading).await;
+        if over.is_ok() || stream.write_all(piece).await.is_err() {
+            break;
+        }
+    }
+    let _ = stream.write_all(b"\r\n.\r\nQUIT\r\n").await;
+    let _ = stream.read_to_end(&mut said).await;
+    let seconds = begun.elapsed().as_secs();
+    serving.abort();
+    let said = String::from_utf8(said).unwrap();
+    (said.lines().last().unwrap_or_default().to_owned(), seconds)
+}
+
+#[tokio::test(start_paused = true)]
+async fn s382_the_least_rate_is_the_one_that_is_set_and_none_is_0() {
+    let (bye, too_slow) = (
+        "221 2.0.0 Bye",
+        "421 4.4.2 Too slow, closing the connection",
+    );
+    // Two octets a second are wanted, 20 in the ten seconds between two pieces: what is missing is taken off the first minute.
+    let just_above = message_at(2, b"0123456789 0123456789", 700).await;
+    assert_eq!(just_above, (bye.to_owned(), 7000));
+    let just_as_much = message_at(2, b"0123456789 012345678", 700).await;
+    assert_eq!(just_as_much, (bye.to_owned(), 7000));
+    let (reply, seconds) = message_at(2, b"0123456789 0123456", 700).await;
+    assert_eq!(reply, too_slow);
+    assert!((500..=530).contains(&seconds), "{seconds}");
+    // Where nothing is wanted one octet is enough for as long as the client likes.
+    let off = message_at(0, b"x", 700).await;
+    assert_eq!(off, (bye.to_owned(), 7000));
+    let (reply, _) = message_at(1, b"x", 700).await;
+    assert_eq!(reply, too_slow);
+}
+
 /// Each flight of commands ends within a message, so that what is sent is waited for there.
 #[tokio::test(start_paused = true)]
 async fn waits_to_send_that_the_application_gives_up_count_too() {

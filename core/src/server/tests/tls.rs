@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::super::Hooks;
 use super::{Running, Scripted, Seen, Talk};
@@ -292,6 +295,58 @@ fn a_handshake_that_never_comes_or_is_none_ends_the_session_alone() {
         "{rest:?}"
     );
     secured(&server, &tls);
+}
+
+/// How many seconds of a clock that jumps a server with `handshake_timeout=20` waits for a handshake that never ends, behind STARTTLS
+/// or where TLS comes first.
+async fn handshake(implicit: bool, dripping: bool) -> u64 {
+    let mut options = Options::new();
+    let issued = Authority::new("test").issue(&["mx.example.org"]);
+    options.set_tls(issued.server());
+    options.set_implicit_tls(implicit);
+    options.set("handshake_timeout", "20").unwrap();
+    let server = Server::bind(options).unwrap();
+    let address = server.addresses()[0];
+    let (control, handler) = (server.control(), Scripted(Seen::default()));
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    if !implicit {
+        stream.write_all(b"STARTTLS\r\n").await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"Ready to start TLS\r\n") {
+            assert!(stream.read_buf(&mut said).await.unwrap() > 0);
+        }
+    }
+    let begun = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    // A record of a handshake that is to be long.
+    for octet in [&b"\x16\x03\x01\x40\0\x01\0\x3f\xfc\x03\x03"[..], &[0; 100]].concat() {
+        if dripping {
+            stream.write_all(&[octet]).await.unwrap();
+        }
+        let reading = stream.read_to_end(&mut rest);
+        if timeout(Duration::from_secs(1), reading).await.is_ok() {
+            break;
+        }
+    }
+    let seconds = begun.elapsed().as_secs();
+    assert_eq!(
+        (rest.len(), control.statistics().failed_tls_handshakes),
+        (0, 1)
+    );
+    serving.abort();
+    seconds
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_has_its_time_and_no_more() {
+    for implicit in [false, true] {
+        for dripping in [false, true] {
+            let seconds = handshake(implicit, dripping).await;
+            assert!((20..=21).contains(&seconds), "{seconds}");
+        }
+    }
 }
 
 #[test]
