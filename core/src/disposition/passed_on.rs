@@ -132,7 +132,7 @@ fn is_of_session(code: u16) -> bool {
 /// A reply of the next server as we may say it to a client, who is told nothing raw.
 fn harmless(reply: &Reply) -> Reply {
     let code = match reply.code() {
-        code if reply.is_positive() => code.clamp(250, 250),
+        _ if reply.is_positive() => 250,
         // To our client these would be about its own.
         code if is_of_session(code) => 451,
         500..=504 => 554,

@@ -184,11 +184,6 @@ impl Body<'_> {
         self.channel.shared.options.protocol()
     }
 
-    /// Whether the client has begun to send, because a chunk was asked for.
-    pub fn is_begun(&self) -> bool {
-        !matches!(self.stage, Stage::Offered)
-    }
-
     /// Whether more is to be read. What is known already needs no memory: the end, or why there is none.
     fn reads(&self) -> bool {
         matches!(self.stage, Stage::Offered | Stage::Open)

@@ -33,8 +33,8 @@ const SLOW_START: Duration = Duration::from_secs(60);
 /// a server, and some more.
 const MOST_PATIENCE: Duration = Duration::from_secs(300);
 
-/// How long the other side is given to take our last words.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a client is given to take our last words.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a TLS record holds at the most (RFC 8446 section 5.1).
 const RECORD: usize = 16 * 1024;

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::aside::Turns;
 use super::attempts::Attempts;
+use super::channel::LAST_WORDS;
 use super::limits::{Admission, Connections};
 use super::memory::BodyMemory;
 use super::rate::Rate;
@@ -30,8 +31,9 @@ use crate::proto::server::Config;
 use crate::sasl::Decoy;
 use crate::tls::ServerTls;
 
-/// How long a client that is turned away may take to hear why, and all who are told of the end of a server's time.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long all sessions together are given for their last words when the server's time is over: each has [`LAST_WORDS`], and the task
+/// that says them its turn.
+const LAST_WORDS_OF_ALL: Duration = Duration::from_secs(2);
 
 /// How long is waited, once all must be over, for the next session to end. Those that only wait for their client end now.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -386,7 +388,7 @@ async fn serve_one<H: Handler>(
     if timeout_at(deadline, all_over).await.is_err() {
         let last_words =
             async { while let Ok(Some(_)) = timeout(A_MOMENT, sessions.join_next()).await {} };
-        let _ = timeout_at(deadline + LAST_WORDS, last_words).await;
+        let _ = timeout_at(deadline + LAST_WORDS_OF_ALL, last_words).await;
         // What is left waits for its application.
         sessions.shutdown().await;
     }
