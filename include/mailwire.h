@@ -2003,7 +2003,8 @@ mailwire_status mailwire_server_options_set_max_connections(mailwire_server_opti
 
 /**
  * The most connections at a time from one address; of IPv6, from one /64 network; 100 by default. Those beyond are greeted with 421,
- * or closed without a word where TLS comes first.
+ * or closed without a word where TLS comes first. A proxy of the option "proxy_protocol" or "xclient" is not counted, but whom it
+ * tells: what is too many is answered 421 and closed.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -2096,12 +2097,12 @@ const char *mailwire_server_option_name(size_t index);
  * mailwire_server_options_set_disposition has it. "received" puts a Received field (RFC 5321 section 4.4) in front of each message,
  * with the id that mailwire_event_queue_id tells; where the disposition is a relay it is put there whatever "received" says.
  *
- * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
  * "decoy_secret" is 64 hexadecimal digits, 32 random octets, from which the salts of SCRAM are made for users who are not there. By
  * default they are made of the private key of "tls", as it is when the server begins, so that servers with one key make up the same
  * ones, also after a stop; without TLS they change with each start, which tells who is not there. Set it there, and where the key
  * changes or servers with several keys stand for one another. Keep it as secret as the users' keys; no error repeats it.
  *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
  * MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
  * before.
  * Thread: any, one call at a time on these options.

@@ -167,7 +167,8 @@ pub unsafe extern "C" fn mailwire_server_options_set_max_connections(
 }
 
 /// The most connections at a time from one address; of IPv6, from one /64 network; 100 by default. Those beyond are greeted with 421,
-/// or closed without a word where TLS comes first.
+/// or closed without a word where TLS comes first. A proxy of the option "proxy_protocol" or "xclient" is not counted, but whom it
+/// tells: what is too many is answered 421 and closed.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -42,7 +42,8 @@ class Limits:
     login succeeded, within seven days; an address's own lock holds there too. A number of failures that is 0, or an
     `auth_delay` of 0, turns that off; `auth_lockout` is more than 0. `connections_per_minute` from one address, and
     `messages_per_minute` and `recipients_per_minute` in all its sessions: 0 (the default) is no limit. Connections beyond a
-    limit are greeted with 421, or closed without a word where TLS comes first. `command_line`: octets of a command with its
+    limit are greeted with 421, or closed without a word where TLS comes first; a proxy of `proxy_protocol` or `xclient` is
+    not counted by address, but whom it tells. `command_line`: octets of a command with its
     CRLF (4096), from 512 to 32768. `auth_line`: octets of a line of AUTH with its CRLF, from 512 to 12290 (the default).
     `max_hops`: Received fields in a message, beyond which it goes in circles and is refused (100).
     """

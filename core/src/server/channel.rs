@@ -189,9 +189,18 @@ impl Channel {
         Arc::clone(memory)
     }
 
-    /// The peer speaks for another client from now on.
-    pub(super) fn begin_client(&mut self) {
+    /// The peer speaks for another client from now on. If its address was `told`, the connection is that client's from now on, or over
+    /// where it is one too many.
+    pub(super) fn begin_client(&mut self, told: bool) {
         self.memory = None;
+        if !told {
+            return;
+        }
+        let address = self.info.address().map(|address| address.ip());
+        if let Err(reply) = self.admission.claim(address) {
+            self.shared.counters.turned_away.add(1);
+            self.machine.abort(reply);
+        }
     }
 
     /// A message begins.
@@ -497,8 +506,7 @@ fn poll_once(
 /// A machine for a client that has just connected.
 fn machine(shared: &Shared, info: &SessionInfo, tls: Option<TlsInfo>) -> Connection {
     let mut machine = Connection::new(Arc::clone(&shared.config), tls);
-    let proxies = &shared.options.xclient;
-    let trusted = |address: SocketAddr| proxies.iter().any(|own| own.contains(address.ip()));
+    let trusted = |address: SocketAddr| shared.options.may_say_xclient(address.ip());
     machine.set_trusted(info.address().is_some_and(trusted));
     tell_time(&mut machine, shared);
     machine

@@ -32,7 +32,7 @@ pub trait Handler: Send + Sync + 'static {
 ///
 /// Every hook but [`message`](Self::message) has an answer already, the usual one. Hooks of one session never run at the same
 /// time. A hook may take its time: nothing is read from this client meanwhile. One that panics is answered 451 and the session goes
-/// on; to AUTH that is 454, and to the connection itself 421, which ends it. When the server is shut down and its grace is over, a
+/// on; to AUTH that is 454, and to the connection itself 421, which ends it, as it does where [`Handler::session`] panics. When the server is shut down and its grace is over, a
 /// running hook is dropped where it awaits.
 ///
 /// [`Options::set_hooks`](super::Options::set_hooks) says which hooks are asked; without it these are: connect, hello, mail,

@@ -9,16 +9,24 @@ use super::Options;
 use super::options::within;
 use super::rate::Rate;
 use crate::error::Error;
+use crate::proto::Reply;
 use crate::proto::limits::{AUTH_LINES, COMMAND_LINES};
 
 /// Said where the server as a whole is full (RFC 5321 section 3.8).
-pub(super) const TOO_MANY: &str = "421 4.3.2 Too many connections\r\n";
+pub(super) static TOO_MANY: Reply = Reply::fixed(421, Some((4, 3, 2)), "Too many connections");
 /// Said where one client has more connections than it may.
-pub(super) const TOO_MANY_OF_YOURS: &str = "421 4.7.0 Too many connections from your address\r\n";
+pub(super) static TOO_MANY_OF_YOURS: Reply = Reply::fixed(
+    421,
+    Some((4, 7, 0)),
+    "Too many connections from your address",
+);
 
 /// Said where one client connects more often than it may.
-pub(super) const TOO_OFTEN: &str =
-    "421 4.7.0 Too many connections from your address in a minute, try again later\r\n";
+pub(super) static TOO_OFTEN: Reply = Reply::fixed(
+    421,
+    Some((4, 7, 0)),
+    "Too many connections from your address in a minute, try again later",
+);
 
 impl Options {
     /// The bad commands of a session before the next one is answered 421; a message that is accepted forgives those before it. The
@@ -77,16 +85,25 @@ struct Open {
 }
 
 impl Open {
-    fn claim(&mut self, address: IpAddr, limits: &Connections) -> Result<(), &'static str> {
+    fn claim(&mut self, address: IpAddr, limits: &Connections) -> Result<(), &'static Reply> {
         if limits.rate.is_exceeded_by(address) {
-            return Err(TOO_OFTEN);
+            return Err(&TOO_OFTEN);
         }
         let count = self.by_address.entry(address).or_default();
         if *count >= limits.most_by_address {
-            return Err(TOO_MANY_OF_YOURS);
+            return Err(&TOO_MANY_OF_YOURS);
         }
         *count += 1;
         Ok(())
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        if let Some(count) = self.by_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&address);
+            }
+        }
     }
 }
 
@@ -118,16 +135,17 @@ impl Connections {
         self
     }
 
-    /// Lets a connection in, or gives the reply that turns it away. One from a Unix socket has no address and counts in all only.
+    /// Lets a connection in, or gives the reply that turns it away. One without an address counts in all only: it is from a Unix
+    /// socket, or a proxy's that has told nobody yet.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
         socket: RawFd,
-    ) -> Result<Admission, &'static str> {
+    ) -> Result<Admission, &'static Reply> {
         let address = address.map(network);
         let mut open = self.open();
         if open.all >= self.most {
-            return Err(TOO_MANY);
+            return Err(&TOO_MANY);
         }
         if let Some(address) = address {
             open.claim(address, self)?;
@@ -171,11 +189,20 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Admission {
-    /// Counts a connection that was let in without an address among those of `address`, or gives the reply that turns it away.
-    pub(super) fn claim(&mut self, address: IpAddr) -> Result<(), &'static str> {
-        let address = network(address);
-        self.connections.open().claim(address, &self.connections)?;
-        self.address = Some(address);
+    /// Counts the connection among those of this address from now on, or of none, or gives the reply that turns it away. The same
+    /// client as before counts no second time.
+    pub(super) fn claim(&mut self, address: Option<IpAddr>) -> Result<(), &'static Reply> {
+        let address = address.map(network);
+        if address == self.address {
+            return Ok(());
+        }
+        let mut open = self.connections.open();
+        if let Some(address) = address {
+            open.claim(address, &self.connections)?;
+        }
+        if let Some(former) = std::mem::replace(&mut self.address, address) {
+            open.release(former);
+        }
         Ok(())
     }
 
@@ -195,13 +222,8 @@ impl Drop for Admission {
         self.set_socket(None);
         let mut open = self.connections.open();
         open.all -= 1;
-        if let Some(address) = self.address
-            && let Some(count) = open.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                open.by_address.remove(&address);
-            }
+        if let Some(address) = self.address {
+            open.release(address);
         }
     }
 }
@@ -221,12 +243,12 @@ mod tests {
         let _two = connections.admit(address("::ffff:192.0.2.1"), 2).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.1"), 1).unwrap_err(),
-            TOO_MANY_OF_YOURS
+            &TOO_MANY_OF_YOURS
         );
         let _unix = connections.admit(None, 3).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.2"), 4).unwrap_err(),
-            TOO_MANY
+            &TOO_MANY
         );
         drop(one);
         let mut open = connections.sockets();
@@ -242,11 +264,11 @@ mod tests {
         let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1).map(drop);
         assert_eq!(admit("2001:db8::1"), Ok(()));
         assert_eq!(admit("2001:db8::2"), Ok(()));
-        assert_eq!(admit("2001:db8::3"), Err(TOO_OFTEN));
+        assert_eq!(admit("2001:db8::3"), Err(&TOO_OFTEN));
         // Others never notice.
         assert_eq!(admit("192.0.2.1"), Ok(()));
         tokio::time::advance(Duration::from_secs(59)).await;
-        assert_eq!(admit("2001:db8::1"), Err(TOO_OFTEN));
+        assert_eq!(admit("2001:db8::1"), Err(&TOO_OFTEN));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(admit("2001:db8::1"), Ok(()));
     }
@@ -257,7 +279,7 @@ mod tests {
         let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1);
         let one = admit("2001:db8:0:1::1").unwrap();
         let _two = admit("2001:db8:0:1:ffff:ffff:ffff:ffff").unwrap();
-        assert_eq!(admit("2001:db8:0:1::2").unwrap_err(), TOO_MANY_OF_YOURS);
+        assert_eq!(admit("2001:db8:0:1::2").unwrap_err(), &TOO_MANY_OF_YOURS);
         let _other = admit("2001:db8:0:2::1").unwrap();
         drop(one);
         assert!(admit("2001:db8:0:1::3").is_ok());
@@ -265,11 +287,13 @@ mod tests {
 
     #[test]
     fn what_is_said_to_those_turned_away_is_well_formed() {
-        for refusal in [TOO_MANY, TOO_MANY_OF_YOURS, TOO_OFTEN] {
-            let line = refusal.strip_suffix("\r\n").unwrap();
-            let reply = ReplyGatherer::default().line(line.as_bytes());
-            let reply = reply.unwrap().unwrap();
-            assert!(reply.code() == 421 && reply.enhanced().is_some(), "{line}");
+        for refusal in [&TOO_MANY, &TOO_MANY_OF_YOURS, &TOO_OFTEN] {
+            let mut line = Vec::new();
+            refusal.write_to(&mut line, true);
+            let line = line.strip_suffix(b"\r\n").unwrap();
+            let reply = ReplyGatherer::default().line(line);
+            assert_eq!(&reply.unwrap().unwrap(), refusal);
+            assert!(refusal.code() == 421 && refusal.enhanced().is_some());
         }
     }
 }

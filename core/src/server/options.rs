@@ -1,5 +1,6 @@
 //! How a server is to be set up. Every setter looks at what it is given at once.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -300,8 +301,18 @@ impl Options {
     /// clients' commands itself and never pass on an XCLIENT of theirs: who can make it do so is whoever it claims to be. Behind
     /// XCLIENT neither EXTERNAL nor a mechanism with -PLUS is offered, and
     /// [`SessionInfo::tls`](super::SessionInfo::tls) has no certificate: that of the connection is the proxy's.
+    ///
+    /// The proxy's own address is in no limit of connections by address or by the minute, but its connections are among those of
+    /// [`set_max_connections`](Self::set_max_connections). The address that it tells is, from then on and until it tells another one;
+    /// told that it is not known (`[UNAVAILABLE]`), none is. What is too many is answered 421 in place of the greeting, and the
+    /// connection is closed.
     pub fn set_xclient(&mut self, proxies: &[Network]) {
         self.xclient = proxies.to_vec();
+    }
+
+    /// Whether a peer with this address is such a proxy.
+    pub(super) fn may_say_xclient(&self, address: IpAddr) -> bool {
+        self.xclient.iter().any(|own| own.contains(address))
     }
 
     /// The addresses of proxies whose connections must begin with a header of the PROXY protocol, version 1 or 2 (haproxy's
@@ -324,7 +335,8 @@ impl Options {
     }
 
     /// The most connections at a time from one address; of IPv6, from one /64 network. Those beyond are greeted with 421, or closed
-    /// without a word where TLS comes first. The default is 100.
+    /// without a word where TLS comes first. A proxy is not counted, but whom it tells, by a PROXY header or by XCLIENT: see
+    /// [`set_proxy_protocol`](Self::set_proxy_protocol) and [`set_xclient`](Self::set_xclient). The default is 100.
     pub fn set_connections_per_address(&mut self, count: usize) -> Result<(), Error> {
         self.connections_per_address = within("connections_per_address", count, 1..=usize::MAX)?;
         Ok(())

@@ -26,8 +26,9 @@ pub(super) const TOO_MANY_RECIPIENTS: Reply = Reply::fixed(
 
 impl Options {
     /// The most connections within a minute from one address; of IPv6, from one /64 network. Those beyond are greeted with 421, or
-    /// closed without a word where TLS comes first. 0, the default, is no limit: what is much from one host is little from a network
-    /// behind one address.
+    /// closed without a word where TLS comes first. Whom a proxy tells is counted as
+    /// [`set_connections_per_address`](Self::set_connections_per_address) has it; told again on the same connection, an address counts
+    /// once. 0, the default, is no limit: what is much from one host is little from a network behind one address.
     pub fn set_connections_per_minute(&mut self, count: u32) {
         self.connections_per_minute = count;
     }

@@ -21,13 +21,13 @@ use super::limits::{Admission, Connections};
 use super::memory::BodyMemory;
 use super::rate::Rate;
 use super::recycled;
-use super::session::Conversation;
+use super::session::{CONNECT_FAULT, Conversation};
 use super::statistics::Counters;
 use super::{Handler, Hooks, Options, SessionInfo, Statistics};
 use crate::error::{Error, Status};
 use crate::net::{Bound, Listener, Peer, Stream, machine_name, take_proxy_header};
-use crate::proto::Domain;
 use crate::proto::server::Config;
+use crate::proto::{Domain, Reply};
 use crate::sasl::Decoy;
 use crate::tls::ServerTls;
 
@@ -406,7 +406,7 @@ fn begin<H: Handler>(
     let proxies = &shared.options.proxy_protocol;
     let is_proxy = address.is_some_and(|ip| proxies.iter().any(|own| own.contains(ip)));
     // A proxy's connection counts among those of an address only once it is known whose it is.
-    let counted = address.filter(|_| !is_proxy);
+    let counted = address.filter(|&ip| !is_proxy && !shared.options.may_say_xclient(ip));
     let admission = match shared.connections.admit(counted, stream.raw_fd()) {
         Ok(admission) => admission,
         Err(reply) => {
@@ -422,9 +422,12 @@ fn begin<H: Handler>(
     if is_proxy {
         let (shared, handler) = (Arc::clone(shared), Arc::clone(handler));
         sessions.spawn(begin_behind_proxy(shared, stream, admission, handler));
-    } else if let Some(conversation) = conversation(shared, stream, admission, handler) {
-        sessions.spawn(conversation.run());
+        return;
     }
+    match conversation(shared, stream, admission, handler) {
+        Ok(conversation) => sessions.spawn(conversation.run()),
+        Err(connection) => sessions.spawn(refuse(Arc::clone(shared), connection)),
+    };
 }
 
 /// A session with the client that a proxy tells of, or none if it does not, or not in time.
@@ -448,8 +451,9 @@ async fn begin_behind_proxy<H: Handler>(
         shared.counters.bad_proxy_headers.add(1);
         return;
     }
-    let claimed = address_of(&stream).map_or(Ok(()), |address| admission.claim(address.ip()));
-    if let Err(reply) = claimed {
+    let address = address_of(&stream).map(|address| address.ip());
+    let counted = address.filter(|&ip| !shared.options.may_say_xclient(ip));
+    if let Err(reply) = admission.claim(counted) {
         shared.counters.turned_away.add(1);
         if !shared.options.implicit_tls {
             // Lent: a descriptor is not to be closed before the admission, by which a fork finds it, is gone.
@@ -457,8 +461,9 @@ async fn begin_behind_proxy<H: Handler>(
         }
         return;
     }
-    if let Some(conversation) = conversation(&shared, stream, admission, &handler) {
-        conversation.run().await;
+    match conversation(&shared, stream, admission, &handler) {
+        Ok(conversation) => conversation.run().await,
+        Err(connection) => refuse(shared, connection).await,
     }
 }
 
@@ -469,19 +474,24 @@ fn address_of(stream: &Stream) -> Option<SocketAddr> {
     }
 }
 
-/// A session with a client that was let in. `None` if its handler panics, which costs this client only.
+/// A connection that was let in. The admission is dropped before the stream: from then on the descriptor may be anybody's.
+type Admitted = (Admission, Stream);
+
+/// A session with a client that was let in, or its connection back if the handler panics, which costs this client only.
 fn conversation<H: Handler>(
     shared: &Arc<Shared>,
     stream: Stream,
     admission: Admission,
     handler: &Arc<H>,
-) -> Option<Box<Conversation<H::Session>>> {
+) -> Result<Box<Conversation<H::Session>>, Box<Admitted>> {
     let id = shared.ids.fetch_add(1, Ordering::Relaxed);
     let info = SessionInfo::new(id, stream.peer_label(), address_of(&stream));
-    let session = catch_unwind(AssertUnwindSafe(|| handler.session(&info))).ok()?;
+    let Ok(session) = catch_unwind(AssertUnwindSafe(|| handler.session(&info))) else {
+        return Err(Box::new((admission, stream)));
+    };
     shared.counters.sessions.add(1);
     // Boxed, so that what runs it is small: an idle session's memory is this and not much more.
-    Some(Box::new(Conversation::new(
+    Ok(Box::new(Conversation::new(
         stream,
         session,
         info,
@@ -490,9 +500,19 @@ fn conversation<H: Handler>(
     )))
 }
 
-async fn turn_away(stream: &mut Stream, reply: &'static str) {
+/// Ends a connection that was let in, and that the handler has made no session of.
+async fn refuse(shared: Arc<Shared>, mut connection: Box<Admitted>) {
+    shared.counters.refused_by_application.add(1);
+    if !shared.options.implicit_tls {
+        turn_away(&mut connection.1, &CONNECT_FAULT).await;
+    }
+}
+
+async fn turn_away(stream: &mut Stream, reply: &Reply) {
+    let mut line = Vec::new();
+    reply.write_to(&mut line, true);
     let saying = async {
-        let _ = stream.write_all(reply.as_bytes()).await;
+        let _ = stream.write_all(&line).await;
         let _ = stream.shutdown().await;
     };
     let _ = timeout(LAST_WORDS, saying).await;

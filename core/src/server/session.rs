@@ -29,7 +29,8 @@ use crate::proto::{Need, Progress, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Lookup};
 
 /// RFC 5321 section 4.3.2 has no 451 for a connection; one that cannot be judged now is ended (section 3.8).
-const CONNECT_FAULT: Reply = Reply::fixed(421, Some((4, 3, 0)), "Local error in processing");
+pub(super) const CONNECT_FAULT: Reply =
+    Reply::fixed(421, Some((4, 3, 0)), "Local error in processing");
 
 /// A session and the application's part of it.
 pub(super) struct Conversation<S> {
@@ -244,7 +245,7 @@ impl<S: Session> Conversation<S> {
             Event::Client(attributes) => {
                 let user = self.channel.machine.user();
                 self.channel.info.set_client(&attributes, user);
-                self.channel.begin_client();
+                self.channel.begin_client(attributes.address.is_some());
             }
             // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
             Event::Discarded => {

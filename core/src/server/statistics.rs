@@ -13,7 +13,7 @@ pub struct Statistics {
     pub sessions: u64,
     /// Sessions that are going on now.
     pub open_sessions: u64,
-    /// Connections turned away because of a limit.
+    /// Connections turned away because of a limit, also where a proxy has told by XCLIENT whose they are.
     pub turned_away: u64,
     /// Connections of proxies that did not begin with a good header of the PROXY protocol.
     pub bad_proxy_headers: u64,
@@ -109,7 +109,7 @@ macro_rules! rows {
 const ROWS: &[Row] = rows! {
     sessions "mailwire_sessions_total" "" "Connections that became sessions."
     open_sessions "mailwire_open_sessions" "" "Sessions that are going on now."
-    turned_away "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that became no session."
+    turned_away "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that were turned away."
     bad_proxy_headers "mailwire_refused_connections_total" "{reason=\"proxy_header\"}" ""
     messages "mailwire_messages_total" "" "Messages that were taken."
     octets "mailwire_message_octets_total" "" "Octets of the messages that were taken."

@@ -1,9 +1,10 @@
 //! The server as a client sees it: scripts over real sockets, against a session that answers by what it is told.
 
 mod attempts;
+mod behind_xclient;
 mod chunks;
-mod ends;
 mod decoys;
+mod ends;
 mod extensions;
 mod hooks;
 mod limits;

@@ -22,7 +22,7 @@ fn server(settings: &[(&str, &str)]) -> Running {
 
 #[test]
 fn an_address_that_connects_too_often_is_turned_away_and_others_are_served() {
-    let server = server(&[("connections_per_minute", "3")]);
+    let server = server(&[("connections_per_minute", "3"), ("xclient", "")]);
     for _ in 0..3 {
         assert_eq!(server.client().ask("QUIT"), "221 2.0.0 Bye");
     }

@@ -90,6 +90,66 @@ impl Handler for Broken {
     }
 }
 
+/// Cannot make the first session, nor the third.
+struct Fickle(Seen);
+
+impl Handler for Fickle {
+    type Session = ScriptedSession;
+
+    fn session(&self, info: &SessionInfo) -> ScriptedSession {
+        if matches!(info.id(), 1 | 3) {
+            // A panic that prints nothing.
+            std::panic::resume_unwind(Box::new(()));
+        }
+        ScriptedSession(self.0.clone())
+    }
+}
+
+#[test]
+fn a_handler_that_panics_over_a_session_is_421_for_its_client_and_nothing_more() {
+    let mut options = Options::new();
+    options.set_hostname("mx.example.org").unwrap();
+    options.set("proxy_protocol", "127.0.0.2").unwrap();
+    options.set("connections_per_address", "2").unwrap();
+    let seen = Seen::default();
+    let server = Running::serve(options, Fickle(seen.clone()), seen);
+    let fault = "421 4.3.0 Local error in processing";
+    let mut direct = Talk::connect(server.address);
+    assert_eq!(direct.reply(), fault);
+    assert!(direct.is_closed());
+    let mut other = server.greeted();
+    let mut proxied = Talk::connect_from([127, 0, 0, 2].into(), server.address);
+    proxied.send("PROXY TCP4 127.0.0.1 127.0.0.1 4660 25\r\n");
+    assert_eq!(proxied.reply(), fault);
+    assert!(proxied.is_closed());
+    assert_eq!(
+        other.message("a@b.example", &["c@d.example"], b"x\r\n"),
+        "250 2.0.0 queued"
+    );
+    // Their places are free again a moment later.
+    let again = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        Talk::connect(server.address).reply().starts_with("220 ")
+    });
+    assert!(again);
+    let told = server.statistics();
+    assert_eq!((told.sessions, told.turned_away), (2, 0));
+    assert_eq!(told.refused_by_application, 2);
+}
+
+#[test]
+fn a_handler_that_panics_where_tls_comes_first_closes_without_a_word() {
+    let issued = crate::tls::test_pki::Authority::new("ours").issue(&["mx.example.org"]);
+    let mut options = Options::new();
+    options.set_tls(issued.server());
+    options.set_implicit_tls(true);
+    let seen = Seen::default();
+    let server = Running::serve(options, Fickle(seen.clone()), seen);
+    let mut talk = Talk::connect(server.address);
+    assert_eq!(talk.reply(), "");
+    assert_eq!(server.statistics().refused_by_application, 1);
+}
+
 #[test]
 fn a_listener_that_panics_ends_the_server_with_an_error() {
     let mut server = Running::serve(Options::new(), Broken, Seen::default());
