@@ -59,15 +59,12 @@ impl FromStr for Pin {
     type Err = InvalidPin;
 
     fn from_str(text: &str) -> Result<Self, InvalidPin> {
-        // curl writes two slashes.
-        let bare = ["sha256//", "sha256/"]
+        // curl writes two slashes. One more may be the first letter of the base64, so that its length tells which they are.
+        ["sha256//", "sha256/", ""]
             .iter()
-            .find_map(|prefix| text.strip_prefix(prefix))
-            .unwrap_or(text);
-        STANDARD
-            .decode(bare)
-            .ok()
-            .and_then(|digest| digest.try_into().ok())
+            .filter_map(|prefix| text.strip_prefix(prefix))
+            .filter_map(|bare| STANDARD.decode(bare).ok())
+            .find_map(|digest| digest.try_into().ok())
             .map(Self)
             .ok_or_else(|| InvalidPin(text.to_owned()))
     }
@@ -109,6 +106,20 @@ impl LastWord for Pinned {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slash_may_be_the_first_letter_of_a_pin() {
+        let pin = Pin([0xff; 32]);
+        let bare = "//////////////////////////////////////////8=";
+        for text in [
+            bare.to_owned(),
+            format!("sha256/{bare}"),
+            format!("sha256//{bare}"),
+        ] {
+            assert_eq!(text.parse(), Ok(pin), "{text}");
+        }
+        assert_eq!(pin.to_string().parse(), Ok(pin));
+    }
 
     #[test]
     fn a_pin_is_base64_of_32_octets() {
