@@ -360,7 +360,7 @@ fn first_words(setting: &str) -> (Vec<u8>, SocketAddr, SocketAddr) {
         .set_server("127.0.0.1", Some(server.port()))
         .unwrap();
     options.set("send_proxy_header", setting).unwrap();
-    options.set("timeout", "0.2").unwrap();
+    options.set("timeout", "3").unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let envelope = Envelope::parse("me@example.org", ["you@example.net"]).unwrap();

@@ -1,5 +1,6 @@
 //! Calls of the blocking client: kept connections, many messages, readers, limits of time, cancelling.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use mailwire::blocking::{Call, Cancel, Client};
@@ -197,9 +198,7 @@ fn a_silent_server_is_a_timeout_with_its_phase() {
         s.closed();
     });
     let mut options = options(&server);
-    options
-        .set_timeout(Some(Duration::from_millis(200)))
-        .unwrap();
+    options.set_timeout(Some(Duration::from_secs(3))).unwrap();
     let error = send(options, &["a@x.example"]).unwrap_err();
     assert_eq!(
         (error.status(), error.phase()),
@@ -211,7 +210,7 @@ fn a_silent_server_is_a_timeout_with_its_phase() {
     let server = Server::once(super::script::Session::closed);
     let client = Client::new(self::options(&server)).unwrap();
     let call = Call {
-        deadline: Some(Duration::from_millis(200)),
+        deadline: Some(Duration::from_secs(3)),
         ..Call::default()
     };
     let error = client
@@ -232,16 +231,20 @@ fn a_silent_server_is_a_timeout_with_its_phase() {
 fn a_call_is_cancelled_from_another_thread_and_by_a_question() {
     let start = Instant::now();
     for by_token in [true, false] {
-        let server = Server::once(|s| {
+        let (tell, told) = channel();
+        let server = Server::once(move |s| {
             s.welcome(&[]);
             s.hear_start("MAIL");
+            tell.send(()).unwrap();
             s.closed();
         });
-        let client = Client::new(options(&server)).unwrap();
+        let mut options = options(&server);
+        options.set_timeout(Some(Duration::from_secs(60))).unwrap();
+        let client = Client::new(options).unwrap();
         let cancel = Cancel::new().unwrap();
         let other = cancel.clone();
         let thread = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(100));
+            told.recv().unwrap();
             other.signal();
         });
         let ask = || cancel.is_signalled();
@@ -269,21 +272,26 @@ fn a_call_is_cancelled_from_another_thread_and_by_a_question() {
         drop(client);
         server.join();
     }
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(40));
 }
 
 #[test]
 fn a_call_cancelled_before_there_is_a_session_names_the_server() {
-    let server = Server::once(super::script::Session::closed);
+    let (begins, begun) = channel();
+    let server = Server::once(move |s| {
+        begins.send(()).unwrap();
+        s.closed();
+    });
     let client = Client::new(options(&server)).unwrap();
     let cancel = Cancel::new().unwrap();
     let error = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(100));
+        let cancel = &cancel;
+        scope.spawn(move || {
+            begun.recv().unwrap();
             cancel.signal();
         });
         let call = Call {
-            cancel: Some(&cancel),
+            cancel: Some(cancel),
             ..Call::default()
         };
         client

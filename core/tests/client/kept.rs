@@ -130,7 +130,7 @@ fn a_goodbye_that_fails_is_not_a_failed_send() {
         let client = client(&server, |o| o.set_max_messages(1).unwrap());
         let begun = Instant::now();
         send(&client).unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(30));
         server.join();
     }
 }
@@ -151,7 +151,8 @@ fn a_goodbye_that_is_not_answered_may_be_cut_short() {
         interrupted: Some(&interrupted),
         ..Call::default()
     });
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    // It would wait for five seconds.
+    assert!(begun.elapsed() < Duration::from_secs(4));
     server.join();
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn options(server: &Server) -> Options {
     options
         .set_server("127.0.0.1", Some(server.port()))
         .unwrap();
-    options.set_timeout(Some(Duration::from_secs(10))).unwrap();
+    options.set_timeout(Some(Duration::from_secs(60))).unwrap();
     options
 }
 

@@ -119,7 +119,7 @@ fn refused(form: &str, script: impl FnOnce(&mut Session) + Send + 'static) -> Er
     let proxy = format!("127.0.0.1:{}", server.port());
     let mut options = through(form, &server);
     options
-        .set_connect_timeout(Duration::from_millis(1500))
+        .set_connect_timeout(Duration::from_millis(3500))
         .unwrap();
     let error = send(options, &["you@example.org"]).unwrap_err();
     server.join();
@@ -278,8 +278,8 @@ fn a_silent_proxy_costs_connect_timeout_and_no_more() {
         let begun = std::time::Instant::now();
         let error = refused(form, |session| session.skip(usize::MAX));
         assert_eq!(error.status(), Status::Timeout, "{error}");
-        assert!(error.message().contains("1.5 s"), "{error}");
-        assert!(begun.elapsed() < Duration::from_secs(8));
+        assert!(error.message().contains("3.5 s"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
 

@@ -81,7 +81,7 @@ fn threads_are_served_in_the_order_in_which_they_came() {
                 let call = Call {
                     // Two of them will give up, each in its own way.
                     cancel: (number == 3).then_some(cancel),
-                    deadline: (number == 7).then_some(Duration::from_millis(300)),
+                    deadline: (number == 7).then_some(Duration::from_secs(3)),
                     ..Call::default()
                 };
                 send_and_tell(client, &format!("r{number}@x.example"), &waits, call)
@@ -174,7 +174,7 @@ fn closing_waits_for_the_calls_under_way_and_refuses_those_that_wait() {
         go_on.send(()).unwrap();
         first.join().unwrap().unwrap();
         assert!(closing.join().unwrap(), "all calls have ended");
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(15));
     });
     // It said goodbye by itself, while the client is still there.
     assert_eq!(heard.recv().unwrap(), Vec::<String>::new());

@@ -192,7 +192,7 @@ fn a_server_that_closes_or_says_nothing_is_an_error_that_says_so() {
         s.closed();
     });
     let mut slow = options(&server);
-    slow.set_timeout(Some(Duration::from_millis(100))).unwrap();
+    slow.set_timeout(Some(Duration::from_secs(3))).unwrap();
     let error = ask(slow, Request::Help("")).unwrap_err();
     assert_eq!(
         (error.status(), error.phase()),
@@ -203,9 +203,11 @@ fn a_server_that_closes_or_says_nothing_is_an_error_that_says_so() {
 
 #[test]
 fn asking_can_be_cancelled_and_the_connection_is_not_used_again() {
-    let server = Server::once(|s| {
+    let (tell, told) = std::sync::mpsc::channel();
+    let server = Server::once(move |s| {
         s.welcome(&[]);
         s.hear("NOOP");
+        tell.send(()).unwrap();
         s.closed();
     });
     let client = Client::new(options(&server)).unwrap();
@@ -215,8 +217,9 @@ fn asking_can_be_cancelled_and_the_connection_is_not_used_again() {
         ..Call::default()
     };
     let error = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(200));
+        let cancel = &cancel;
+        scope.spawn(move || {
+            told.recv().unwrap();
             cancel.signal();
         });
         client.ask(Request::Noop, call).unwrap_err()

@@ -29,7 +29,7 @@ fn the_outcome_tells_the_state_of_tls_on_success_and_on_failure() {
         options.set_tls(policy);
         let client = Client::new(options.clone()).unwrap();
         for delivery in [Delivery::Accepted, Delivery::Refused, Delivery::Unknown] {
-            let soon = Duration::from_millis(500);
+            let soon = Duration::from_secs(3);
             let outcome = std::thread::scope(|scope| {
                 scope.spawn(|| {
                     let wait = Some(Duration::from_secs(20));

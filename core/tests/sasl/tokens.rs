@@ -88,9 +88,7 @@ async fn a_source_that_fails_or_never_answers_is_told() {
     options
         .set_token_source("tim", |_| std::future::pending())
         .unwrap();
-    options
-        .set_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
+    options.set_timeout(Some(Duration::from_secs(3))).unwrap();
     assert_eq!(failure(&options).await.0, Status::Timeout);
     assert!(server.application.asked().is_empty());
 }

@@ -59,7 +59,7 @@ impl Password {
     /// Sees to it that it is nowhere, and gives those a moment who are just about to forget it: another
     /// test's look, too, holds what it looks at.
     pub(crate) fn assert_forgotten(&self, by: &str) {
-        let end = Instant::now() + Duration::from_secs(5);
+        let end = Instant::now() + Duration::from_secs(30);
         while let Some(place) = self.find() {
             assert!(Instant::now() < end, "{by}: still at {place}");
             thread::sleep(Duration::from_millis(50));
