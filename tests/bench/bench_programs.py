@@ -36,8 +36,8 @@ ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "bench"
 
 C_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
-START_SECONDS = 10.0
-STOP_SECONDS = 5.0
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 Command = Sequence[str | os.PathLike[str]]

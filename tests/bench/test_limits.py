@@ -120,7 +120,7 @@ def test_programs_end_at_their_time_limit(limits: tuple[Path, Path]) -> None:
     with running([limits[0], "--seconds", "1"]) as server:
         assert server.finish().messages == 0
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(FailedError, match="time limit"):
-        run_client([limits[1], "--port", str(silent.getsockname()[1]), "--seconds", "1"], timeout=10)
+        run_client([limits[1], "--port", str(silent.getsockname()[1]), "--seconds", "1"], timeout=60)
 
 
 @pytest.mark.parametrize(("mode", "calls"), [(0, 12), (1, 6), (2, 3)])
@@ -204,7 +204,7 @@ def test_a_server_does_not_outlive_its_block(limits: tuple[Path, Path]) -> None:
 def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     """One round without cargo: mailwire is named as skipped. Then a run that is told to end leaves no server behind."""
     run = [sys.executable, str(HERE / "run.py"), "--no-cargo", "--short", "--rounds"]
-    done = subprocess.run([*run, "1"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*run, "1"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     for name in ("bench-listen", "bench-events", "bench-idle", "bench-send"):
         assert name not in done.stdout
@@ -228,13 +228,13 @@ def test_run_tells_of_each_peer_and_stops_at_a_signal() -> None:
     long_run = subprocess.Popen([*run, "50"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         children: list[int] = []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not children and time.monotonic() < deadline:
             time.sleep(0.01)
             children = children_of(long_run.pid)
         assert children
         long_run.terminate()
-        assert long_run.wait(15) == 128 + 15
+        assert long_run.wait(60) == 128 + 15
     finally:
         if long_run.poll() is None:
             long_run.kill()

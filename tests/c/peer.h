@@ -32,6 +32,7 @@ typedef struct peer {
     peer_count connections;
     peer_count messages;
     peer_count invited; // Whole replies 354 that were sent.
+    peer_count silent;  // Whether it has fallen silent, as it was told to.
     char last[4096];    // The last message, without its end mark.
 } peer;
 
@@ -63,6 +64,7 @@ static inline void peer_talk(peer *p, int fd) {
     int in_data = 0;
     long left = p->cut_after;
     if (p->silent_at && strcmp(p->silent_at, "greeting") == 0) {
+        p->silent = 1;
         while (recv(fd, line, sizeof line, 0) > 0)
             ;
         return;
@@ -108,6 +110,7 @@ static inline void peer_talk(peer *p, int fd) {
         else if (strncasecmp(line, "QUIT", 4) == 0)
             reply = "221 2.0.0 Bye\r\n";
         if (p->silent_at && strncasecmp(line, p->silent_at, strlen(p->silent_at)) == 0) {
+            p->silent = 1;
             while (recv(fd, line, sizeof line, 0) > 0)
                 ;
             return;

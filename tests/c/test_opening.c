@@ -28,7 +28,7 @@ static int64_t now_ms(void) {
 }
 
 static void *cancel_soon(void *cancel) {
-    struct timespec wait = {0, 100 * 1000 * 1000};
+    struct timespec wait = {2, 0};
     nanosleep(&wait, NULL);
     mailwire_cancel_signal((const mailwire_cancel *)cancel);
     return NULL;
@@ -59,7 +59,7 @@ static void is_cancelled(const char *url, const char *where) {
     CHECK_INT(pthread_create(&thread, NULL, cancel_soon, cancel), 0);
     CHECK_INT(mailwire_client_send(client, message, cancel, &report, &err), MAILWIRE_ERR_CANCELLED);
     mailwire_client_free(client);
-    CHECK(now_ms() - start >= 90 && now_ms() - start < 2000);
+    CHECK(now_ms() - start >= 1990 && now_ms() - start < 20000);
     pthread_join(thread, NULL);
     CHECK_TEXT(mailwire_error_peer(err), where);
     CHECK_INT(mailwire_error_delivery(err), MAILWIRE_DELIVERY_NOT_TRIED);
@@ -100,7 +100,7 @@ static void while_connecting(void) {
     snprintf(url, sizeof url, "smtp://%s?tls=none", where);
     is_cancelled(url, where);
     // So it is with a deadline.
-    snprintf(url, sizeof url, "smtp://%s?tls=none&deadline=0.2", where);
+    snprintf(url, sizeof url, "smtp://%s?tls=none&deadline=2", where);
     CHECK_INT(mailwire_send(url, "a@example.org", to, 1, "x\r\n", 3, NULL, &err), MAILWIRE_ERR_TIMEOUT);
     CHECK_INT(mailwire_error_phase(err), MAILWIRE_PHASE_CONNECT);
     CHECK_TEXT(mailwire_error_peer(err), where);

@@ -178,11 +178,11 @@ static void time_is_limited(void) {
     peer p = {.cut_after = -1, .silent_at = "MAIL"};
     mailwire_error *err = NULL;
     peer_start(&p);
-    mailwire_client *client = client_of(&p, "tls=none&deadline=0.3");
+    mailwire_client *client = client_of(&p, "tls=none&deadline=3");
     mailwire_message *message = message_to("b@example.net", NULL);
     int64_t start = now_ms();
     CHECK_INT(mailwire_client_send(client, message, NULL, NULL, &err), MAILWIRE_ERR_TIMEOUT);
-    CHECK(now_ms() - start >= 250 && now_ms() - start < 5000);
+    CHECK(now_ms() - start >= 2950 && now_ms() - start < 30000);
     CHECK_INT(mailwire_error_phase(err), MAILWIRE_PHASE_MAIL);
     mailwire_error_free(err);
     mailwire_client_free(client);
@@ -191,12 +191,23 @@ static void time_is_limited(void) {
 }
 
 static mailwire_cancel *signalled;
+static pthread_t who_waits;
+static int by_handler;
+static int64_t signalled_at;
 
-static void *cancel_soon(void *unused) {
-    struct timespec wait = {0, 100 * 1000 * 1000};
-    nanosleep(&wait, NULL);
-    mailwire_cancel_signal(signalled);
-    return unused;
+// When the peer has fallen silent.
+static void *cancel_it(void *argument) {
+    const peer *p = argument;
+    struct timespec moment = {0, 50 * 1000 * 1000};
+    do
+        nanosleep(&moment, NULL);
+    while (!p->silent);
+    signalled_at = now_ms();
+    if (by_handler)
+        pthread_kill(who_waits, SIGALRM);
+    else
+        mailwire_cancel_signal(signalled);
+    return NULL;
 }
 
 static void on_alarm(int number) {
@@ -209,6 +220,7 @@ static void cancelling(void) {
     static const char *const phases[] = {"greeting", "EHLO", "MAIL", "RCPT", "DATA", "."};
     mailwire_error *err = NULL;
     signal(SIGALRM, on_alarm);
+    who_waits = pthread_self();
     for (size_t i = 0; i < 2 * sizeof phases / sizeof *phases; i++) {
         peer p = {.cut_after = -1, .silent_at = phases[i / 2]};
         pthread_t thread;
@@ -217,20 +229,12 @@ static void cancelling(void) {
         signalled = mailwire_cancel_new();
         mailwire_client *client = client_of(&p, "tls=none");
         mailwire_message *message = message_to("b@example.net", NULL);
-        int64_t start = now_ms();
-        if (i % 2) {
-            struct itimerspec in = {.it_value = {0, 100 * 1000 * 1000}};
-            timer_t timer;
-            CHECK_INT(timer_create(CLOCK_MONOTONIC, NULL, &timer), 0);
-            CHECK_INT(timer_settime(timer, 0, &in, NULL), 0);
-            CHECK_INT(mailwire_client_send(client, message, signalled, &report, &err), MAILWIRE_ERR_CANCELLED);
-            timer_delete(timer);
-        } else {
-            pthread_create(&thread, NULL, cancel_soon, NULL);
-            CHECK_INT(mailwire_client_send(client, message, signalled, &report, &err), MAILWIRE_ERR_CANCELLED);
-            pthread_join(thread, NULL);
-        }
-        CHECK(now_ms() - start >= 90 && now_ms() - start < 2000);
+        by_handler = i % 2;
+        CHECK_INT(pthread_create(&thread, NULL, cancel_it, &p), 0);
+        CHECK_INT(mailwire_client_send(client, message, signalled, &report, &err), MAILWIRE_ERR_CANCELLED);
+        int64_t end = now_ms();
+        pthread_join(thread, NULL);
+        CHECK(end - signalled_at < 20000);
         mailwire_delivery expected =
             strcmp(phases[i / 2], ".") == 0 ? MAILWIRE_DELIVERY_UNKNOWN : MAILWIRE_DELIVERY_NOT_TRIED;
         CHECK_INT(mailwire_error_delivery(err), expected);

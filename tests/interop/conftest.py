@@ -14,7 +14,7 @@ from .peers.relays import Relays
 from .peers.running import Peers
 from .process import scratch_folder
 
-TEST_SECONDS = 60
+TEST_SECONDS = 180
 """No test runs longer, the start of its peer included."""
 
 

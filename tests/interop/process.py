@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 HOST = "127.0.0.1"
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 STOP_SECONDS = 5.0
+
+_given: set[int] = set()
+"""The ports that were given to somebody, who may not listen there yet."""
 
 Found = TypeVar("Found")
 
@@ -40,7 +43,9 @@ def free_port() -> int:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
     raise RuntimeError("no free port found on the loopback interface")
 
 
@@ -107,4 +112,4 @@ class Daemon:
             self._process.wait(STOP_SECONDS)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
+        self._process.wait(START_SECONDS)

@@ -32,7 +32,11 @@ async fn idle_connections_cost_little_and_are_told_to_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn drippers_in_every_phase_are_ended_while_mail_goes_on() {
     raise_descriptors();
-    let limits = ["idle_timeout=2", "handshake_timeout=2", "session_timeout=5"];
+    let limits = [
+        "idle_timeout=4",
+        "handshake_timeout=4",
+        "session_timeout=10",
+    ];
     for kind in ["tasks", "queue"] {
         drips::ended(Path::new(PROGRAM), kind, &limits, 50)
             .await

@@ -48,7 +48,7 @@ class Aiosmtpd(OpenPeer):
                 authenticator=authenticate,
                 auth_exclude_mechanism=excluded,
                 data_size_limit=size_limit,
-                ready_timeout=10,
+                ready_timeout=60,
             )
 
         self._controllers = [

@@ -15,7 +15,7 @@ TOKEN = "token-of-the-user"
 
 DOMAIN = "inbox.test"
 SIZE_LIMIT = 64 * 2**20
-DELIVERY_SECONDS = 30.0
+DELIVERY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

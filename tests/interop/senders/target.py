@@ -8,7 +8,7 @@ from pathlib import Path
 from ..corpus import SENDER
 from ..peers.base import PASSWORD, TOKEN, USER
 
-SEND_SECONDS = 30.0
+SEND_SECONDS = 60.0
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
 """The mechanisms that log in by a token."""

@@ -13,7 +13,7 @@ use crate::verdict::{Next, Stop, Verdict, broken, unknown};
 
 /// A call that needs nobody else is over by then, however busy the machine is: work that grows with the square of what was given
 /// would take minutes.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(9);
 
 /// What became of a case.
 #[derive(Debug, Clone)]
