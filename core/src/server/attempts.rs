@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use self::open::{OpenLogins, Turn};
 use super::Options;
@@ -61,6 +63,9 @@ impl Options {
     /// An exchange, as of SCRAM, that its client gives up once its user was looked up counts as one of them, however it is given up:
     /// by `*`, by what is no response, by hanging up or by waiting. The server has had its work with it by then. A client without an
     /// address, as over a Unix socket, is not counted here.
+    ///
+    /// One that was to be judged and that nobody could, since the application answered 4yz or failed, counts too, and for its session
+    /// and in [`failed_logins`](super::Statistics::failed_logins) like a wrong password; for the account it does not.
     pub fn set_auth_failures_per_address(&mut self, failures: u32) {
         self.auth_failures_per_address = failures;
     }
@@ -68,8 +73,8 @@ impl Options {
     /// The failed logins to one account, from wherever, before AUTH is answered 454 for it, also with the right password. They count
     /// within [`set_auth_lockout`](Self::set_auth_lockout); a login that succeeds takes those of its own address back, or none where
     /// the client has no address, as over a Unix socket. Names that nobody has count alike, so that nothing is told of who is there.
-    /// Those that differ by upper and lower case, or by spaces in front or behind, count together, for an application may overlook
-    /// that; what a login takes back is of the very name. 0 turns it off. The default is 10.
+    /// Those that differ by upper and lower case, by spaces in front or behind, or by the marks of letters, as `tím` and `tim`, count
+    /// together, for an application may overlook that; what a login takes back is of the very name. 0 turns it off. The default is 10.
     ///
     /// Logins that are being judged count too, so that another one may have to wait, for 10 seconds at most. One that lets the server
     /// wait for its client for 2 seconds makes place for one from another address: its session is ended with 421.
@@ -372,6 +377,12 @@ impl Admitted {
         self.has_cost = true;
     }
 
+    /// It was to be judged, and nobody could: it counts as a failure of the address, which could go on with it for ever. Not of the
+    /// account: what is at fault is not to lock out who has the right password once it is mended.
+    pub(super) fn could_not_be_judged(mut self) {
+        self.has_cost = true;
+    }
+
     /// Its exchange goes on with another.
     pub(super) fn let_go(mut self) {
         self.has_cost = false;
@@ -444,9 +455,28 @@ impl<K: Eq + Hash + Copy> Kind<K> {
 }
 
 /// What an application may take for the same name: many databases overlook case, and spaces at the end.
+/// Nor do they tell marks and strokes of letters, ligatures, and letters of another width or font.
 fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.trim().to_ascii_uppercase();
+    }
+    let plain: String = name.nfkd().filter(|&c| !is_combining_mark(c)).collect();
     // Both ways, for some letters have the other case one way only.
-    name.trim().to_lowercase().to_uppercase()
+    let folded = plain.trim().to_lowercase().to_uppercase();
+    let mut whole = String::with_capacity(folded.len());
+    for c in folded.chars() {
+        // Unicode does not take these apart; its order of letters does.
+        match c {
+            '\u{c6}' => whole.push_str("AE"),
+            '\u{152}' => whole.push_str("OE"),
+            '\u{d8}' => whole.push('O'),
+            '\u{110}' => whole.push('D'),
+            '\u{126}' => whole.push('H'),
+            '\u{141}' => whole.push('L'),
+            other => whole.push(other),
+        }
+    }
+    whole
 }
 
 #[cfg(test)]

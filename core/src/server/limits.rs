@@ -61,7 +61,8 @@ impl Options {
         Ok(())
     }
 
-    /// The failed logins of a session before the next AUTH is answered 421. The default is 3.
+    /// The failed logins of a session before the next AUTH is answered 421, with those that the application could not judge. The
+    /// default is 3.
     pub fn set_max_auth_failures(&mut self, count: u32) -> Result<(), Error> {
         self.max_auth_failures = within("max_auth_failures", count, 1..=u32::MAX)?;
         Ok(())

@@ -63,7 +63,7 @@ pub struct Statistics {
     pub failed_tls_handshakes: u64,
     /// Logins that succeeded.
     pub logins: u64,
-    /// Logins that were judged, and failed.
+    /// Logins that were judged, and failed, or that nobody could judge.
     pub failed_logins: u64,
     /// Logins that were not judged, since too many of their address or account had failed.
     pub locked_logins: u64,

@@ -15,6 +15,8 @@ pub(super) struct Logins {
     begun: u32,
     succeeded: u32,
     failed: u32,
+    /// Those of the failed that nobody could judge.
+    unjudged: u32,
     /// Those that had failed when XCLIENT told of another client.
     failed_of_others: u32,
 }
@@ -31,6 +33,22 @@ impl Connection {
     /// XCLIENT that came behind it.
     pub fn auth_failures(&self) -> u32 {
         self.logins.failed
+    }
+
+    /// How many of these nobody could judge: whoever was asked, or a mechanism of the application's own, was at fault.
+    #[cfg_attr(
+        not(feature = "io"),
+        allow(dead_code, reason = "the server with I/O asks for it")
+    )]
+    pub(crate) fn unjudged_logins(&self) -> u32 {
+        self.logins.unjudged
+    }
+
+    /// The login about which an answer is owed could not be judged: for the connection it counts like one that has failed, for it
+    /// costs as much. A login that was not to be judged is answered the same, so that only the driver knows.
+    pub(crate) fn count_unjudged_login(&mut self) {
+        self.logins.unjudged = self.logins.unjudged.saturating_add(1);
+        self.auth_failed();
     }
 
     /// How many logins have succeeded on this connection.
@@ -326,7 +344,10 @@ impl Connection {
                 self.outbox.text(replies::BAD_CREDENTIALS);
             }
             // RFC 4954 section 6.
-            Err(SaslError::Unavailable) => self.outbox.text(replies::CANNOT_AUTHENTICATE),
+            Err(SaslError::Unavailable) => {
+                self.count_unjudged_login();
+                self.outbox.text(replies::CANNOT_AUTHENTICATE);
+            }
             Err(SaslError::TooLong) => self.bad(replies::AUTH_LINE_TOO_LONG),
             Err(SaslError::NoInitialResponse) => self.bad(replies::NO_INITIAL_RESPONSE),
             Err(_) => self.bad(replies::NOT_BASE64),

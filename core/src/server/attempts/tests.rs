@@ -289,6 +289,16 @@ fn spellings_that_an_application_may_overlook_count_together() {
             "\u{3c3}\u{3b1}\u{3c2}",
             "\u{3a3}\u{391}\u{3a3}",
         ],
+        ["tim", "t\u{ed}m", "\u{163}\u{131}M\u{302}"],
+        ["\u{ff34}im", "\u{1d4c9}im", "\u{a0}tim\u{2003}"],
+        [
+            "\u{439}\u{451}",
+            "\u{418}\u{415}",
+            "\u{438}\u{306}\u{435}\u{308}",
+        ],
+        ["\u{d8}rsted", "orsted", "O\u{308}rsted"],
+        ["\u{142}\u{f3}d\u{17a}", "lo\u{111}z", "LODZ"],
+        ["\u{e6}sir", "\u{c6}SIR", "aesir"],
     ] {
         let from = |name| from(&all, "192.0.2.1", name);
         for name in names {

@@ -34,6 +34,8 @@ pub(super) struct Logins {
     exchange: Option<u32>,
     /// Those that were counted.
     failed: u32,
+    /// Of the failed, those that nobody could judge.
+    unjudged: u32,
     succeeded: u32,
 }
 
@@ -132,12 +134,19 @@ impl<S: Session> Conversation<S> {
         let shared = &self.channel.shared;
         let machine = &self.channel.machine;
         let logins = &mut self.logins;
+        // One that nobody could judge is the only one, for there was a question about it.
+        let is_judged = logins.unjudged == machine.unjudged_logins();
+        logins.unjudged = machine.unjudged_logins();
         // Of several that have failed in one go, the last were over before there was anything to judge.
         while logins.failed < machine.auth_failures() {
             logins.failed += 1;
             shared.counters.failed_logins.add(1);
             if let Some(admitted) = logins.attempt.take() {
-                admitted.failed(Instant::now());
+                if is_judged {
+                    admitted.failed(Instant::now());
+                } else {
+                    admitted.could_not_be_judged();
+                }
             } else {
                 let address = self.channel.info.address();
                 let attempt = shared.attempts.attempt(address, None);
@@ -165,6 +174,15 @@ impl<S: Session> Conversation<S> {
         if let Some(locked) = self.hold_back(account).await {
             return Answer::Reply(locked);
         }
+        let answer = self.verdict_on(credentials).await;
+        if let Answer::Reply(reply) = &answer {
+            self.note_fault(reply);
+        }
+        answer
+    }
+
+    /// What whoever knows the user says.
+    async fn verdict_on(&mut self, credentials: Credentials) -> Answer {
         let shared = Arc::clone(&self.channel.shared);
         let users = &shared.options.users;
         let is_known =
@@ -189,6 +207,13 @@ impl<S: Session> Conversation<S> {
                 Some(false) => Answer::Reply(BAD_CREDENTIALS),
                 None => Answer::Reply(AUTH_FAULT),
             }
+        }
+    }
+
+    /// Counts a login that was asked about if the reply is neither yes nor no.
+    fn note_fault(&mut self, reply: &Reply) {
+        if !reply.is_positive() && !reply.is_permanent() {
+            self.channel.machine.count_unjudged_login();
         }
     }
 
@@ -234,7 +259,10 @@ impl<S: Session> Conversation<S> {
                 // It was just asked for.
                 let _ = self.channel.machine.supply(found, &shared.decoy.settled());
             }
-            Err(reply) => self.answer(Answer::Reply(reply)),
+            Err(reply) => {
+                self.note_fault(&reply);
+                self.answer(Answer::Reply(reply));
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Logins that are given up, let others wait, or stand in front of something in the same packet; and those of an application's own
-//! mechanism.
+//! Logins that are given up, let others wait, or stand in front of something in the same packet, those of an application's own
+//! mechanism, and those that nobody can judge.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,8 +13,12 @@ use super::attempts::{
     timed,
 };
 use super::{Running, Scripted, Seen};
-use crate::sasl::{Identity, SaslError, ServerMechanism, Step};
-use crate::server::{Options, Server};
+use crate::proto::{Envelope, Reply};
+use crate::sasl::{
+    Credentials, Found, Identity, Lookup, Mechanism, SaslError, ServerMechanism, Step,
+};
+use crate::server::{Answer, Answers, Body, Handler, Hooks, Options, Server, Session, SessionInfo};
+use crate::tls::test_pki::Authority;
 
 fn scram(user: &str) -> String {
     format!(
@@ -249,4 +253,97 @@ fn an_own_mechanism_that_names_its_user_counts_for_the_account() {
     // Where the last login has succeeded the lock does not hold.
     let mut home = over_tls(&server, &tls, "192.0.2.9");
     assert_eq!(home.ask(&named("tim word")), RIGHT);
+}
+
+/// An application whose database is gone: it answers so, or fails over it.
+#[derive(Clone, Copy)]
+struct Broken {
+    panics: bool,
+}
+
+impl Broken {
+    fn refusal(self) -> Reply {
+        if self.panics {
+            // It prints nothing.
+            std::panic::resume_unwind(Box::new("the database is gone"));
+        }
+        Reply::new(454, "later").unwrap()
+    }
+}
+
+impl Handler for Broken {
+    type Session = Self;
+
+    fn session(&self, _: &SessionInfo) -> Self {
+        *self
+    }
+}
+
+impl Session for Broken {
+    async fn auth(&mut self, _: &SessionInfo, _: Credentials) -> Answer {
+        Answer::Reply(self.refusal())
+    }
+
+    async fn look_up(&mut self, _: &SessionInfo, _: &Lookup) -> Result<Found, Reply> {
+        Err(self.refusal())
+    }
+
+    async fn message(&mut self, _: &SessionInfo, _: Envelope, _: &mut Body<'_>) -> Answers {
+        Answers::accept()
+    }
+}
+
+/// A mechanism that cannot reach what it judges by.
+struct OutOfReach;
+
+impl ServerMechanism for OutOfReach {
+    fn step(&mut self, _: &[u8]) -> Result<Step, SaslError> {
+        Err(SaslError::Unavailable)
+    }
+}
+
+#[test]
+fn what_nobody_could_judge_counts_for_session_and_address_and_not_for_the_account() {
+    let own = format!("AUTH X-BROKEN {}", encoded("word"));
+    for login in [plain("ann", "secret"), scram("ann"), own] {
+        for panics in [false, true] {
+            let authority = Authority::new("test");
+            let mut set = Options::new();
+            options(&[
+                ("auth_failures_per_address", "5"),
+                ("auth_failures_per_account", "2"),
+                ("max_auth_failures", "3"),
+            ])(&mut set);
+            set.set_hostname("mx.example.org").unwrap();
+            set.set_hooks(Hooks::AUTH.with(Hooks::LOOKUP));
+            set.set_mechanisms(&[Mechanism::Plain, Mechanism::ScramSha1])
+                .unwrap();
+            set.add_mechanism("X-BROKEN", |_| Box::new(OutOfReach))
+                .unwrap();
+            set.set_tls(authority.issue(&["mx.example.org"]).server());
+            let server = Running::serve(set, Broken { panics }, Seen::default());
+            let tls = authority.client();
+            let mut talk = over_tls(&server, &tls, "192.0.2.1");
+            for _ in 0..3 {
+                let reply = talk.ask(&login);
+                assert!(reply.starts_with("454 ") && !reply.contains("Too many"));
+            }
+            let ended = "421 4.7.0 Too many failed authentications";
+            assert_eq!(talk.ask(&login), ended);
+            let mut talk = over_tls(&server, &tls, "192.0.2.1");
+            for _ in 0..2 {
+                let reply = talk.ask(&login);
+                assert!(reply.starts_with("454 ") && !reply.contains("Too many"));
+            }
+            // What is refused since it is locked counts for nothing.
+            for _ in 0..4 {
+                assert_eq!(talk.ask(&login), OF_ADDRESS);
+            }
+            let mut elsewhere = over_tls(&server, &tls, "192.0.2.2");
+            let reply = elsewhere.ask(&login);
+            assert!(reply.starts_with("454 ") && reply != OF_ACCOUNT, "{reply}");
+            let told = server.statistics();
+            assert_eq!((told.failed_logins, told.locked_logins), (6, 4), "{login}");
+        }
+    }
 }
