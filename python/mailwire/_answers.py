@@ -10,6 +10,9 @@ from ._session import reply_of
 # What False stands for where a message is judged.
 BAD_MESSAGE = Reply(554, "Message refused", "5.7.1")
 
+# What an exception stands for but where a user is looked up.
+LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
+
 
 def kept_text(value):
     """What a hook says is kept of a user. Nothing but a clear text is: a field that is empty would let everybody in."""
@@ -81,17 +84,27 @@ def answer_event(event, reply):
         if reply is None:
             event.accept()
         else:
-            event.reply(reply.code, reply.enhanced, list(reply.lines))
+            event.reply(*said(reply))
 
 
 def answer_message(event, recipients, reply, answers):
-    """One answer to all, or those by recipient."""
+    """One answer to all, or those by recipient. One that is none is an error of its recipient alone, and raised behind the others."""
     if not answers:
         return answer_event(event, reply)
     if event.owed == 1 and len(recipients) > 1:
         raise TypeError("only LMTP has an answer for each recipient; with SMTP return one")
+    failure = None
     for place, address in enumerate(recipients):
-        answer_at(event, place, answers.get(address))
+        try:
+            answer_at(event, place, answers.get(address))
+        except Exception as error:
+            if not event.owed:
+                # Nobody waits.
+                raise
+            failure = failure or error
+            answer_at(event, place, LOCAL_ERROR)
+    if failure is not None:
+        raise failure
 
 
 def to_all(answers, envelope, answer):
@@ -124,4 +137,9 @@ def answer_at(event, place, reply):
     if reply is None:
         event.accept_at(place)
     else:
-        event.reply_at(place, reply.code, reply.enhanced, list(reply.lines))
+        event.reply_at(place, *said(reply))
+
+
+def said(reply):
+    """What the engine takes a reply from. What is not ASCII, as in an address with SMTPUTF8, is `?`: a reply is ASCII."""
+    return reply.code, reply.enhanced, [line.encode("ascii", "replace").decode() for line in reply.lines]

@@ -8,6 +8,7 @@ from weakref import ref
 
 from ._answers import (
     BAD_MESSAGE,
+    LOCAL_ERROR,
     answer_at,
     answer_event,
     answer_message,
@@ -66,9 +67,6 @@ _NOT_JUDGED = Reply(454, "Temporary authentication failure", "4.7.0")
 
 # What is said where the hooks of other messages still read.
 _TOO_MANY = Reply(451, "Too many messages are being read here, try again later", "4.3.2")
-
-# What an exception stands for elsewhere.
-_LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
 
 # The status of an answer that comes when nobody waits for it any more.
 _CLOSED = 5
@@ -173,11 +171,11 @@ class Dispatcher:
                 else:
                     session = self._session(info)
                     await getattr(self, f"_on_{kind}")(session, event)
-            except GeneratorExit:
-                # Its loop is closed. What is dropped is answered.
-                turn.event = None
-                raise
             except BaseException as error:
+                if _closes(error):
+                    # Its loop is closed. What is dropped is answered.
+                    turn.event = None
+                    raise
                 # Whatever it was must not end the thread that serves everybody.
                 await self._not_answered(session, event, error)
             with self._lock:
@@ -196,7 +194,7 @@ class Dispatcher:
             await self._failed(session, *self._blamed(session, event, error))
             with suppress(Exception):
                 # Unless the client has not waited.
-                answer_event(event, _LOCAL_ERROR)
+                answer_event(event, LOCAL_ERROR)
         self._catch_up(event.reading)
 
     def _blamed(self, session, event, error):
@@ -234,16 +232,16 @@ class Dispatcher:
             if answer is not None and hasattr(answer, "__await__"):
                 answer = await self._ended(answer)
             return meant(hook, answer, means, refusal)
-        except GeneratorExit:
-            raise
         except Reject as reject:
             return reject.reply
         except Discarded:
             # Nobody waits for an answer any more.
-            return _LOCAL_ERROR
+            return LOCAL_ERROR
         except BaseException as error:
+            if _closes(error):
+                raise
             await self._failed(session, error, name_of(hook))
-            return _LOCAL_ERROR
+            return LOCAL_ERROR
 
     def _begun(self, hook, *arguments):
         """What a hook gives back, to be awaited where it is that, or where the hook has to run elsewhere: one that may block."""
@@ -276,9 +274,9 @@ class Dispatcher:
                 answer = self._begun(session.handler.error, session, error)
                 if hasattr(answer, "__await__"):
                     await self._ended(answer)
-            except GeneratorExit:
-                raise
             except BaseException as another:
+                if _closes(another):
+                    raise
                 if not self.loop.gave_up(another):
                     _log().error("the error hook failed for %r", session, exc_info=another)
 
@@ -290,8 +288,11 @@ class Dispatcher:
 
     async def _on_auth(self, session, event):
         username, password, proof, identity = event.credentials
-        # Octets that are no UTF-8 equal no text that anybody could have meant.
-        credentials = Credentials(username, password.decode("utf-8", "surrogateescape"), proof, identity)
+        try:
+            credentials = Credentials(username, password.decode(), proof, identity)
+        except UnicodeDecodeError:
+            # It is nobody's, and a hook that takes it for a text would fail for the users that there are alone.
+            return answer_event(event, _BAD_CREDENTIALS)
         hook = self._auth or session.handler.auth
         answer_event(event, await self._called(session, hook, _BAD_CREDENTIALS, session, credentials, means=only_true))
 
@@ -303,12 +304,10 @@ class Dispatcher:
                 kept = await self._ended(kept)
             if kept is not None:
                 return event.supply(kept_text(kept))
-        except GeneratorExit:
-            raise
         except Reject as reject:
             reply = reject.reply
         except BaseException as error:
-            if _is_late(error, event):
+            if _closes(error) or _is_late(error, event):
                 raise
             await self._failed(session, error, name_of(session.handler.lookup))
             reply = _NOT_JUDGED
@@ -321,7 +320,13 @@ class Dispatcher:
     async def _on_recipients(self, session, event):
         for place, (recipient, options) in enumerate(event.recipients):
             reply = await self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
-            answer_at(event, place, reply)
+            try:
+                answer_at(event, place, reply)
+            except Exception as error:
+                if _is_late(error, event):
+                    raise
+                await self._failed(session, *self._blamed(session, event, error))
+                answer_at(event, place, LOCAL_ERROR)
 
     async def _on_message(self, session, event):
         envelope = envelope_of(event, session)
@@ -382,9 +387,9 @@ class Dispatcher:
         """A `stream` hook, from its beginning to its answer."""
         try:
             await self._read(session, event, hook, make_body)
-        except GeneratorExit:
-            raise
         except BaseException as error:
+            if _closes(error):
+                raise
             await self._failed(session, *self._blamed(session, event, error))
         # In the child of a fork, where nothing more is to be done, this fails.
         self._catch_up(event.reading)
@@ -403,7 +408,7 @@ class Dispatcher:
             await self._answer_body(session, body, envelope, reply, answers)
         except Exception:
             # What the hook has said was no answer to this.
-            await self._answer_body(session, body, envelope, _LOCAL_ERROR, {})
+            await self._answer_body(session, body, envelope, LOCAL_ERROR, {})
             raise
 
     async def _answer_body(self, session, body, envelope, reply, answers):
@@ -519,6 +524,11 @@ def envelope_of(event, session):
     """The envelope of an event that brings a message."""
     sender, recipients, options, content = event.message
     return Envelope(sender, recipients, content, options=options, session=session, queue_id=event.queue_id)
+
+
+def _closes(error):
+    """Whether this closes the coroutine that has caught it: such a `GeneratorExit` comes out of nothing that was called or awaited."""
+    return isinstance(error, GeneratorExit) and error.__traceback__.tb_next is None
 
 
 def _is_late(error, event):

@@ -70,9 +70,17 @@ class Loop:
 
     def _work(self):
         with self._lock:
-            jobs, self._jobs = self._jobs, []
-        for job, arguments in jobs:
-            job(*arguments)
+            jobs, self._jobs = deque(self._jobs), []
+        try:
+            while jobs:
+                job, arguments = jobs.popleft()
+                job(*arguments)
+        finally:
+            # One that fails is told to the loop, as any callback is, and is not the end of the others.
+            if jobs:
+                with self._lock:
+                    self._jobs = [*jobs, *self._jobs]
+                self._loop.call_soon(self._work, context=self._context)
 
     def adopt(self, flow, turn):
         """Has the loop go on with a coroutine, which calls `leave` at its end."""
@@ -101,7 +109,8 @@ class Loop:
         self.call(self._give_up_late, turn)
 
     def _give_up_late(self, turn):
-        if turn.task is not None and turn.event.is_late:
+        # Without an event it is being closed.
+        if turn.task is not None and turn.event is not None and turn.event.is_late:
             self._cancel(turn.task)
 
     def _cancel(self, task):

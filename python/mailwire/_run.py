@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 
 # The grace of hooks that still run when the listener has ended, and of servers that still run when Python does.
 LAST_GRACE = 1.0
@@ -82,6 +83,13 @@ class _Counts:
 def _serve(native, dispatcher):
     """One handler thread."""
     while (event := native.serve()) is not None:
-        dispatcher.handle(event)
+        try:
+            dispatcher.handle(event)
+        except BaseException as error:
+            # As where the log itself fails. It must not end the thread that serves everybody.
+            with suppress(BaseException):
+                from logging import getLogger
+
+                getLogger("mailwire").error("an event could not be handled", exc_info=error)
         # It holds the engine's memory, and the next one may be long in coming.
         del event

@@ -188,10 +188,15 @@ _USUAL = {2: "OK", 4: "Try again later", 5: "Refused"}
 
 def _parsed(line):
     code, _, text = line.partition(" ")
-    if len(code) != 3 or not code.isdigit():
+    if len(code) != 3 or not _is_number(code):
         raise ValueError("a reply begins with three digits")
     enhanced, _, rest = text.partition(" ")
     parts = enhanced.split(".")
-    if len(parts) == 3 and all(part.isdigit() for part in parts):
+    if len(parts) == 3 and all(map(_is_number, parts)):
         return Reply(int(code), rest, enhanced)
     return Reply(int(code), text) if text else _reply(int(code))
+
+
+def _is_number(text):
+    """Whether these are digits of ASCII: other scripts have digits too."""
+    return text.isascii() and text.isdigit()

@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+from ._answers import said
 from ._errors import Misuse
 from ._loop import settle
 from ._session import Discarded
@@ -115,7 +116,7 @@ class _Coming:
                 if event.kind != "chunk":
                     self._finish(event)
                 elif refusal is not None:
-                    event.reply(refusal.code, refusal.enhanced, list(refusal.lines))
+                    event.reply(*said(refusal))
                     refusal = None
         except Discarded:
             return None

@@ -5,6 +5,7 @@ import re
 import mailwire
 import pytest
 from mailwire import Reject, Reply
+from mailwire._run import _serve
 from peers import connect
 
 
@@ -23,11 +24,16 @@ from peers import connect
         ("250 2.1.5 fine", 250, b"2.1.5 fine"),
         (Reject(550, "5.1.1 No such user"), 550, b"5.1.1 No such user"),
         (Reject(553, "bad", "5.1.3"), 553, b"5.1.3 bad"),
+        # A reply is ASCII.
+        ("550 5.1.1 <j\xf6rg@\u20ac.example>: nobody", 550, b"5.1.1 <j?rg@?.example>: nobody"),
+        (Reject(550, "5.1.1 j\xf6rg\nis \udcff"), 550, b"5.1.1 j?rg\n5.1.1 is ?"),
+        ("550 \u0665.\u0661.\u0661 x", 550, b"5.0.0 ?.?.? x"),
         # What cannot be an answer.
         (42, 451, b"4.3.0 "),
         (354, 451, b"4.3.0 "),
         (3.5, 451, b"4.3.0 "),
         ("no code", 451, b"4.3.0 "),
+        ("\u0665\u0665\u0660 x", 451, b"4.3.0 "),
         ("550 smuggled\r\n250 OK", 451, b"4.3.0 "),
         (Reply(550, "smuggled\r\n250 OK"), 451, b"4.3.0 "),
         (Reply(550, "nul\0"), 451, b"4.3.0 "),
@@ -35,6 +41,7 @@ from peers import connect
         (RuntimeError("broken"), 451, b"4.3.0 "),
         (KeyboardInterrupt(), 451, b"4.3.0 "),
         (SystemExit(), 451, b"4.3.0 "),
+        (GeneratorExit(), 451, b"4.3.0 "),
     ],
     ids=repr,
 )
@@ -123,6 +130,67 @@ def test_recipients_of_one_read_are_answered_one_by_one(message):
         result = mailwire.send(message, f"smtp://127.0.0.1:{server.port}", recipients=recipients)
     assert list(result.accepted) == ["yes@example.org", "yes2@example.org"]
     assert (list(result.refused), list(result.deferred)) == (["no@example.org"], ["error@example.org"])
+
+
+def test_an_answer_that_is_none_is_that_of_its_recipient_alone(message, logged):
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            return Reply(550, "nul\0") if recipient.startswith("bad") else not recipient.startswith("no")
+
+    with mailwire.Server(Handler()) as server:
+        recipients = [f"{name}@example.org" for name in ("yes", "bad", "no", "bad2", "yes2")]
+        result = mailwire.send(message, f"smtp://127.0.0.1:{server.port}", recipients=recipients)
+    assert list(result.accepted) == ["yes@example.org", "yes2@example.org"]
+    assert (list(result.refused), list(result.deferred)) == (
+        ["no@example.org"],
+        ["bad@example.org", "bad2@example.org"],
+    )
+    assert len(logged()) == 2
+
+
+@pytest.mark.parametrize("hook", ["data", "stream"])
+def test_of_lmtps_answers_one_that_is_none_is_that_of_its_recipient_alone(hook, message, logged):
+    answers = {"bad@example.org": Reply(550, "nul\0"), "no@example.org": "550 5.1.1 j\xf6rg"}
+    handler = type("Handler", (), {hook: lambda *_: answers})
+    with mailwire.Server(handler(), protocol="lmtp") as server:
+        recipients = ["yes@example.org", *answers, "yes2@example.org"]
+        result = mailwire.send(message, f"lmtp://127.0.0.1:{server.port}", recipients=recipients)
+    assert list(result.accepted) == ["yes@example.org", "yes2@example.org"]
+    assert [one.reply.text for one in result.refused.values()] == ["j?rg"]
+    assert list(result.deferred) == ["bad@example.org"]
+    assert len(logged()) == 1
+
+
+def test_no_exception_ends_the_thread_that_serves_everybody(logged):
+    class Handler:
+        def rcpt(self, session, recipient, options):
+            raise GeneratorExit
+
+        def error(self, session, exception):
+            raise GeneratorExit
+
+    with mailwire.Server(Handler(), threads=1) as server:
+        for _ in range(2):
+            with connect(server) as client:
+                client.ehlo()
+                client.mail("a@example.org")
+                assert client.rcpt("b@example.org")[0] == 451
+    assert len(logged()) == 4
+
+
+def test_what_cannot_be_handled_at_all_is_logged_and_the_next_is_served(logged):
+    class Stub:
+        def __init__(self):
+            self.events = ["one", "two"]
+
+        def serve(self):
+            return self.events.pop() if self.events else None
+
+        def handle(self, event):
+            raise GeneratorExit
+
+    _serve(Stub(), Stub())
+    assert len(logged()) == 2
 
 
 def test_an_exception_goes_to_the_error_hook_and_the_log_and_ends_nothing(message, logged):

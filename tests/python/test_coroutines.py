@@ -334,7 +334,9 @@ def test_what_is_looked_up_too_late_is_no_failure(form, logged):
     assert [(one.levelname, "too late" in one.message) for one in logged()] == [("WARNING", True)]
 
 
-@pytest.mark.parametrize("error", [ValueError("broken"), asyncio.CancelledError(), SystemExit(), StopIteration()])
+@pytest.mark.parametrize(
+    "error", [ValueError("broken"), asyncio.CancelledError(), SystemExit(), GeneratorExit(), StopIteration()]
+)
 def test_an_exception_is_451_and_goes_to_error_and_the_log(error, logged):
     class Handler:
         async def verify(self, session, name):

@@ -134,15 +134,17 @@ def test_only_a_clear_value_lets_somebody_in(answer, code, message):
             assert caught.value.smtp_code == code
 
 
-def test_a_password_that_is_no_text_is_no_other_text():
+def test_a_password_that_is_no_text_is_nobodys_and_no_hook_is_asked():
     seen = []
 
     def check(session, credentials):
         seen.append(credentials.password)
-        return False
+        return True
 
-    with mailwire.Server(seen.append, auth=check, allow_plaintext_auth=True) as server, connect(server) as client:
+    options = {"allow_plaintext_auth": True, "limits": mailwire.Limits(auth_delay=0)}
+    with mailwire.Server(seen.append, auth=check, **options) as server, connect(server) as client:
         client.ehlo()
         for said in ("AUTH LOGIN", base64.b64encode(b"user").decode(), base64.b64encode(b"caf\xe9").decode()):
-            client.docmd(said)
-    assert seen == ["caf\udce9"]
+            reply = client.docmd(said)
+        assert reply == (535, b"5.7.8 Authentication credentials invalid")
+    assert seen == []

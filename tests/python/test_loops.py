@@ -9,6 +9,7 @@ import time
 import mailwire
 import pytest
 from loops import LATE, LOOPS, connect, data, gone, run, threads, transacting
+from mailwire._loop import Loop
 
 
 @pytest.mark.parametrize("loop", [None, *LOOPS])
@@ -362,3 +363,16 @@ def test_no_loop_begins_when_the_server_was_stopped(caplog):
     gone("mailwire-")
     client.close()
     assert "the server was stopped" in caplog.text and "never awaited" not in caplog.text
+
+
+def test_a_job_that_fails_is_not_the_end_of_those_behind_it():
+    async def main():
+        loop, told, done = asyncio.get_running_loop(), [], []
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        ours = Loop(loop)
+        for job in (done.append, int, done.append, int, done.append):
+            ours.call(job, "x")
+        await asyncio.sleep(0.01)
+        return done, [type(error) for error in told]
+
+    assert asyncio.run(main()) == (["x"] * 3, [ValueError] * 2)
