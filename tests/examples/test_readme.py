@@ -66,12 +66,12 @@ def test_the_urls_are_understood() -> None:
 
 
 def test_the_options_of_a_listener_are_understood() -> None:
-    """Each of the list; those that need a file, keys or a descriptor of a parent say that these are wrong."""
+    """Each of the list; those that need a file, keys, a secret or a descriptor of a parent say that these are wrong."""
     (block,) = (block for block in programs("text") if block.startswith("listen="))
     options = re.findall(r"(?:^|  )([a-z_]+)=(\S+)", block, re.MULTILINE)
     assert len(options) == len(re.findall("=", block)) > 35
     for name, value in options:
-        if name in {"tls", "tls_sni", "client_ca", "user_keys"} or value in {"systemd", "fd:3"}:
+        if name in {"tls", "tls_sni", "client_ca", "user_keys", "decoy_secret"} or value in {"systemd", "fd:3"}:
             with pytest.raises(mailwire.Error, match=f"{name}: |chain.pem") as told:
                 mailwire.Server(options=[(name, value)])
             assert "no option" not in str(told.value)

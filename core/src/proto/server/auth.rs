@@ -15,8 +15,8 @@ pub(super) struct Logins {
     begun: u32,
     succeeded: u32,
     failed: u32,
-    /// Those of the failed that nobody could judge.
-    unjudged: u32,
+    /// The one that failed last was not judged by anybody, and nobody has asked about it since.
+    unjudged: bool,
     /// Those that had failed when XCLIENT told of another client.
     failed_of_others: u32,
 }
@@ -35,19 +35,20 @@ impl Connection {
         self.logins.failed
     }
 
-    /// How many of these nobody could judge: whoever was asked, or a mechanism of the application's own, was at fault.
+    /// Whether one of these, since this was asked last, is one that nobody could judge: whoever was asked, or a mechanism of the
+    /// application's own, was at fault.
     #[cfg_attr(
         not(feature = "io"),
         allow(dead_code, reason = "the server with I/O asks for it")
     )]
-    pub(crate) fn unjudged_logins(&self) -> u32 {
-        self.logins.unjudged
+    pub(crate) fn take_unjudged(&mut self) -> bool {
+        std::mem::take(&mut self.logins.unjudged)
     }
 
     /// The login about which an answer is owed could not be judged: for the connection it counts like one that has failed, for it
     /// costs as much. A login that was not to be judged is answered the same, so that only the driver knows.
     pub(crate) fn count_unjudged_login(&mut self) {
-        self.logins.unjudged = self.logins.unjudged.saturating_add(1);
+        self.logins.unjudged = true;
         self.auth_failed();
     }
 

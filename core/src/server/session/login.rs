@@ -34,8 +34,6 @@ pub(super) struct Logins {
     exchange: Option<u32>,
     /// Those that were counted.
     failed: u32,
-    /// Of the failed, those that nobody could judge.
-    unjudged: u32,
     succeeded: u32,
 }
 
@@ -131,12 +129,11 @@ impl<S: Session> Conversation<S> {
     /// Counts what came of a login, before its client is told, and before anything is done about what the client has said behind it.
     /// Nothing is left of one that is over.
     pub(super) fn note_attempt(&mut self) {
+        // One that nobody could judge is the only one, for there was a question about it.
+        let is_judged = !self.channel.machine.take_unjudged();
         let shared = &self.channel.shared;
         let machine = &self.channel.machine;
         let logins = &mut self.logins;
-        // One that nobody could judge is the only one, for there was a question about it.
-        let is_judged = logins.unjudged == machine.unjudged_logins();
-        logins.unjudged = machine.unjudged_logins();
         // Of several that have failed in one go, the last were over before there was anything to judge.
         while logins.failed < machine.auth_failures() {
             logins.failed += 1;
