@@ -70,16 +70,15 @@ class Loop:
 
     def _work(self):
         with self._lock:
-            jobs, self._jobs = deque(self._jobs), []
+            jobs, self._jobs = iter(self._jobs), []
         try:
-            while jobs:
-                job, arguments = jobs.popleft()
+            for job, arguments in jobs:
                 job(*arguments)
         finally:
             # One that fails is told to the loop, as any callback is, and is not the end of the others.
-            if jobs:
+            if left := list(jobs):
                 with self._lock:
-                    self._jobs = [*jobs, *self._jobs]
+                    self._jobs = left + self._jobs
                 self._loop.call_soon(self._work, context=self._context)
 
     def adopt(self, flow, turn):

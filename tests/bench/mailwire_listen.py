@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import threading
 import time
 
 import mailwire
+from peers import contract
 
 CONNECTIONS = 20_000
 LOOKS_A_SECOND = 100
@@ -48,14 +48,9 @@ def listen(options: argparse.Namespace) -> None:
         while server.stats["open_sessions"] > 0 and time.monotonic() < until:
             time.sleep(1 / LOOKS_A_SECOND)
         cpu = time.process_time() - before
-        report = {
-            "messages": counter.messages,
-            "connections": server.stats["sessions"],
-            "seconds": counter.last_message - counter.first_message,
-            "cpu_seconds": cpu,
-        }
+        connections = server.stats["sessions"]
         server.stop(grace=0)
-    print(json.dumps(report), flush=True)
+    contract.report(counter.messages, connections, counter.last_message - counter.first_message, cpu)
 
 
 def end(_number: int, _frame: object) -> None:
@@ -63,16 +58,8 @@ def end(_number: int, _frame: object) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--certificate", default="")
-    parser.add_argument("--key", default="")
-    # It takes as many as all others.
-    parser.add_argument("--connections", type=int)
     signal.signal(signal.SIGTERM, end)
-    listen(parser.parse_args())
+    listen(contract.options(__doc__))
 
 
 if __name__ == "__main__":

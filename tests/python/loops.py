@@ -1,10 +1,10 @@
 """What the tests of coroutine hooks share: clients, loops, and the forms that a hook may have."""
 
 import asyncio
-import smtplib
 import threading
 import time
 
+import peers
 import uvloop
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
@@ -15,7 +15,7 @@ LATE = 2.5
 
 def connect(server):
     """A client that has said who it is."""
-    client = smtplib.SMTP("127.0.0.1", server.port, timeout=20)
+    client = peers.connect(server)
     client.ehlo("client.example.org")
     return client
 

@@ -15,7 +15,7 @@ def url(server):
 
 def begun(server, recipients=("b@example.org",)):
     """A client whose message is to come next."""
-    client = smtplib.SMTP("127.0.0.1", server.port, timeout=20)
+    client = connect(server)
     client.ehlo("client.example.org")
     client.mail("a@example.org")
     for recipient in recipients:

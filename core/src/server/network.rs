@@ -33,6 +33,11 @@ impl Network {
             _ => false,
         }
     }
+
+    /// Whether the address is one of any of these networks.
+    pub(super) fn any_contains(networks: &[Self], address: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(address))
+    }
 }
 
 impl FromStr for Network {

@@ -312,7 +312,7 @@ impl Options {
 
     /// Whether a peer with this address is such a proxy.
     pub(super) fn may_say_xclient(&self, address: IpAddr) -> bool {
-        self.xclient.iter().any(|own| own.contains(address))
+        Network::any_contains(&self.xclient, address)
     }
 
     /// The addresses of proxies whose connections must begin with a header of the PROXY protocol, version 1 or 2 (haproxy's

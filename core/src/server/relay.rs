@@ -73,8 +73,8 @@ impl Options {
 
     /// Whether a client with this address may name any recipient.
     pub(super) fn trusts(&self, address: Option<SocketAddr>) -> bool {
-        let mut networks = self.trusted_networks.iter().flatten();
-        address.is_some_and(|address| networks.any(|own| own.contains(address.ip())))
+        let known = address.zip(self.trusted_networks.as_deref());
+        known.is_some_and(|(address, networks)| Network::any_contains(networks, address.ip()))
     }
 
     /// Whether everybody may name this recipient, where it is asked.

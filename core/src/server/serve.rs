@@ -23,7 +23,7 @@ use super::rate::Rate;
 use super::recycled;
 use super::session::{CONNECT_FAULT, Conversation};
 use super::statistics::Counters;
-use super::{Handler, Hooks, Options, SessionInfo, Statistics};
+use super::{Handler, Hooks, Network, Options, SessionInfo, Statistics};
 use crate::error::{Error, Status};
 use crate::net::{Bound, Listener, Peer, Stream, machine_name, take_proxy_header};
 use crate::proto::server::Config;
@@ -404,7 +404,7 @@ fn begin<H: Handler>(
 ) {
     let address = address_of(&stream).map(|address| address.ip());
     let proxies = &shared.options.proxy_protocol;
-    let is_proxy = address.is_some_and(|ip| proxies.iter().any(|own| own.contains(ip)));
+    let is_proxy = address.is_some_and(|ip| Network::any_contains(proxies, ip));
     // A proxy's connection counts among those of an address only once it is known whose it is.
     let counted = address.filter(|&ip| !is_proxy && !shared.options.may_say_xclient(ip));
     let admission = match shared.connections.admit(counted, stream.raw_fd()) {

@@ -5,15 +5,14 @@ It listens without its Controller, which would add a thread and a self-connectio
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
 import signal
 import socket
 import ssl
 import time
 
+import contract
 from aiosmtpd.smtp import SMTP
 
 
@@ -65,26 +64,13 @@ async def listen(port: int, messages: int, seconds: float, tls: ssl.SSLContext |
     cpu_before = time.process_time()
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(counter.ended.wait(), seconds)
-    report = {
-        "messages": counter.messages,
-        "connections": counter.connections,
-        "seconds": counter.last_message - counter.first_connection,
-        "cpu_seconds": time.process_time() - cpu_before,
-    }
+    cpu = time.process_time() - cpu_before
     server.close()
-    print(json.dumps(report), flush=True)
+    contract.report(counter.messages, counter.connections, counter.last_message - counter.first_connection, cpu)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--messages", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--certificate", default="")
-    parser.add_argument("--key", default="")
-    # It has no limit of its own.
-    parser.add_argument("--connections", type=int)
-    options = parser.parse_args()
+    options = contract.options(__doc__)
     tls = None
     if options.certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -4,7 +4,6 @@ use std::io::Read as _;
 use std::thread;
 use std::time::Duration;
 
-use super::super::Hooks;
 use super::Running;
 use super::talk::Talk;
 
@@ -12,16 +11,6 @@ const GREETING: &str = "220 mx.example.org ESMTP";
 const TOO_MANY: &str = "421 4.7.0 Too many connections from your address";
 const TOO_OFTEN: &str =
     "421 4.7.0 Too many connections from your address in a minute, try again later";
-
-fn server(settings: &[(&str, &str)]) -> Running {
-    Running::with(|options| {
-        options.set_hooks(Hooks::NONE);
-        options.set("xclient", "127.0.0.1").unwrap();
-        for (name, value) in settings {
-            options.set(name, value).unwrap();
-        }
-    })
-}
 
 /// A session of the proxy that has told of this client, and is ready for its hello.
 fn telling(server: &Running, address: &str) -> Talk {
@@ -56,7 +45,7 @@ fn wait_for(server: &Running, open: u64) {
 
 #[test]
 fn a_proxy_is_not_counted_and_each_of_its_clients_is() {
-    let server = server(&[("connections_per_address", "2")]);
+    let server = Running::trusting(&[("connections_per_address", "2")]);
     // It has told nobody so far, in more sessions than an address may have.
     let silent: Vec<_> = (0..4).map(|_| server.greeted()).collect();
     let _one = telling(&server, "192.0.2.1");
@@ -87,7 +76,7 @@ fn a_proxy_is_not_counted_and_each_of_its_clients_is() {
 
 #[test]
 fn a_proxy_that_goes_on_with_another_client_gives_up_the_place_of_the_one_before() {
-    let server = server(&[("connections_per_address", "1")]);
+    let server = Running::trusting(&[("connections_per_address", "1")]);
     let mut talk = telling(&server, "192.0.2.1");
     for next in ["192.0.2.2", "[UNAVAILABLE]", "[TEMPUNAVAIL]"] {
         assert_eq!(refused(&server, "192.0.2.1"), TOO_MANY, "{next}");
@@ -107,7 +96,7 @@ fn a_proxy_that_goes_on_with_another_client_gives_up_the_place_of_the_one_before
 
 #[test]
 fn who_is_not_trusted_is_counted_by_its_own_address_beside_a_proxy() {
-    let server = server(&[("connections_per_address", "1")]);
+    let server = Running::trusting(&[("connections_per_address", "1")]);
     let _proxy = telling(&server, "127.0.0.2");
     let mut direct = Talk::connect_from([127, 0, 0, 2].into(), server.address);
     assert_eq!(direct.reply(), TOO_MANY);
@@ -121,7 +110,7 @@ fn who_is_not_trusted_is_counted_by_its_own_address_beside_a_proxy() {
 
 #[test]
 fn the_connections_of_all_have_their_limit_through_a_proxy_too() {
-    let server = server(&[("connections_per_address", "1"), ("max_connections", "3")]);
+    let server = Running::trusting(&[("connections_per_address", "1"), ("max_connections", "3")]);
     let _silent = server.greeted();
     let _one = telling(&server, "192.0.2.1");
     let _two = telling(&server, "192.0.2.2");
@@ -132,7 +121,7 @@ fn the_connections_of_all_have_their_limit_through_a_proxy_too() {
 
 #[test]
 fn connections_in_a_minute_are_counted_by_whom_a_proxy_tells() {
-    let server = server(&[("connections_per_minute", "2")]);
+    let server = Running::trusting(&[("connections_per_minute", "2")]);
     let _silent: Vec<_> = (0..4).map(|_| server.greeted()).collect();
     let mut one = telling(&server, "192.0.2.1");
     for again in ["ADDR=192.0.2.1", "NAME=client.example"] {
@@ -148,7 +137,7 @@ fn connections_in_a_minute_are_counted_by_whom_a_proxy_tells() {
 
 #[test]
 fn whom_a_proxy_header_tells_is_not_counted_where_it_may_say_xclient() {
-    let server = server(&[
+    let server = Running::trusting(&[
         ("proxy_protocol", "127.0.0.2"),
         ("xclient", "192.0.2.77"),
         ("connections_per_address", "1"),

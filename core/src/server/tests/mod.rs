@@ -31,7 +31,8 @@ use tokio::sync::oneshot;
 use self::talk::Talk;
 use super::buffer::READ_BUFFER;
 use super::{
-    Answer, Answers, Body, Control, Handler, Options, Server, Session, SessionInfo, Statistics,
+    Answer, Answers, Body, Control, Handler, Hooks, Options, Server, Session, SessionInfo,
+    Statistics,
 };
 use crate::error::{Error, Status};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
@@ -110,6 +111,17 @@ impl Running {
         options.set_hostname("mx.example.org").unwrap();
         change(&mut options);
         Self::start(options)
+    }
+
+    /// One that asks nothing of its application, takes XCLIENT from this machine, and has these settings.
+    fn trusting(settings: &[(&str, &str)]) -> Self {
+        Self::with(|options| {
+            options.set_hooks(Hooks::NONE);
+            options.set("xclient", "127.0.0.1").unwrap();
+            for (name, value) in settings {
+                options.set(name, value).unwrap();
+            }
+        })
     }
 
     /// A client that has read the greeting.

@@ -1,6 +1,5 @@
 //! How often an address may do something, and what the application refuses, as clients and statistics see it.
 
-use super::super::Hooks;
 use super::Running;
 use super::talk::Talk;
 
@@ -10,19 +9,9 @@ const MESSAGES: &str = "452 4.7.0 Too many messages from your address in a minut
 const RECIPIENTS: &str =
     "452 4.7.0 Too many recipients from your address in a minute, try again later";
 
-fn server(settings: &[(&str, &str)]) -> Running {
-    Running::with(|options| {
-        options.set_hooks(Hooks::NONE);
-        options.set("xclient", "127.0.0.1").unwrap();
-        for (name, value) in settings {
-            options.set(name, value).unwrap();
-        }
-    })
-}
-
 #[test]
 fn an_address_that_connects_too_often_is_turned_away_and_others_are_served() {
-    let server = server(&[("connections_per_minute", "3"), ("xclient", "")]);
+    let server = Running::trusting(&[("connections_per_minute", "3"), ("xclient", "")]);
     for _ in 0..3 {
         assert_eq!(server.client().ask("QUIT"), "221 2.0.0 Bye");
     }
@@ -39,7 +28,7 @@ fn an_address_that_connects_too_often_is_turned_away_and_others_are_served() {
 
 #[test]
 fn an_address_with_too_many_messages_is_told_and_others_are_served() {
-    let server = server(&[("messages_per_minute", "3")]);
+    let server = Running::trusting(&[("messages_per_minute", "3")]);
     let mut other = server.speaking_for("192.0.2.2");
     let mut one = server.speaking_for("192.0.2.1");
     let mut two = server.speaking_for("192.0.2.1");
@@ -66,7 +55,7 @@ fn an_address_with_too_many_messages_is_told_and_others_are_served() {
 
 #[test]
 fn an_address_with_too_many_recipients_is_told_and_its_message_goes_to_the_others() {
-    let server = server(&[("recipients_per_minute", "3"), ("domains", "d.example")]);
+    let server = Running::trusting(&[("recipients_per_minute", "3"), ("domains", "d.example")]);
     let mut other = server.speaking_for("192.0.2.2");
     let mut talk = server.speaking_for("192.0.2.1");
     // In one go, and of one that is refused the place is taken all the same.
