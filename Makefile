@@ -92,7 +92,7 @@ fuzz: need need-python ## each fuzz target for SECONDS=n (10) in turn, with libF
 large: need ## messages of 1 GiB, of which little is ever held: `make test` does it with 256 MiB
 	$(CARGO) test --locked -p mailwire --test large_bodies -- --include-ignored
 
-abuse: need ## attacks on the listener at full size, with figures of what they cost it: a quarter of an hour, ATTACKS='idle drips ended resets endless'
+abuse: need ## attacks on the listener at full size, with figures of what they cost it: a quarter of an hour, ATTACKS='idle drips resets endless'
 	$(CARGO) run --release --locked -p mailwire-abuse -- figures $(ATTACKS)
 
 malformed: need ## COUNT=n (1000000) malformed sessions, made by mutation with SEED=n (1), from FIRST=n (0) on
