@@ -2400,8 +2400,9 @@ MAILWIRE_API void mailwire_statistics_free(mailwire_statistics *statistics);
 
 /**
  * The name of a number in every snapshot, by its index from 0, as "messages"; NULL behind the last one. The names are
- * "sessions", "open_sessions", "turned_away", "messages", "octets", "refused_messages", "refused_recipients", "failed_logins" and
- * more; later versions add to them.
+ * "sessions", "open_sessions", "messages", "octets", "refused_senders", "refused_recipients", "refused_messages", a number for each
+ * reason of a refusal and each end of a session, "failed_logins" with those that nobody could judge, and more; later versions add to
+ * them.
  *
  * The text is never freed.
  * Thread: any.

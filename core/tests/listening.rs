@@ -280,6 +280,7 @@ fn out_of_descriptors_in_a_process_of_its_own() {
         "{waits}"
     );
 
+    assert!(server.statistics().failed_accepts > 0);
     // Who was there before notices nothing.
     let mail = thread::scope(|scope| {
         scope.spawn(|| {

@@ -238,7 +238,10 @@ fn connections_are_counted_by_the_told_address() {
     assert!(said.starts_with("220 "), "{said}");
     let (_same, said) = with(b"PROXY TCP4 192.0.2.7 127.0.0.1 4661 25\r\n");
     assert!(said.starts_with("421 4.7.0 "), "{said}");
-    assert_eq!(server.control.statistics().turned_away, 1);
+    assert_eq!(
+        server.control.statistics().connections_too_many_of_address,
+        1
+    );
     (&first).write_all(b"QUIT\r\n").unwrap();
     assert!(reply(&first).starts_with("221 "));
     let until = Instant::now() + PATIENCE;
@@ -268,12 +271,12 @@ fn connections_in_a_minute_are_counted_by_the_told_address() {
             assert!(said(header.as_bytes()).starts_with("220 "), "{client}");
         }
     }
-    for turned_away in 1..=2 {
+    for refused in 1..=2 {
         assert_eq!(
             said(LINE),
             "421 4.7.0 Too many connections from your address in a minute, try again later\r\n"
         );
-        assert_eq!(server.control.statistics().turned_away, turned_away);
+        assert_eq!(server.control.statistics().connections_too_often, refused);
     }
 }
 

@@ -196,8 +196,8 @@ def test_the_counters_are_told_in_the_text_of_prometheus(message):
             mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.com"])
         assert server.stats["denied_relays"] == 1 and "queued_events" in server.stats
         lines = server.metrics().splitlines()
-    assert 'mailwire_refusals_total{reason="relaying"} 1' in lines
-    assert "# TYPE mailwire_refusals_total counter" in lines
+    assert 'mailwire_refused_recipients_total{reason="relaying"} 1' in lines
+    assert "# TYPE mailwire_refused_recipients_total counter" in lines
 
 
 def test_limits_of_logins(message):

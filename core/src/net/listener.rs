@@ -138,8 +138,9 @@ pub(crate) enum Listener {
 
 impl Listener {
     /// The next connection. A client that went away again, and a process out of descriptors, are lived through; an error
-    /// means that this listener is of no more use. Dropping the future loses no connection.
-    pub(crate) async fn accept(&self) -> Result<Stream, Error> {
+    /// means that this listener is of no more use. Dropping the future loses no connection. Tells `failed` each time that a connection
+    /// could not be accepted for want of descriptors or memory.
+    pub(crate) async fn accept(&self, failed: impl Fn()) -> Result<Stream, Error> {
         loop {
             let error = match self.accept_once().await {
                 Ok((Ok(socket), peer)) => return Ok(Stream::new(socket, peer)),
@@ -149,7 +150,10 @@ impl Listener {
             };
             match after(&error) {
                 After::GoOn => {}
-                After::Pause => tokio::time::sleep(PAUSE).await,
+                After::Pause => {
+                    failed();
+                    tokio::time::sleep(PAUSE).await;
+                }
                 After::Stop => {
                     return Err(Error::new(
                         Status::Io,

@@ -23,7 +23,7 @@ use super::statistics::{Counter, Counters};
 use super::{Extensions, SessionInfo};
 use crate::error::{Error, Phase, Status};
 use crate::net::{Stream, io_fault};
-use crate::proto::server::Connection;
+use crate::proto::server::{Closing, Connection};
 use crate::proto::{Reply, TlsInfo, Violation};
 
 /// How long a client that is slower than the least rate is given before it counts.
@@ -197,9 +197,9 @@ impl Channel {
             return;
         }
         let address = self.info.address().map(|address| address.ip());
-        if let Err(reply) = self.admission.claim(address) {
-            self.shared.counters.turned_away.add(1);
-            self.machine.abort(reply);
+        if let Err(full) = self.admission.claim(address) {
+            self.shared.counters.note_full(full);
+            self.machine.abort(full.reply(), Closing::Limit);
         }
     }
 
@@ -272,12 +272,12 @@ impl Channel {
                 // Looked at again above; time may be shorter now.
                 Woken::Shutdown => {}
                 Woken::TimeOut => {
-                    self.machine.abort(reply);
-                    let status = if *reply == SHUTTING_DOWN {
-                        Status::Closed
+                    let (status, closing) = if *reply == SHUTTING_DOWN {
+                        (Status::Closed, Closing::ShutDown)
                     } else {
-                        Status::Timeout
+                        (Status::Timeout, Closing::Limit)
                     };
+                    self.machine.abort(reply, closing);
                     return Err(self.last_word(status, phase));
                 }
             }
@@ -488,7 +488,7 @@ impl Drop for Channel {
     /// A session that waits for its application when the server's time is over ends here.
     fn drop(&mut self) {
         if !self.is_counted {
-            self.count_end(|counters| &counters.sessions_closed);
+            self.count_end(|counters| &counters.sessions_shut_down);
         }
         self.count_octets();
     }

@@ -13,16 +13,16 @@ use crate::proto::Reply;
 use crate::proto::limits::{AUTH_LINES, COMMAND_LINES};
 
 /// Said where the server as a whole is full (RFC 5321 section 3.8).
-pub(super) static TOO_MANY: Reply = Reply::fixed(421, Some((4, 3, 2)), "Too many connections");
+static TOO_MANY: Reply = Reply::fixed(421, Some((4, 3, 2)), "Too many connections");
 /// Said where one client has more connections than it may.
-pub(super) static TOO_MANY_OF_YOURS: Reply = Reply::fixed(
+static TOO_MANY_OF_YOURS: Reply = Reply::fixed(
     421,
     Some((4, 7, 0)),
     "Too many connections from your address",
 );
 
 /// Said where one client connects more often than it may.
-pub(super) static TOO_OFTEN: Reply = Reply::fixed(
+static TOO_OFTEN: Reply = Reply::fixed(
     421,
     Some((4, 7, 0)),
     "Too many connections from your address in a minute, try again later",
@@ -69,6 +69,28 @@ impl Options {
     }
 }
 
+/// Which limit has no room for one more connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Of all connections.
+    InAll,
+    /// Of those of an address.
+    OfAddress,
+    /// Of those of an address within a minute.
+    TooOften,
+}
+
+impl Full {
+    /// What turns the client away.
+    pub(super) fn reply(self) -> &'static Reply {
+        match self {
+            Self::InAll => &TOO_MANY,
+            Self::OfAddress => &TOO_MANY_OF_YOURS,
+            Self::TooOften => &TOO_OFTEN,
+        }
+    }
+}
+
 /// Counts connections, in all and by address.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -86,13 +108,13 @@ struct Open {
 }
 
 impl Open {
-    fn claim(&mut self, address: IpAddr, limits: &Connections) -> Result<(), &'static Reply> {
+    fn claim(&mut self, address: IpAddr, limits: &Connections) -> Result<(), Full> {
         if limits.rate.is_exceeded_by(address) {
-            return Err(&TOO_OFTEN);
+            return Err(Full::TooOften);
         }
         let count = self.by_address.entry(address).or_default();
         if *count >= limits.most_by_address {
-            return Err(&TOO_MANY_OF_YOURS);
+            return Err(Full::OfAddress);
         }
         *count += 1;
         Ok(())
@@ -136,17 +158,17 @@ impl Connections {
         self
     }
 
-    /// Lets a connection in, or gives the reply that turns it away. One without an address counts in all only: it is from a Unix
+    /// Lets a connection in, or tells why there is no place for it. One without an address counts in all only: it is from a Unix
     /// socket, or a proxy's that has told nobody yet.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: Option<IpAddr>,
         socket: RawFd,
-    ) -> Result<Admission, &'static Reply> {
+    ) -> Result<Admission, Full> {
         let address = address.map(network);
         let mut open = self.open();
         if open.all >= self.most {
-            return Err(&TOO_MANY);
+            return Err(Full::InAll);
         }
         if let Some(address) = address {
             open.claim(address, self)?;
@@ -190,9 +212,9 @@ pub(super) fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Admission {
-    /// Counts the connection among those of this address from now on, or of none, or gives the reply that turns it away. The same
+    /// Counts the connection among those of this address from now on, or of none, or tells why there is no place for it. The same
     /// client as before counts no second time.
-    pub(super) fn claim(&mut self, address: Option<IpAddr>) -> Result<(), &'static Reply> {
+    pub(super) fn claim(&mut self, address: Option<IpAddr>) -> Result<(), Full> {
         let address = address.map(network);
         if address == self.address {
             return Ok(());
@@ -244,12 +266,12 @@ mod tests {
         let _two = connections.admit(address("::ffff:192.0.2.1"), 2).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.1"), 1).unwrap_err(),
-            &TOO_MANY_OF_YOURS
+            Full::OfAddress
         );
         let _unix = connections.admit(None, 3).unwrap();
         assert_eq!(
             connections.admit(address("192.0.2.2"), 4).unwrap_err(),
-            &TOO_MANY
+            Full::InAll
         );
         drop(one);
         let mut open = connections.sockets();
@@ -265,11 +287,11 @@ mod tests {
         let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1).map(drop);
         assert_eq!(admit("2001:db8::1"), Ok(()));
         assert_eq!(admit("2001:db8::2"), Ok(()));
-        assert_eq!(admit("2001:db8::3"), Err(&TOO_OFTEN));
+        assert_eq!(admit("2001:db8::3"), Err(Full::TooOften));
         // Others never notice.
         assert_eq!(admit("192.0.2.1"), Ok(()));
         tokio::time::advance(Duration::from_secs(59)).await;
-        assert_eq!(admit("2001:db8::1"), Err(&TOO_OFTEN));
+        assert_eq!(admit("2001:db8::1"), Err(Full::TooOften));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(admit("2001:db8::1"), Ok(()));
     }
@@ -280,7 +302,7 @@ mod tests {
         let admit = |text: &str| connections.admit(Some(text.parse().unwrap()), 1);
         let one = admit("2001:db8:0:1::1").unwrap();
         let _two = admit("2001:db8:0:1:ffff:ffff:ffff:ffff").unwrap();
-        assert_eq!(admit("2001:db8:0:1::2").unwrap_err(), &TOO_MANY_OF_YOURS);
+        assert_eq!(admit("2001:db8:0:1::2").unwrap_err(), Full::OfAddress);
         let _other = admit("2001:db8:0:2::1").unwrap();
         drop(one);
         assert!(admit("2001:db8:0:1::3").is_ok());
@@ -288,7 +310,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_those_turned_away_is_well_formed() {
-        for refusal in [&TOO_MANY, &TOO_MANY_OF_YOURS, &TOO_OFTEN] {
+        for refusal in [Full::InAll, Full::OfAddress, Full::TooOften].map(Full::reply) {
             let mut line = Vec::new();
             refusal.write_to(&mut line, true);
             let line = line.strip_suffix(b"\r\n").unwrap();

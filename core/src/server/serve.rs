@@ -373,7 +373,7 @@ async fn serve_one<H: Handler>(
             biased;
             () = &mut stopped => break Ok(()),
             Some(_) = sessions.join_next() => {}
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(|| shared.counters.failed_accepts.add(1)) => match accepted {
                 Ok(stream) => begin(&shared, stream, &handler, &mut sessions),
                 Err(error) => {
                     shared.stop.begin(shared.options.grace);
@@ -409,12 +409,12 @@ fn begin<H: Handler>(
     let counted = address.filter(|&ip| !is_proxy && !shared.options.may_say_xclient(ip));
     let admission = match shared.connections.admit(counted, stream.raw_fd()) {
         Ok(admission) => admission,
-        Err(reply) => {
-            shared.counters.turned_away.add(1);
+        Err(full) => {
+            shared.counters.note_full(full);
             // In front of its header a proxy is told nothing.
             if !shared.options.implicit_tls && !is_proxy {
                 let mut stream = stream;
-                sessions.spawn(async move { turn_away(&mut stream, reply).await });
+                sessions.spawn(async move { turn_away(&mut stream, full.reply()).await });
             }
             return;
         }
@@ -453,11 +453,11 @@ async fn begin_behind_proxy<H: Handler>(
     }
     let address = address_of(&stream).map(|address| address.ip());
     let counted = address.filter(|&ip| !shared.options.may_say_xclient(ip));
-    if let Err(reply) = admission.claim(counted) {
-        shared.counters.turned_away.add(1);
+    if let Err(full) = admission.claim(counted) {
+        shared.counters.note_full(full);
         if !shared.options.implicit_tls {
             // Lent: a descriptor is not to be closed before the admission, by which a fork finds it, is gone.
-            turn_away(&mut stream, reply).await;
+            turn_away(&mut stream, full.reply()).await;
         }
         return;
     }
@@ -502,7 +502,7 @@ fn conversation<H: Handler>(
 
 /// Ends a connection that was let in, and that the handler has made no session of.
 async fn refuse(shared: Arc<Shared>, mut connection: Box<Admitted>) {
-    shared.counters.refused_by_application.add(1);
+    shared.counters.connections_refused_by_application.add(1);
     if !shared.options.implicit_tls {
         turn_away(&mut connection.1, &CONNECT_FAULT).await;
     }

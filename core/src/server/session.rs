@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Buf;
 
 use self::login::Logins;
-use self::verdict::Verdict;
+use self::verdict::{By, Verdict};
 use super::body::{Body, Stage};
 use super::buffer::overwrite;
 use super::channel::{Channel, Ended};
@@ -24,7 +24,7 @@ use super::trace::{MAIL_LOOP, Trace, queued_as};
 use super::{Answer, Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 use crate::error::{Phase, Status};
 use crate::net::Stream;
-use crate::proto::server::{Event, OF_MOST, is_strange};
+use crate::proto::server::{Closing, Event, OF_MOST, is_strange};
 use crate::proto::{Need, Progress, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Lookup};
 
@@ -100,13 +100,20 @@ impl<S: Session> Conversation<S> {
     fn count_end(&mut self, result: &Result<(), Ended>) {
         let quit = self.quit;
         let status = result.as_ref().err().map(Ended::status);
-        self.channel.count_end(|counters| match status {
-            None => &counters.sessions_quit,
+        let closing = self.channel.machine.closing();
+        self.channel.count_end(|counters| match (status, closing) {
+            (None, _) => &counters.sessions_quit,
             _ if quit => &counters.sessions_quit,
-            Some(Status::Closed) => &counters.sessions_closed,
-            Some(Status::Timeout) => &counters.sessions_timed_out,
-            Some(Status::Protocol) => &counters.sessions_violated,
-            Some(_) => &counters.sessions_lost,
+            (Some(Status::Timeout), _) => &counters.sessions_timed_out,
+            (Some(Status::Protocol), _) | (_, Some(Closing::Violation)) => {
+                &counters.sessions_violated
+            }
+            (Some(Status::Closed), Some(Closing::Limit)) => &counters.sessions_over_limit,
+            (Some(Status::Closed), Some(Closing::Answer)) => {
+                &counters.sessions_ended_by_application
+            }
+            (Some(Status::Closed), _) => &counters.sessions_shut_down,
+            (Some(_), _) => &counters.sessions_lost,
         });
     }
 
@@ -247,12 +254,7 @@ impl<S: Session> Conversation<S> {
                 self.channel.info.set_client(&attributes, user);
                 self.channel.begin_client(attributes.address.is_some());
             }
-            // The rest of a message that nobody wants any more; where that is bad, the machine answers its end by itself.
-            Event::Discarded => {
-                let counters = &self.channel.shared.counters;
-                counters.refused_messages.add(1);
-                counters.bad_messages.add(1);
-            }
+            // Also of the rest of a message that nobody wants any more: where that is bad, the machine answers its end by itself.
             _ => {}
         }
         Next::Go
@@ -294,11 +296,8 @@ impl<S: Session> Conversation<S> {
         if matches!(question, Question::Hello(_) | Question::Mail) {
             answer = fitting(answer, OF_MOST);
         }
-        if matches!(
-            question,
-            Question::Connect | Question::Hello(_) | Question::Mail
-        ) {
-            self.note_refusal(&answer);
+        if !is_positive(&answer) {
+            self.note_refusal(question);
         }
         self.answer(answer);
     }
@@ -310,12 +309,17 @@ impl<S: Session> Conversation<S> {
         }
     }
 
-    /// Counts the application's answer if it refuses.
-    fn note_refusal(&self, answer: &Answer) {
-        if !is_positive(answer) {
-            let counters = &self.channel.shared.counters;
-            counters.refused_by_application.add(1);
-        }
+    /// Counts that the application has refused what it was asked.
+    fn note_refusal(&self, question: &Question<'_>) {
+        let counters = &self.channel.shared.counters;
+        let counter = match question {
+            Question::Connect => &counters.connections_refused_by_application,
+            Question::Hello(_) => &counters.hellos_refused_by_application,
+            Question::Mail => &counters.senders_refused_by_application,
+            // No mail depends on the others.
+            _ => return,
+        };
+        counter.add(1);
     }
 
     /// What the machine has learnt goes into what the application is told.
@@ -357,8 +361,7 @@ impl<S: Session> Conversation<S> {
         let shared = Arc::clone(&self.channel.shared);
         let memory = self.channel.memory();
         if let Some(refusal) = memory.refusal() {
-            shared.counters.refused_messages.add(1);
-            shared.counters.messages_without_memory.add(1);
+            By::Memory.count(&shared.counters);
             self.answer(Answer::Reply(refusal));
             return Ok(());
         }
@@ -390,10 +393,10 @@ impl<S: Session> Conversation<S> {
         let fault = match body.stage {
             Stage::Offered => {
                 if let Some(reply) = answers.refusal_of_all().cloned() {
-                    shared.counters.refused_messages.add(1);
-                    shared.counters.refused_by_application.add(1);
+                    let verdict = Verdict::of_application(answers, fault);
+                    verdict.by.count(&shared.counters);
                     self.answer(Answer::Reply(reply));
-                    fault
+                    verdict.fault
                 } else {
                     // Taken unread: it is still to come, and its end is what is accepted.
                     self.answer(Answer::Accept);
@@ -412,30 +415,25 @@ impl<S: Session> Conversation<S> {
                 let verdict = Verdict::of_application(worded(answers), fault);
                 self.end_of_data(size, Some(verdict))
             }
-            Stage::Refused(reply) => {
-                let counters = &shared.counters;
-                let reason = match &reply {
-                    Some(reply) if *reply != MAIL_LOOP => &counters.messages_without_memory,
-                    _ => &counters.bad_messages,
-                };
-                reason.add(1);
-                let refusal = reply.map(|reply| Verdict {
+            Stage::Refused(Some(reply)) => {
+                let refusal = Verdict {
+                    by: if reply == MAIL_LOOP {
+                        By::Loop
+                    } else {
+                        By::Memory
+                    },
                     answers: reply.into(),
-                    of_application: false,
                     fault: None,
-                });
+                };
                 if self.channel.machine.owed() > 0 {
-                    self.end_of_data(0, refusal);
-                } else if refusal.is_some() {
-                    self.verdict = refusal.map(Box::new);
+                    self.end_of_data(0, Some(refusal));
                 } else {
-                    // The machine answers its end by itself.
-                    shared.counters.refused_messages.add(1);
+                    self.verdict = Some(Box::new(refusal));
                 }
                 fault
             }
-            // Nobody waits for an answer.
-            Stage::Abandoned | Stage::Closed => fault,
+            // The machine answers its end by itself, or nobody waits for an answer.
+            Stage::Refused(None) | Stage::Abandoned | Stage::Closed => fault,
             Stage::Lost(ended) => {
                 if let Some(fault) = fault {
                     Box::pin(self.tell(fault)).await;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::limits::Full;
 use crate::proto::server::Refusals;
 
 /// A snapshot of a server's counters since it began.
@@ -13,43 +14,68 @@ pub struct Statistics {
     pub sessions: u64,
     /// Sessions that are going on now.
     pub open_sessions: u64,
-    /// Connections turned away because of a limit, also where a proxy has told by XCLIENT whose they are.
-    pub turned_away: u64,
+    /// Connections refused since there were as many as the server takes.
+    pub connections_too_many: u64,
+    /// Connections refused since their address had as many as it may have, also where a proxy has told whose they are.
+    pub connections_too_many_of_address: u64,
+    /// Connections refused since their address had begun too many within a minute, also where a proxy has told whose they are.
+    pub connections_too_often: u64,
+    /// Connections that the application refused, by 4yz or 5yz instead of a greeting, or failed over.
+    pub connections_refused_by_application: u64,
     /// Connections of proxies that did not begin with a good header of the PROXY protocol.
     pub bad_proxy_headers: u64,
+    /// Times that accepting failed for want of descriptors or memory. Who waits is accepted later.
+    pub failed_accepts: u64,
     /// Messages that the application took: the reply to their end of data began with 2.
     pub messages: u64,
     /// Octets of those messages.
     pub octets: u64,
-    /// Messages whose end of data was answered 4yz or 5yz, and those that were refused before they came, at DATA or their first chunk.
-    pub refused_messages: u64,
-    /// Those of them that were too big, had a bare CR or LF, or went in circles.
-    pub bad_messages: u64,
-    /// Those of them for which there was no memory, and the recipients of long lists for which there was none.
-    pub messages_without_memory: u64,
-    /// Recipients answered 4yz or 5yz, but for a 421 that ends the session.
-    pub refused_recipients: u64,
-    /// Those of them to which relaying was denied.
-    pub denied_relays: u64,
-    /// Those of them that were more than a message may have, or whose domain was one too many for their session.
-    pub recipients_too_many: u64,
-    /// Those of them whose command was none that could be carried out: a bad address or parameter, or in the wrong place.
-    pub bad_recipients: u64,
-    /// Senders that are not the user's own.
-    pub foreign_senders: u64,
+    /// HELO, EHLO and LHLO that the application refused, or failed over.
+    pub hellos_refused_by_application: u64,
+    /// MAIL commands answered 4yz or 5yz, but for a 421 that a limit has said. It is the sum of the five reasons that follow.
+    pub refused_senders: u64,
     /// MAIL commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS or login that
     /// the server wants.
     pub bad_senders: u64,
-    /// MAIL commands refused since the size that they tell is over the limit.
-    pub messages_too_big: u64,
+    /// Senders that are not the user's own.
+    pub foreign_senders: u64,
+    /// MAIL commands refused since the size that they declare is over the limit.
+    pub declared_sizes_too_big: u64,
     /// MAIL commands refused since their address had begun too many messages within a minute.
     pub messages_too_often: u64,
+    /// Senders that the application refused, or failed over.
+    pub senders_refused_by_application: u64,
+    /// Recipients answered 4yz or 5yz, but for a 421 that a limit has said. It is the sum of the six reasons that follow.
+    pub refused_recipients: u64,
+    /// RCPT commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS that the server
+    /// wants.
+    pub bad_recipients: u64,
+    /// Recipients to which relaying was denied.
+    pub denied_relays: u64,
+    /// Recipients that were more than a message may have, or whose domain was one too many for their session.
+    pub recipients_too_many: u64,
     /// Recipients refused since their sender's address had named too many within a minute.
     pub recipients_too_often: u64,
-    /// Connections, hellos, senders, recipients and messages that the application refused, by 4yz or 5yz, left unanswered, or failed
-    /// over.
-    pub refused_by_application: u64,
-    /// Messages that were not taken for a fault that is not the client's, as where a disposition cannot write its file.
+    /// Recipients of long lists for which there was no memory.
+    pub recipients_without_memory: u64,
+    /// Recipients that the application refused, left unanswered, or failed over.
+    pub recipients_refused_by_application: u64,
+    /// Messages answered 4yz or 5yz at their end of data, in all of their recipients, or at DATA or a chunk, when there were recipients.
+    /// It is the sum of the six reasons that follow.
+    pub refused_messages: u64,
+    /// Messages that were over the limit when they came.
+    pub messages_too_big: u64,
+    /// Messages with a CR or LF alone.
+    pub messages_with_bare_line_ends: u64,
+    /// Messages that went in circles.
+    pub mail_loops: u64,
+    /// Messages for which there was no memory.
+    pub messages_without_memory: u64,
+    /// Messages refused for a fault that is not the client's, as where a disposition cannot write its file.
+    pub messages_failed: u64,
+    /// Messages that the application refused, or failed over.
+    pub messages_refused_by_application: u64,
+    /// Faults that whoever runs the server was told of: those of `messages_failed`, and of messages whose end was not answered by them.
     pub faults: u64,
     /// Octets of messages that are held in memory now, and 768 for each of their pieces. Of what is collected the envelopes count too.
     pub body_memory: u64,
@@ -73,10 +99,13 @@ pub struct Statistics {
     pub sessions_lost: u64,
     /// Sessions that a limit of time has ended.
     pub sessions_timed_out: u64,
-    /// Sessions that were ended by a reply of ours, because of a limit, what the application said, or a shutdown;
-    /// and those that waited for the application when the time of a shutdown was over, or whose server was dropped.
-    pub sessions_closed: u64,
-    /// Sessions that were ended because what came was no SMTP.
+    /// Sessions ended by a 421 of ours since something was over a limit that is none of time.
+    pub sessions_over_limit: u64,
+    /// Sessions ended by a 421 of the application.
+    pub sessions_ended_by_application: u64,
+    /// Sessions ended by a shutdown: by a 421, when its time was over while they waited for the application, or as the server was dropped.
+    pub sessions_shut_down: u64,
+    /// Sessions ended since what came was no SMTP, or a chunk whose size is none.
     pub sessions_violated: u64,
     /// Events that wait for the application; of a server with an event queue.
     pub queued_events: u64,
@@ -84,7 +113,7 @@ pub struct Statistics {
     pub unanswered_events: u64,
 }
 
-/// One number: what it is called, and where it stands in Prometheus' text.
+/// One number: what it is called, and where it stands in Prometheus' text. A sum has no family: there it is made of its parts.
 struct Row {
     name: &'static str,
     family: &'static str,
@@ -109,36 +138,50 @@ macro_rules! rows {
 const ROWS: &[Row] = rows! {
     sessions "mailwire_sessions_total" "" "Connections that became sessions."
     open_sessions "mailwire_open_sessions" "" "Sessions that are going on now."
-    turned_away "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that were turned away."
+    connections_too_many "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that were refused, by reason."
+    connections_too_many_of_address "mailwire_refused_connections_total" "{reason=\"address_limit\"}" ""
+    connections_too_often "mailwire_refused_connections_total" "{reason=\"rate\"}" ""
+    connections_refused_by_application "mailwire_refused_connections_total" "{reason=\"application\"}" ""
     bad_proxy_headers "mailwire_refused_connections_total" "{reason=\"proxy_header\"}" ""
+    failed_accepts "mailwire_failed_accepts_total" "" "Times that accepting failed for want of descriptors or memory."
     messages "mailwire_messages_total" "" "Messages that were taken."
-    octets "mailwire_message_octets_total" "" "Octets of the messages that were taken."
-    refused_messages "mailwire_refused_messages_total" "" "Messages that were refused, for any reason."
-    refused_recipients "mailwire_refused_recipients_total" "" "Recipients that were refused, for any reason."
-    bad_messages "mailwire_refusals_total" "{reason=\"content\"}" "What was refused, by reason."
-    messages_without_memory "mailwire_refusals_total" "{reason=\"memory\"}" ""
-    denied_relays "mailwire_refusals_total" "{reason=\"relaying\"}" ""
-    recipients_too_many "mailwire_refusals_total" "{reason=\"recipient_limit\"}" ""
-    bad_recipients "mailwire_refusals_total" "{reason=\"bad_recipient\"}" ""
-    foreign_senders "mailwire_refusals_total" "{reason=\"sender\"}" ""
-    bad_senders "mailwire_refusals_total" "{reason=\"bad_sender\"}" ""
-    messages_too_big "mailwire_refusals_total" "{reason=\"size\"}" ""
-    messages_too_often "mailwire_refusals_total" "{reason=\"message_rate\"}" ""
-    recipients_too_often "mailwire_refusals_total" "{reason=\"recipient_rate\"}" ""
-    refused_by_application "mailwire_refusals_total" "{reason=\"application\"}" ""
-    faults "mailwire_faults_total" "" "Messages that were not taken for a fault of this side."
-    body_memory "mailwire_body_memory_octets" "" "Octets of messages that are held in memory now."
-    octets_received "mailwire_received_octets_total" "" "Octets read in sessions that are over."
-    octets_sent "mailwire_sent_octets_total" "" "Octets sent in sessions that are over."
-    tls_handshakes "mailwire_tls_handshakes_total" "{result=\"done\"}" "TLS handshakes."
+    octets "mailwire_message_bytes_total" "" "Octets of the messages that were taken."
+    hellos_refused_by_application "mailwire_refused_hellos_total" "{reason=\"application\"}" "HELO, EHLO and LHLO that were refused, by reason."
+    refused_senders "" "" ""
+    bad_senders "mailwire_refused_senders_total" "{reason=\"command\"}" "MAIL commands that were refused, by reason."
+    foreign_senders "mailwire_refused_senders_total" "{reason=\"foreign\"}" ""
+    declared_sizes_too_big "mailwire_refused_senders_total" "{reason=\"size\"}" ""
+    messages_too_often "mailwire_refused_senders_total" "{reason=\"rate\"}" ""
+    senders_refused_by_application "mailwire_refused_senders_total" "{reason=\"application\"}" ""
+    refused_recipients "" "" ""
+    bad_recipients "mailwire_refused_recipients_total" "{reason=\"command\"}" "Recipients that were refused, by reason."
+    denied_relays "mailwire_refused_recipients_total" "{reason=\"relaying\"}" ""
+    recipients_too_many "mailwire_refused_recipients_total" "{reason=\"limit\"}" ""
+    recipients_too_often "mailwire_refused_recipients_total" "{reason=\"rate\"}" ""
+    recipients_without_memory "mailwire_refused_recipients_total" "{reason=\"memory\"}" ""
+    recipients_refused_by_application "mailwire_refused_recipients_total" "{reason=\"application\"}" ""
+    refused_messages "" "" ""
+    messages_too_big "mailwire_refused_messages_total" "{reason=\"size\"}" "Messages that were refused, by reason."
+    messages_with_bare_line_ends "mailwire_refused_messages_total" "{reason=\"line_end\"}" ""
+    mail_loops "mailwire_refused_messages_total" "{reason=\"loop\"}" ""
+    messages_without_memory "mailwire_refused_messages_total" "{reason=\"memory\"}" ""
+    messages_failed "mailwire_refused_messages_total" "{reason=\"fault\"}" ""
+    messages_refused_by_application "mailwire_refused_messages_total" "{reason=\"application\"}" ""
+    faults "mailwire_faults_total" "" "Faults of this side that whoever runs the server was told of."
+    body_memory "mailwire_body_memory_bytes" "" "Octets of messages that are held in memory now."
+    octets_received "mailwire_received_bytes_total" "" "Octets read in sessions that are over."
+    octets_sent "mailwire_sent_bytes_total" "" "Octets sent in sessions that are over."
+    tls_handshakes "mailwire_tls_handshakes_total" "{result=\"done\"}" "TLS handshakes, by result."
     failed_tls_handshakes "mailwire_tls_handshakes_total" "{result=\"failed\"}" ""
-    logins "mailwire_logins_total" "{result=\"accepted\"}" "Logins by AUTH."
+    logins "mailwire_logins_total" "{result=\"accepted\"}" "Logins by AUTH, by result; those that nobody could judge have failed."
     failed_logins "mailwire_logins_total" "{result=\"failed\"}" ""
     locked_logins "mailwire_logins_total" "{result=\"locked\"}" ""
     sessions_quit "mailwire_ended_sessions_total" "{end=\"quit\"}" "Sessions that are over, by their end."
     sessions_lost "mailwire_ended_sessions_total" "{end=\"lost\"}" ""
     sessions_timed_out "mailwire_ended_sessions_total" "{end=\"timeout\"}" ""
-    sessions_closed "mailwire_ended_sessions_total" "{end=\"closed\"}" ""
+    sessions_over_limit "mailwire_ended_sessions_total" "{end=\"limit\"}" ""
+    sessions_ended_by_application "mailwire_ended_sessions_total" "{end=\"application\"}" ""
+    sessions_shut_down "mailwire_ended_sessions_total" "{end=\"shutdown\"}" ""
     sessions_violated "mailwire_ended_sessions_total" "{end=\"protocol\"}" ""
     queued_events "mailwire_queued_events" "" "Events that wait for the application."
     unanswered_events "mailwire_unanswered_events" "" "Events that the application has taken and not answered."
@@ -154,7 +197,7 @@ impl Statistics {
     pub fn to_prometheus(&self) -> String {
         let mut text = String::new();
         let mut family = "";
-        for row in ROWS {
+        for row in ROWS.iter().filter(|row| !row.family.is_empty()) {
             let name = row.family;
             if name != family {
                 family = name;
@@ -186,91 +229,97 @@ impl Counter {
     }
 }
 
-/// The counters behind [`Statistics`].
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) sessions: Counter,
-    pub(super) turned_away: Counter,
-    pub(super) bad_proxy_headers: Counter,
-    pub(super) messages: Counter,
-    pub(super) octets: Counter,
-    pub(super) refused_messages: Counter,
-    pub(super) bad_messages: Counter,
-    pub(super) messages_without_memory: Counter,
-    pub(super) refused_recipients: Counter,
-    pub(super) denied_relays: Counter,
-    pub(super) recipients_too_many: Counter,
-    pub(super) bad_recipients: Counter,
-    pub(super) foreign_senders: Counter,
-    pub(super) bad_senders: Counter,
-    pub(super) messages_too_big: Counter,
-    pub(super) messages_too_often: Counter,
-    pub(super) recipients_too_often: Counter,
-    pub(super) refused_by_application: Counter,
-    pub(super) faults: Counter,
-    pub(super) octets_received: Counter,
-    pub(super) octets_sent: Counter,
-    pub(super) tls_handshakes: Counter,
-    pub(super) failed_tls_handshakes: Counter,
-    pub(super) logins: Counter,
-    pub(super) failed_logins: Counter,
-    pub(super) locked_logins: Counter,
-    pub(super) sessions_quit: Counter,
-    pub(super) sessions_lost: Counter,
-    pub(super) sessions_timed_out: Counter,
-    pub(super) sessions_closed: Counter,
-    pub(super) sessions_violated: Counter,
+macro_rules! counters {
+    ($($name:ident)*) => {
+        /// The counters behind [`Statistics`].
+        #[derive(Debug, Default)]
+        pub(super) struct Counters {
+            $(pub(super) $name: Counter,)*
+        }
+
+        impl Counters {
+            fn counted(&self) -> Statistics {
+                Statistics {
+                    $($name: self.$name.get(),)*
+                    ..Statistics::default()
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    sessions
+    connections_too_many connections_too_many_of_address connections_too_often connections_refused_by_application
+    bad_proxy_headers failed_accepts
+    messages octets
+    hellos_refused_by_application
+    bad_senders foreign_senders declared_sizes_too_big messages_too_often senders_refused_by_application
+    bad_recipients denied_relays recipients_too_many recipients_too_often recipients_without_memory
+    recipients_refused_by_application
+    messages_too_big messages_with_bare_line_ends mail_loops messages_without_memory messages_failed
+    messages_refused_by_application
+    faults
+    octets_received octets_sent
+    tls_handshakes failed_tls_handshakes
+    logins failed_logins locked_logins
+    sessions_quit sessions_lost sessions_timed_out sessions_over_limit sessions_ended_by_application sessions_shut_down
+    sessions_violated
 }
 
 impl Counters {
-    /// What a machine has refused by itself.
-    pub(super) fn note(&self, refusals: &Refusals) {
-        let (too_many, bad) = (refusals.recipients_too_many, refusals.recipients);
-        self.refused_recipients
-            .add(u64::from(too_many) + u64::from(bad));
-        self.recipients_too_many.add(too_many.into());
-        self.bad_recipients.add(bad.into());
-        self.bad_senders.add(refusals.senders.into());
-        self.messages_too_big.add(refusals.messages_too_big.into());
-        self.refused_messages.add(refusals.messages.into());
-        self.bad_messages.add(refusals.messages.into());
+    /// A connection for which there is no place.
+    pub(super) fn note_full(&self, full: Full) {
+        let counter = match full {
+            Full::InAll => &self.connections_too_many,
+            Full::OfAddress => &self.connections_too_many_of_address,
+            Full::TooOften => &self.connections_too_often,
+        };
+        counter.add(1);
     }
 
-    /// What was counted; what is going on now is for others to add.
+    /// What a machine has refused by itself.
+    pub(super) fn note(&self, refusals: &Refusals) {
+        for (counter, count) in [
+            (
+                &self.declared_sizes_too_big,
+                refusals.declared_sizes_too_big,
+            ),
+            (&self.bad_senders, refusals.senders),
+            (&self.recipients_too_many, refusals.recipients_too_many),
+            (&self.bad_recipients, refusals.recipients),
+            (&self.messages_too_big, refusals.messages_too_big),
+            (
+                &self.messages_with_bare_line_ends,
+                refusals.messages_with_bare_line_ends,
+            ),
+        ] {
+            counter.add(count.into());
+        }
+    }
+
+    /// What was counted, and its sums; what is going on now is for others to add.
     pub(super) fn snapshot(&self) -> Statistics {
+        let told = self.counted();
         Statistics {
-            sessions: self.sessions.get(),
-            turned_away: self.turned_away.get(),
-            bad_proxy_headers: self.bad_proxy_headers.get(),
-            messages: self.messages.get(),
-            octets: self.octets.get(),
-            refused_messages: self.refused_messages.get(),
-            bad_messages: self.bad_messages.get(),
-            messages_without_memory: self.messages_without_memory.get(),
-            refused_recipients: self.refused_recipients.get(),
-            denied_relays: self.denied_relays.get(),
-            recipients_too_many: self.recipients_too_many.get(),
-            bad_recipients: self.bad_recipients.get(),
-            foreign_senders: self.foreign_senders.get(),
-            bad_senders: self.bad_senders.get(),
-            messages_too_big: self.messages_too_big.get(),
-            messages_too_often: self.messages_too_often.get(),
-            recipients_too_often: self.recipients_too_often.get(),
-            refused_by_application: self.refused_by_application.get(),
-            faults: self.faults.get(),
-            octets_received: self.octets_received.get(),
-            octets_sent: self.octets_sent.get(),
-            tls_handshakes: self.tls_handshakes.get(),
-            failed_tls_handshakes: self.failed_tls_handshakes.get(),
-            logins: self.logins.get(),
-            failed_logins: self.failed_logins.get(),
-            locked_logins: self.locked_logins.get(),
-            sessions_quit: self.sessions_quit.get(),
-            sessions_lost: self.sessions_lost.get(),
-            sessions_timed_out: self.sessions_timed_out.get(),
-            sessions_closed: self.sessions_closed.get(),
-            sessions_violated: self.sessions_violated.get(),
-            ..Statistics::default()
+            refused_senders: told.bad_senders
+                + told.foreign_senders
+                + told.declared_sizes_too_big
+                + told.messages_too_often
+                + told.senders_refused_by_application,
+            refused_recipients: told.bad_recipients
+                + told.denied_relays
+                + told.recipients_too_many
+                + told.recipients_too_often
+                + told.recipients_without_memory
+                + told.recipients_refused_by_application,
+            refused_messages: told.messages_too_big
+                + told.messages_with_bare_line_ends
+                + told.mail_loops
+                + told.messages_without_memory
+                + told.messages_failed
+                + told.messages_refused_by_application,
+            ..told
         }
     }
 }

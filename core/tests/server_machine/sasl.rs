@@ -1,6 +1,6 @@
 //! AUTH with each mechanism (RFC 4954): what is offered, what is asked, and what is answered when it fails.
 
-use mailwire::proto::server::{Config, Hooks};
+use mailwire::proto::server::{Closing, Config, Hooks};
 use mailwire::proto::{TlsInfo, TlsVersion};
 use mailwire::sasl::{
     ChannelBinding, ClientContext, ClientExchange, Credentials, Mechanism, Nonce, Secret, base64,
@@ -470,6 +470,7 @@ fn an_exchange_is_given_up_with_the_connection() {
         text(&base64::encode(b"n,,n=tim,r=abc"))
     );
     talk.follow(&[&first, "E: Nonce", "L: nonce", "E: Lookup Keys(Sha1) tim"]);
-    talk.connection.abort(&reply("421 4.4.2 Timeout"));
+    talk.connection
+        .abort(&reply("421 4.4.2 Timeout"), Closing::Limit);
     assert!(talk.connection.is_closing() && talk.connection.owed() == 0);
 }

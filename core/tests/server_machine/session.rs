@@ -2,7 +2,7 @@
 
 use mailwire::error::Phase;
 use mailwire::proto::Need;
-use mailwire::proto::server::{Answer, Hooks, NotOwed};
+use mailwire::proto::server::{Answer, Closing, Hooks, NotOwed};
 
 use crate::talk::{MORE, Talk, after_hello, asking, config, greeted, reply, talk};
 
@@ -583,12 +583,12 @@ fn s380_a_time_limit_ends_a_session_wherever_it_is() {
         "E: Body x\\r\\n",
     ];
     let mut talk = after_hello(config(), &body);
-    talk.connection.abort(&limit);
+    talk.connection.abort(&limit, Closing::Limit);
     talk.pump();
     talk.follow(&["S: 421 4.4.2 Too slow", "N: Close"]);
 
     let mut talk = after_hello(asking(), &["C: HELP", "E: Help "]);
-    talk.connection.abort(&limit);
+    talk.connection.abort(&limit, Closing::Limit);
     assert_eq!(talk.connection.answer(Answer::Accept), Err(NotOwed));
     talk.pump();
     talk.follow(&["S: 421 4.4.2 Too slow", "N: Close"]);

@@ -2,7 +2,7 @@
 
 use mailwire::error::Phase;
 use mailwire::proto::Violation;
-use mailwire::proto::server::{Config, Hooks};
+use mailwire::proto::server::{Closing, Config, Hooks};
 
 use crate::talk::{Talk, after_hello, asking, greeted, reply, tls};
 
@@ -215,6 +215,7 @@ fn shutting_down_waits_for_the_handshake() {
             "E: StartTls",
         ],
     );
-    talk.connection.abort(&reply("421 4.4.2 Slow"));
+    talk.connection
+        .abort(&reply("421 4.4.2 Slow"), Closing::Limit);
     assert!(!talk.connection.has_output() && talk.connection.is_closing());
 }

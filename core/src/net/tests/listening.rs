@@ -1,5 +1,6 @@
 //! Listening: addresses that cannot be had, sockets left behind, and running out of descriptors.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ async fn both_families_are_listened_on() {
         let bound = Bound::tcp(address.parse().unwrap(), false).unwrap();
         let listener = bound.listener().unwrap();
         let address = bound.address().unwrap();
-        let (client, stream) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (client, stream) = tokio::join!(TcpStream::connect(address), listener.accept(|| {}));
         let seen = client.unwrap().local_addr().unwrap();
         assert_eq!(stream.unwrap().peer_label(), seen.to_string());
     }
@@ -47,7 +48,7 @@ async fn two_listeners_of_one_address_share_its_connections() {
     let (one, other) = (bound.listener().unwrap(), bound.listener().unwrap());
     let address = bound.address().unwrap();
     drop(one);
-    let (_client, stream) = tokio::join!(TcpStream::connect(address), other.accept());
+    let (_client, stream) = tokio::join!(TcpStream::connect(address), other.accept(|| {}));
     stream.unwrap();
 }
 
@@ -65,8 +66,8 @@ async fn a_socket_left_behind_is_replaced_and_one_in_use_is_not() {
     let session = Session::default();
     let (client, stream) = tokio::join!(connect_unix(&path, PATIENCE, &session), async {
         // The first is the one that asked whether anybody is there.
-        drop(listener.accept().await);
-        listener.accept().await
+        drop(listener.accept(|| {}).await);
+        listener.accept(|| {}).await
     });
     client.unwrap();
     assert_eq!(stream.unwrap().peer_label(), "local socket");
@@ -116,12 +117,14 @@ fn out_of_descriptors_in_a_process_of_its_own() {
         while let Ok(file) = File::open("/dev/null") {
             hoard.push(file);
         }
-        let accept = listener.accept();
+        let failed = Cell::new(0);
+        let accept = listener.accept(|| failed.set(failed.get() + 1));
         tokio::pin!(accept);
         let early = timeout(Duration::from_millis(250), &mut accept).await;
         assert!(early.is_err(), "accepted without a descriptor, or gave up");
         hoard.clear();
         timeout(PATIENCE, accept).await.unwrap().unwrap();
+        assert!(failed.get() > 1);
     });
     println!("accepted at last");
 }

@@ -107,7 +107,7 @@ async fn act(role: &str) {
                     .await
             };
             let theirs = async {
-                let accepted = listener.accept().await.unwrap();
+                let accepted = listener.accept(|| {}).await.unwrap();
                 // Dropped without a word when the handshake is done.
                 accepted.into_tls_server(&server).await.unwrap();
             };
@@ -130,7 +130,7 @@ async fn act(role: &str) {
 
 /// The peer closes first, with a FIN: a reset at once would hide the signal behind ECONNRESET.
 async fn hang_up(listener: &Listener) {
-    drop(listener.accept().await.unwrap());
+    drop(listener.accept(|| {}).await.unwrap());
 }
 
 /// Waits for the peer's FIN.

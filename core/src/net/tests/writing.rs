@@ -55,7 +55,7 @@ async fn over_tcp_with_nodelay_on_both_sides() {
             &session,
             &mut phase
         ),
-        listener.accept()
+        listener.accept(|| {})
     );
     let ((ours, connected), theirs) = (ours.unwrap(), theirs.unwrap());
     assert_eq!(connected, address);

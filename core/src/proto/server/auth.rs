@@ -1,7 +1,7 @@
 //! AUTH (RFC 4954): the command, the lines of its exchange, and the verdict.
 
 use super::connection::{Line, Owed, State, Step};
-use super::{Connection, Event, NotOwed, replies};
+use super::{Closing, Connection, Event, NotOwed, replies};
 use crate::proto::{Found, InitialResponse, Need, Reply, Violation};
 use crate::sasl::{
     self, Credentials, Decoy, Identity, MAX_RESPONSE, Mechanism, Nonce, Proof, SaslError, Secret,
@@ -100,7 +100,7 @@ impl Connection {
         } else if self.logins.failed - self.logins.failed_of_others >= self.config.max_auth_failures
         {
             self.outbox.text(replies::TOO_MANY_AUTH_FAILURES);
-            self.close();
+            self.close(Closing::Limit);
         } else {
             return self.begin_mechanism(mechanism, initial.map(InitialResponse::expose));
         }
@@ -257,7 +257,7 @@ impl Connection {
             }
             Found::Endless => {
                 self.outbox.text(replies::AUTH_LINE_TOO_LONG);
-                self.close();
+                self.close(Closing::Violation);
                 return Err(Violation::CommandLineTooLong);
             }
         };

@@ -1,7 +1,7 @@
 //! The message behind DATA: handed on as it comes, measured, and refused at its end where it must be.
 
 use super::connection::{Owed, State, Step};
-use super::{Connection, Event, replies};
+use super::{Closing, Connection, Event, replies};
 use crate::proto::Need;
 use crate::proto::data::{Decoded, Decoder};
 
@@ -50,7 +50,7 @@ impl Connection {
                 if far_too_big {
                     // Reading on would only cost time: the reply says why, and the connection ends.
                     self.refuse_message(replies::TOO_BIG);
-                    self.close();
+                    self.close(Closing::Limit);
                 }
                 Step::Continue(used)
             }
@@ -71,7 +71,7 @@ impl Connection {
                 });
                 self.transaction = None;
                 if far_too_big {
-                    self.close();
+                    self.close(Closing::Limit);
                 }
                 self.say_farewell();
                 if told {
@@ -91,10 +91,22 @@ impl Connection {
         }
     }
 
+    /// Says and counts that the message is refused.
     pub(super) fn refuse_message(&mut self, reply: &str) {
+        self.count_refused_message(reply);
         for _ in 0..self.answers() {
             self.outbox.text(reply);
         }
+    }
+
+    pub(super) fn count_refused_message(&mut self, reply: &str) {
+        self.count_refusal(|refusals| {
+            if reply == replies::TOO_BIG {
+                &mut refusals.messages_too_big
+            } else {
+                &mut refusals.messages_with_bare_line_ends
+            }
+        });
     }
 
     /// Whether a message of `size` octets is over the limit.

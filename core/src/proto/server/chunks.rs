@@ -6,7 +6,7 @@
 //! accepted recipient (RFC 2033 section 4.2), as it is for the end of data.
 
 use super::connection::{Owed, State, Step};
-use super::{Connection, Event, Extensions, Hooks, replies};
+use super::{Closing, Connection, Event, Extensions, Hooks, replies};
 use crate::proto::chunk::{Chunk, Decoder};
 use crate::proto::data::Decoded;
 use crate::proto::{Extension, Need, Reply};
@@ -59,7 +59,7 @@ impl Connection {
         if !self.config.extensions.has(Extensions::CHUNKING) {
             // The octets will come all the same, and are no commands.
             self.outbox.text(replies::NOT_IMPLEMENTED);
-            self.close();
+            self.close(Closing::Violation);
             return None;
         }
         let Some(transaction) = &self.transaction else {
@@ -79,7 +79,6 @@ impl Connection {
             self.skip(chunk, Refusal::Ours(replies::NO_RECIPIENT), Then::Failed);
         } else if matches!(transaction.chunks, Chunks::None) {
             if self.is_too_big(chunk.size()) {
-                self.count_refusal(|refusals| &mut refusals.messages);
                 self.refuse_size(chunk, chunk.size());
             } else if self.config.hooks.has(Hooks::DATA) {
                 self.owed = Owed::Data(Some(chunk));
@@ -144,9 +143,10 @@ impl Connection {
         if self.is_far_too_big(all) {
             // Reading all that would only cost time: the reply says why, and the connection ends.
             self.refuse_message(replies::TOO_BIG);
-            self.close();
+            self.close(Closing::Limit);
             return;
         }
+        self.count_refused_message(replies::TOO_BIG);
         let then = if chunk.is_last() {
             Then::Over
         } else {
@@ -158,7 +158,7 @@ impl Connection {
     /// Nobody knows where the chunk ends and the next command begins.
     pub(super) fn refuse_chunk_size(&mut self) {
         self.outbox.text(replies::BAD_CHUNK);
-        self.close();
+        self.close(Closing::Violation);
     }
 
     fn skip(&mut self, chunk: Chunk, reply: Refusal, then: Then) {
@@ -234,6 +234,7 @@ impl Connection {
         let message = self.message()?;
         if !last {
             if message.discarded {
+                self.count_refused_message(replies::BARE_LINE_END);
                 self.outbox.text(replies::BARE_LINE_END);
                 self.fail();
                 self.say_farewell();

@@ -1,7 +1,7 @@
 //! Commands: which of them fit where the session stands, and what they do (RFC 5321 sections 3 and 4.1).
 
 use super::connection::{Line, Owed, State, Step};
-use super::{Connection, Event, Extensions, Hooks, replies, strangers};
+use super::{Closing, Connection, Event, Extensions, Hooks, replies, strangers};
 use crate::proto::{
     ClientAttributes, Command, CommandError, Extension, ForwardPath, Found, LineFinder, Need,
     RcptParameters, Violation,
@@ -25,7 +25,7 @@ impl Connection {
             && let Some(name) = strangers::other_protocol(input, self.tls.is_some())
         {
             self.outbox.text(replies::OTHER_PROTOCOL);
-            self.close();
+            self.close(Closing::Violation);
             return Err(Violation::OtherProtocol(name));
         }
         let line = self.skipping().unwrap_or_else(|| seeming(input));
@@ -46,7 +46,7 @@ impl Connection {
             }
             Found::Endless => {
                 self.outbox.text(too_long);
-                self.close();
+                self.close(Closing::Violation);
                 Err(Violation::CommandLineTooLong)
             }
             Found::Line { len, .. } if self.gives_message_up(&input[..len]) => {
@@ -169,7 +169,7 @@ impl Connection {
             }
             Command::Quit => {
                 self.outbox.text(replies::BYE);
-                self.close();
+                self.close(Closing::Quit);
                 hooks.has(Hooks::QUIT).then_some(Event::Quit)
             }
             Command::Vrfy(_) | Command::Expn(_) if self.refuses_strangers() => None,
@@ -238,7 +238,7 @@ impl Connection {
         let idling = self.idle_commands > self.config.max_idle_commands;
         if idling {
             self.outbox.text(replies::TOO_MANY_IDLE_COMMANDS);
-            self.close();
+            self.close(Closing::Limit);
         }
         idling
     }
@@ -332,7 +332,7 @@ impl Connection {
         } else {
             // What stands behind was sent in clear and wants to be taken for part of the protected session.
             self.outbox.text(replies::BEHIND_STARTTLS);
-            self.close();
+            self.close(Closing::Violation);
             return Err(Violation::BytesBehindStartTls);
         }
         Ok(None)
@@ -346,15 +346,6 @@ impl Connection {
                 start.eq_ignore_ascii_case(verb.as_bytes())
             })
         };
-        match line.split(|octet| *octet == b' ').next() {
-            Some(verb) if verb.eq_ignore_ascii_case(b"MAIL") => {
-                self.count_refusal(|refusals| &mut refusals.senders);
-            }
-            Some(verb) if verb.eq_ignore_ascii_case(b"RCPT") => {
-                self.count_refusal(|refusals| &mut refusals.recipients);
-            }
-            _ => {}
-        }
         match error {
             CommandError::ReversePathNotUtf8 if self.offers(Extension::SmtpUtf8) => {
                 self.bad_because("501 5.1.7", error);
@@ -387,7 +378,7 @@ impl Connection {
             }
             CommandError::Chunk => {
                 self.outbox.text(replies::NOT_IMPLEMENTED);
-                self.close();
+                self.close(Closing::Violation);
             }
             CommandError::Attributes(_) if !self.trusted => self.bad(replies::NOT_TRUSTED),
             CommandError::Argument(_) if is(&["ETRN"]) && !self.config.hooks.has(Hooks::ETRN) => {
@@ -400,6 +391,15 @@ impl Connection {
             }
             CommandError::Address(_) if is(&["MAIL"]) => self.bad_because("501 5.1.7", error),
             CommandError::Address(_) => self.bad_because("501 5.1.3", error),
+        }
+        match line.split(|octet| *octet == b' ').next() {
+            Some(verb) if verb.eq_ignore_ascii_case(b"MAIL") => {
+                self.count_refusal(|refusals| &mut refusals.senders);
+            }
+            Some(verb) if verb.eq_ignore_ascii_case(b"RCPT") => {
+                self.count_refusal(|refusals| &mut refusals.recipients);
+            }
+            _ => {}
         }
     }
 

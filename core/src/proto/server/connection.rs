@@ -10,7 +10,7 @@ use super::chunks::Skip;
 use super::normalise::Normaliser;
 use super::outbox::Outbox;
 use super::transaction::Transaction;
-use super::{Config, Event, Refusals, replies};
+use super::{Closing, Config, Event, Refusals, replies};
 use crate::error::Phase;
 use crate::proto::address::Domains;
 use crate::proto::chunk::Chunk;
@@ -113,7 +113,7 @@ pub(super) enum State {
     /// The 220 to STARTTLS was given.
     Tls,
     /// All was said.
-    Closed,
+    Closed(Closing),
 }
 
 /// Which answers are owed.
@@ -269,7 +269,7 @@ impl Connection {
             return Some(Phase::Answer);
         }
         match self.state {
-            State::Start | State::Closed => None,
+            State::Start | State::Closed(_) => None,
             // A message in chunks is waited for between them as well.
             State::Command if self.has_open_message() => Some(Phase::Body),
             State::Command => Some(Phase::Idle),
@@ -289,7 +289,7 @@ impl Connection {
     pub fn secured(&mut self, leftover: &[u8], tls: TlsInfo) -> Result<(), Violation> {
         self.outbox.clear();
         if !leftover.is_empty() {
-            self.close();
+            self.close(Closing::Violation);
             return Err(Violation::BytesBehindStartTls);
         }
         self.tls = Some(self.shown_to_client(tls));
@@ -340,13 +340,16 @@ impl Connection {
         }
     }
 
-    /// Says `reply` and closes at once, in the middle of a message too, and forgets what is owed: a time limit has passed.
-    /// Between STARTTLS and its handshake nothing can be said.
-    pub fn abort(&mut self, reply: &Reply) {
-        if !matches!(self.state, State::Closed | State::Tls) {
+    /// Says `reply` and closes at once for this reason, in the middle of a message too, and forgets what is owed: as a time limit has
+    /// passed. Between STARTTLS and its handshake nothing can be said.
+    pub fn abort(&mut self, reply: &Reply, closing: Closing) {
+        if self.is_closing() {
+            return;
+        }
+        if !matches!(self.state, State::Tls) {
             self.say(reply);
         }
-        self.close();
+        self.close(closing);
     }
 
     /// What is known about TLS, once it is up; behind XCLIENT without the peer's certificate and exporter.
@@ -412,7 +415,15 @@ impl Connection {
 
     /// Whether all was said: what there is to transmit is the last, and input is ignored.
     pub fn is_closing(&self) -> bool {
-        matches!(self.state, State::Closed)
+        self.closing().is_some()
+    }
+
+    /// Why all was said, once it was.
+    pub fn closing(&self) -> Option<Closing> {
+        match self.state {
+            State::Closed(closing) => Some(closing),
+            _ => None,
+        }
     }
 
     fn step<'a>(&mut self, input: &'a [u8]) -> Result<Step<'a>, Violation> {
@@ -445,10 +456,10 @@ impl Connection {
             State::Skip(_) => Ok(self.skip_chunk(input)),
             State::Tls if input.is_empty() => Ok(Step::Need(0, Need::Tls)),
             State::Tls => {
-                self.close();
+                self.close(Closing::Violation);
                 Err(Violation::BytesBehindStartTls)
             }
-            State::Closed => Ok(Step::Need(input.len(), Need::Close)),
+            State::Closed(_) => Ok(Step::Need(input.len(), Need::Close)),
         }
     }
 
@@ -492,7 +503,7 @@ impl Connection {
         let few = self.bad_commands <= self.config.max_bad_commands;
         if !few {
             self.outbox.text(replies::TOO_MANY_BAD_COMMANDS);
-            self.close();
+            self.close(Closing::Limit);
         }
         few
     }
@@ -509,16 +520,16 @@ impl Connection {
         match self.farewell.take() {
             Some(Farewell::Say(reply)) => {
                 self.say(&reply);
-                self.close();
+                self.close(Closing::ShutDown);
             }
-            Some(Farewell::Said) => self.close(),
+            Some(Farewell::Said) => self.close(Closing::Answer),
             None => {}
         }
     }
 
     /// Nothing is said or heard any more.
-    pub(super) fn close(&mut self) {
-        self.state = State::Closed;
+    pub(super) fn close(&mut self, closing: Closing) {
+        self.state = State::Closed(closing);
         self.owed = Owed::Nothing;
         self.candidates.clear();
         self.transaction = None;

@@ -46,6 +46,7 @@ mod answers;
 mod auth;
 mod body;
 mod chunks;
+mod closing;
 mod commands;
 mod config;
 mod connection;
@@ -64,6 +65,7 @@ mod transaction;
 pub use additions::{Additions, InvalidAddition};
 #[cfg(feature = "io")]
 pub(crate) use answers::{OF_MOST, OF_RCPT, is_strange};
+pub use closing::Closing;
 pub use config::Config;
 pub use connection::Connection;
 pub use event::{Answer, Event, NotOwed};

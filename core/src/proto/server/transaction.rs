@@ -2,7 +2,7 @@
 
 use super::chunks::Chunks;
 use super::connection::Owed;
-use super::{Connection, Event, Extensions, Hooks, replies};
+use super::{Closing, Connection, Event, Extensions, Hooks, replies};
 use crate::proto::limits::FEW_RECIPIENTS;
 use crate::proto::{
     BodyType, ByMode, Envelope, Extension, ForwardPath, Hold, MailParameters, Mailbox,
@@ -45,7 +45,7 @@ impl Connection {
             .is_some_and(|most| self.transactions >= most)
         {
             self.outbox.text(replies::TOO_MANY_TRANSACTIONS);
-            self.close();
+            self.close(Closing::Limit);
             return None;
         } else if let Some(reply) = self.unfit_parameter(&parameters) {
             self.bad(reply);
@@ -55,7 +55,7 @@ impl Connection {
         } else if self.is_too_big(parameters.size.unwrap_or(0)) {
             // RFC 1870 section 6.1.
             self.outbox.text(replies::TOO_BIG);
-            self.count_refusal(|refusals| &mut refusals.messages_too_big);
+            self.count_refusal(|refusals| &mut refusals.declared_sizes_too_big);
             return None;
         } else {
             // RFC 4954 section 5: who has not authenticated is not believed who somebody else is.

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 use super::{Conversation, or_fault};
 use crate::error::{Phase, Status};
 use crate::proto::Reply;
+use crate::proto::server::Closing;
 use crate::sasl::{Credentials, Lookup, Nonce, Proof, saslprep};
 use crate::server::aside::aside;
 use crate::server::attempts::Admitted;
@@ -71,7 +72,13 @@ impl<S: Session> Conversation<S> {
         let admitted = tokio::select! {
             biased;
             admitted = shared.attempts.admit(attempt) => admitted,
-            () = stopping => return Some(SHUTTING_DOWN.clone()),
+            () = stopping => {
+                // What is answered then is heard by nobody.
+                self.channel
+                    .machine
+                    .abort(&SHUTTING_DOWN, Closing::ShutDown);
+                return Some(SHUTTING_DOWN.clone());
+            }
         };
         match admitted {
             Ok((admitted, delay)) => {
@@ -121,7 +128,7 @@ impl<S: Session> Conversation<S> {
         if attempt.is_none_or(|admitted| admitted.resume()) {
             return Ok(());
         }
-        self.channel.machine.abort(&TAKEN);
+        self.channel.machine.abort(&TAKEN, Closing::Limit);
         let text = format!("the session was ended: {}", TAKEN.text());
         Err(Ended::new(Status::Timeout, Phase::Auth, text))
     }

@@ -66,17 +66,16 @@ impl<S: Session> Conversation<S> {
                 why.answer(&self.channel.shared.counters)
             } else if let Some((own, recipient)) = asked.next() {
                 let answer = fitting(answers.at(own), OF_RCPT);
-                self.note_refusal(&answer);
                 if is_positive(&answer) {
                     self.hold(recipient);
+                } else {
+                    let counters = &self.channel.shared.counters;
+                    counters.recipients_refused_by_application.add(1);
                 }
                 answer
             } else {
                 break;
             };
-            if !is_positive(&answer) {
-                self.channel.shared.counters.refused_recipients.add(1);
-            }
             self.answer(answer);
         }
     }
@@ -116,7 +115,7 @@ impl Refused {
         let (reason, reply) = match self {
             Self::TooOften => (&counters.recipients_too_often, TOO_MANY_RECIPIENTS),
             Self::NotOurs => (&counters.denied_relays, NOT_OURS),
-            Self::NoRoom(reply) => (&counters.messages_without_memory, reply),
+            Self::NoRoom(reply) => (&counters.recipients_without_memory, reply),
         };
         reason.add(1);
         Answer::Reply(reply)

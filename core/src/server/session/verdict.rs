@@ -7,22 +7,51 @@ use crate::error::{Error, Phase, Status};
 use crate::proto::server::OF_MOST;
 use crate::server::channel::Ended;
 use crate::server::guarded::{begun, guarded};
+use crate::server::statistics::Counters;
 use crate::server::{Answers, Hooks, LOCAL_ERROR, Session, SessionInfo};
 
 /// What a message is answered at its end.
 pub(super) struct Verdict {
     pub(super) answers: Answers,
-    /// Or else of the server itself.
-    pub(super) of_application: bool,
+    /// Whose refusal it is, if it refuses.
+    pub(super) by: By,
     /// Told once that was said.
     pub(super) fault: Option<Error>,
+}
+
+/// Who or what refuses a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum By {
+    Application,
+    /// Something on this side that has failed.
+    Fault,
+    Memory,
+    /// It went in circles.
+    Loop,
+}
+
+impl By {
+    /// What is to be counted.
+    pub(super) fn count(self, counters: &Counters) {
+        let counter = match self {
+            Self::Application => &counters.messages_refused_by_application,
+            Self::Fault => &counters.messages_failed,
+            Self::Memory => &counters.messages_without_memory,
+            Self::Loop => &counters.mail_loops,
+        };
+        counter.add(1);
+    }
 }
 
 impl Verdict {
     pub(super) fn of_application(answers: Answers, fault: Option<Error>) -> Self {
         Self {
             answers,
-            of_application: true,
+            by: if fault.is_some() {
+                By::Fault
+            } else {
+                By::Application
+            },
             fault,
         }
     }
@@ -31,11 +60,7 @@ impl Verdict {
 impl<S: Session> Conversation<S> {
     /// The end of a message that came whole: in LMTP it is answered once for each recipient. Gives the fault that is to be told.
     pub(super) fn end_of_data(&mut self, size: u64, verdict: Option<Verdict>) -> Option<Error> {
-        let Verdict {
-            answers,
-            of_application,
-            fault,
-        } = verdict
+        let Verdict { answers, by, fault } = verdict
             .or_else(|| self.verdict.take().map(|verdict| *verdict))
             .unwrap_or_else(|| Verdict::of_application(LOCAL_ERROR.into(), None));
         let mut taken = false;
@@ -54,10 +79,7 @@ impl<S: Session> Conversation<S> {
             counters.messages.add(1);
             counters.octets.add(size);
         } else {
-            counters.refused_messages.add(1);
-            counters
-                .refused_by_application
-                .add(u64::from(of_application));
+            by.count(counters);
         }
         fault
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Running;
 use super::talk::Talk;
+use crate::server::Statistics;
 
 const GREETING: &str = "220 mx.example.org ESMTP";
 const TOO_MANY: &str = "421 4.7.0 Too many connections from your address";
@@ -27,8 +28,10 @@ fn refused(server: &Running, address: &str) -> String {
     assert!(talk.is_closed());
     wait_for(server, before.open_sessions);
     let after = server.statistics();
-    assert_eq!(after.turned_away, before.turned_away + 1);
-    assert_eq!(after.sessions_closed, before.sessions_closed + 1);
+    let refused =
+        |told: Statistics| told.connections_too_many_of_address + told.connections_too_often;
+    assert_eq!(refused(after), refused(before) + 1);
+    assert_eq!(after.sessions_over_limit, before.sessions_over_limit + 1);
     reply
 }
 

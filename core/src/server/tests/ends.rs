@@ -32,7 +32,7 @@ fn is_soon(server: Running) {
     assert!(took < SOON, "{took:?}");
     let told = control.statistics();
     let ended = (
-        told.sessions_closed,
+        told.sessions_shut_down,
         told.sessions_timed_out,
         told.failed_tls_handshakes,
     );
@@ -198,11 +198,12 @@ impl Session for Reasons {
     }
 }
 
-/// What is told of a session in which a client does this, and what is counted: by QUIT, by us, timed out, violated, lost.
+/// What is told of a session in which a client does this, and what is counted: by QUIT, over a limit, by the
+/// application, shut down, timed out, violated, lost.
 fn told_of(
     change: impl FnOnce(&mut Options),
     does: impl FnOnce(Talk, &mut Running),
-) -> (String, [u64; 5]) {
+) -> (String, [u64; 7]) {
     told_of_one(false, change, does)
 }
 
@@ -210,7 +211,7 @@ fn told_of_one(
     turns_away: bool,
     change: impl FnOnce(&mut Options),
     does: impl FnOnce(Talk, &mut Running),
-) -> (String, [u64; 5]) {
+) -> (String, [u64; 7]) {
     let mut options = Options::new();
     options.set_hostname("mx.example.org").unwrap();
     change(&mut options);
@@ -224,7 +225,9 @@ fn told_of_one(
     let reason = seen.wait_for("");
     let Statistics {
         sessions_quit,
-        sessions_closed,
+        sessions_over_limit,
+        sessions_ended_by_application,
+        sessions_shut_down,
         sessions_timed_out,
         sessions_violated,
         sessions_lost,
@@ -232,7 +235,9 @@ fn told_of_one(
     } = server.statistics();
     let counted = [
         sessions_quit,
-        sessions_closed,
+        sessions_over_limit,
+        sessions_ended_by_application,
+        sessions_shut_down,
         sessions_timed_out,
         sessions_violated,
         sessions_lost,
@@ -240,10 +245,12 @@ fn told_of_one(
     (reason, counted)
 }
 
-const BY_US: [u64; 5] = [0, 1, 0, 0, 0];
+const OVER_LIMIT: [u64; 7] = [0, 1, 0, 0, 0, 0, 0];
+const BY_APPLICATION: [u64; 7] = [0, 0, 1, 0, 0, 0, 0];
+const SHUT_DOWN: [u64; 7] = [0, 0, 0, 1, 0, 0, 0];
 
-fn ended_by(reply: &str) -> (String, [u64; 5]) {
-    (format!("Closed: the session was ended: {reply}"), BY_US)
+fn ended_by(reply: &str, counted: [u64; 7]) -> (String, [u64; 7]) {
+    (format!("Closed: the session was ended: {reply}"), counted)
 }
 
 #[test]
@@ -255,10 +262,10 @@ fn a_session_that_its_client_ends_has_no_reason_or_the_failure() {
             assert!(talk.ask("QUIT").starts_with("221"));
         },
     );
-    assert_eq!(quit, ("none".to_owned(), [1, 0, 0, 0, 0]));
+    assert_eq!(quit, ("none".to_owned(), [1, 0, 0, 0, 0, 0, 0]));
     let (reason, counted) = told_of(|_| {}, |mut talk, _| drop(talk.reply()));
     assert!(reason.starts_with("ConnectionLost: "), "{reason}");
-    assert_eq!(counted, [0, 0, 0, 0, 1]);
+    assert_eq!(counted, [0, 0, 0, 0, 0, 0, 1]);
 }
 
 #[test]
@@ -268,9 +275,12 @@ fn a_session_that_we_end_is_told_by_the_reply_that_ended_it() {
         talk.send("FOO\r\nFOO\r\n");
         while !talk.reply().is_empty() {}
     });
-    assert_eq!(closed, ended_by("421 4.7.0 Too many bad commands"));
+    assert_eq!(
+        closed,
+        ended_by("421 4.7.0 Too many bad commands", OVER_LIMIT)
+    );
     let turned_away = told_of_one(true, |_| {}, |mut talk, _| drop(talk.reply()));
-    assert_eq!(turned_away, ended_by("421 not you"));
+    assert_eq!(turned_away, ended_by("421 not you", BY_APPLICATION));
     let faulty = told_of(
         |_| {},
         |mut talk, _| {
@@ -281,7 +291,7 @@ fn a_session_that_we_end_is_told_by_the_reply_that_ended_it() {
             assert_eq!(talk.ask("DATA"), "421 4.0.0 not now");
         },
     );
-    assert_eq!(faulty, ended_by("421 4.0.0 not now"));
+    assert_eq!(faulty, ended_by("421 4.0.0 not now", BY_APPLICATION));
 }
 
 #[test]
@@ -298,7 +308,7 @@ fn a_session_that_a_shutdown_ends_is_told_so_within_a_transaction_too() {
                 drop(server.stop.take());
                 said = talk.reply();
             });
-            said == told && ended == ended_by(told)
+            said == told && ended == ended_by(told, SHUT_DOWN)
         };
         // A machine that is busy may have no time left for the last words, but not each time.
         assert!((0..5).any(|_| is_told()), "{command}");
@@ -317,7 +327,7 @@ fn a_session_that_takes_too_long_or_is_no_smtp_is_told_so() {
         assert!(talk.reply().starts_with("421 4.4.2"));
     });
     let text = "Timeout: the session was ended: 421 4.4.2 Timeout, closing the connection";
-    assert_eq!(late, (text.to_owned(), [0, 0, 1, 0, 0]));
+    assert_eq!(late, (text.to_owned(), [0, 0, 0, 0, 1, 0, 0]));
     let tls = |options: &mut Options| {
         let issued = Authority::new("test").issue(&["mx.example.org"]);
         options.set_tls(issued.server());
@@ -329,5 +339,5 @@ fn a_session_that_takes_too_long_or_is_no_smtp_is_told_so() {
         while !talk.reply().is_empty() {}
     });
     assert!(reason.starts_with("Protocol: "), "{reason}");
-    assert_eq!(counted, [0, 0, 0, 1, 0]);
+    assert_eq!(counted, [0, 0, 0, 0, 0, 1, 0]);
 }

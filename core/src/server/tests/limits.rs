@@ -23,7 +23,7 @@ fn too_many_connections_are_turned_away() {
         "421 4.7.0 Too many connections from your address"
     );
     assert!(three.is_closed());
-    assert_eq!(server.statistics().turned_away, 1);
+    assert_eq!(server.statistics().connections_too_many_of_address, 1);
     assert_eq!(server.statistics().open_sessions, 2);
     drop(one);
     server.seen.wait_for("disconnect");

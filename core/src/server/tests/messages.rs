@@ -130,8 +130,7 @@ fn a_message_that_is_too_big_is_refused_at_its_end() {
     assert_eq!(server.seen.wait_for("lost"), "lost 600");
     let statistics = server.statistics();
     assert_eq!(statistics.refused_messages, 1);
-    assert_eq!(statistics.bad_messages, 1);
-    assert_eq!(statistics.messages_without_memory, 0);
+    assert_eq!(statistics.messages_too_big, 1);
 }
 
 #[test]
@@ -313,5 +312,5 @@ fn collecting_fails_at_once_where_there_is_no_memory() {
     assert_eq!(server.seen.wait_for("lost"), "lost 104");
     let statistics = server.statistics();
     assert_eq!(statistics.messages_without_memory, 1);
-    assert_eq!(statistics.bad_messages, 0);
+    assert_eq!(statistics.refused_messages, 1);
 }

@@ -182,6 +182,8 @@ fn reply(code: u16, text: &'static str) -> Reply {
 async fn obey(word: &str) -> Answer {
     if word.contains("refuse") {
         Answer::Reply(reply(550, "as you wish"))
+    } else if word.contains("leave") {
+        Answer::Reply(reply(421, "as you wish"))
     } else if word.contains("strange") {
         Answer::Reply(reply(220, "what is no answer to this"))
     } else if word.contains("panic") {

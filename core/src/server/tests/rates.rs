@@ -15,11 +15,11 @@ fn an_address_that_connects_too_often_is_turned_away_and_others_are_served() {
     for _ in 0..3 {
         assert_eq!(server.client().ask("QUIT"), "221 2.0.0 Bye");
     }
-    for turned_away in 1..=2 {
+    for refused in 1..=2 {
         let mut talk = Talk::connect(server.address);
         assert_eq!(talk.reply(), CONNECTIONS);
         assert!(talk.is_closed());
-        assert_eq!(server.statistics().turned_away, turned_away);
+        assert_eq!(server.statistics().connections_too_often, refused);
     }
     let mut other = Talk::connect_from([127, 0, 0, 2].into(), server.address);
     assert!(other.reply().starts_with("220 "));
@@ -50,7 +50,7 @@ fn an_address_with_too_many_messages_is_told_and_others_are_served() {
     }
     let told = server.statistics();
     assert_eq!((told.messages, told.messages_too_often), (6, 2));
-    assert_eq!(told.refused_by_application, 0);
+    assert_eq!((told.refused_senders, told.refused_messages), (2, 0));
 }
 
 #[test]
@@ -73,17 +73,20 @@ fn an_address_with_too_many_recipients_is_told_and_its_message_goes_to_the_other
     assert_eq!(other.ask("RCPT TO:<1@d.example>"), "250 2.1.5 OK");
     let told = server.statistics();
     assert_eq!((told.refused_recipients, told.denied_relays), (3, 1));
-    assert_eq!(
-        (told.recipients_too_often, told.refused_by_application),
-        (2, 0)
-    );
+    assert_eq!(told.recipients_too_often, 2);
 }
 
 #[test]
 fn what_the_application_refuses_is_counted_as_its_own() {
     let server = Running::with(|_| {});
     let mut talk = server.client();
-    let count = || server.statistics().refused_by_application;
+    let count = || {
+        let told = server.statistics();
+        told.hellos_refused_by_application
+            + told.senders_refused_by_application
+            + told.recipients_refused_by_application
+            + told.messages_refused_by_application
+    };
     assert!(talk.ask("EHLO refuse.example").starts_with("550 "));
     assert_eq!(count(), 1);
     talk.ask("EHLO client.example");
@@ -113,8 +116,13 @@ fn what_the_application_refuses_is_counted_as_its_own() {
     assert!(talk.ask("NONSENSE").starts_with("500 "));
     assert_eq!(count(), 6);
     let text = server.statistics().to_prometheus();
-    assert!(
-        text.contains("mailwire_refusals_total{reason=\"application\"} 6\n"),
-        "{text}"
-    );
+    for (kind, times) in [
+        ("hellos", 1),
+        ("senders", 2),
+        ("recipients", 1),
+        ("messages", 2),
+    ] {
+        let line = format!("mailwire_refused_{kind}_total{{reason=\"application\"}} {times}\n");
+        assert!(text.contains(&line), "{line} {text}");
+    }
 }

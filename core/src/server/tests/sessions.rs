@@ -65,7 +65,7 @@ fn sessions_that_are_cut_at_the_end_of_the_grace_are_counted_too() {
     let control = server.control.clone();
     server.stop();
     let told = control.statistics();
-    let sessions = (told.sessions, told.open_sessions, told.sessions_closed);
+    let sessions = (told.sessions, told.open_sessions, told.sessions_shut_down);
     assert_eq!(sessions, (1, 0, 1));
     assert!(told.octets_received > 40 && told.octets_sent > 40);
 }
@@ -133,8 +133,11 @@ fn a_handler_that_panics_over_a_session_is_421_for_its_client_and_nothing_more()
     });
     assert!(again);
     let told = server.statistics();
-    assert_eq!((told.sessions, told.turned_away), (2, 0));
-    assert_eq!(told.refused_by_application, 2);
+    assert_eq!(
+        (told.sessions, told.connections_too_many_of_address),
+        (2, 0)
+    );
+    assert_eq!(told.connections_refused_by_application, 2);
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn a_handler_that_panics_where_tls_comes_first_closes_without_a_word() {
     let server = Running::serve(options, Fickle(seen.clone()), seen);
     let mut talk = Talk::connect(server.address);
     assert_eq!(talk.reply(), "");
-    assert_eq!(server.statistics().refused_by_application, 1);
+    assert_eq!(server.statistics().connections_refused_by_application, 1);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn a_client_too_many_is_closed_without_a_word_where_tls_comes_first() {
     first.start_tls(&tls);
     assert!(first.reply().starts_with("220 "));
     assert!(Talk::connect(server.address).is_closed());
-    assert_eq!(server.statistics().turned_away, 1);
+    assert_eq!(server.statistics().connections_too_many_of_address, 1);
     assert_eq!(first.ask("NOOP"), "250 2.0.0 OK");
 }
 
