@@ -2697,9 +2697,10 @@ mailwire_status mailwire_event_accept(mailwire_event *event,
                                       mailwire_error **err);
 
 /**
- * Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
- * connection or a message, and else 550 5.7.1. Only a LOOKUP is refused for now, by 454 4.7.0: accept one of a user who
- * is not there, or the client learns that. All that the event still owes is answered. At a piece of a message,
+ * Refuses with the usual reply for what is asked: a connection and a message by 554 5.7.1, AUTH by 535 5.7.8, HELLO and
+ * MAIL by 550 5.7.1, RCPT, VRFY and EXPN by 550 5.1.1, HELP by 502 5.5.1, ETRN by 459 4.7.1, an unknown command by
+ * 500 5.5.1. A LOOKUP is refused for now, by 454 4.7.0: accept one of a user who is not there, or the client learns
+ * that. All that the event still owes is answered. At a piece of a message,
  * MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
  * behind the last piece, and the client is told at the end of its data.
  *

@@ -2,7 +2,6 @@
 
 use std::ffi::c_char;
 
-use mailwire::blocking::EventKind;
 use mailwire::proto::{EnhancedStatus, Reply};
 
 use crate::argument::TextIn;
@@ -40,9 +39,10 @@ pub unsafe extern "C" fn mailwire_event_accept(
     })
 }
 
-/// Refuses for good, with the usual reply for what is asked: 535 5.7.8 to AUTH, 550 5.1.1 to RCPT, 554 5.7.1 to a
-/// connection or a message, and else 550 5.7.1. Only a LOOKUP is refused for now, by 454 4.7.0: accept one of a user who
-/// is not there, or the client learns that. All that the event still owes is answered. At a piece of a message,
+/// Refuses with the usual reply for what is asked: a connection and a message by 554 5.7.1, AUTH by 535 5.7.8, HELLO and
+/// MAIL by 550 5.7.1, RCPT, VRFY and EXPN by 550 5.1.1, HELP by 502 5.5.1, ETRN by 459 4.7.1, an unknown command by
+/// 500 5.5.1. A LOOKUP is refused for now, by 454 4.7.0: accept one of a user who is not there, or the client learns
+/// that. All that the event still owes is answered. At a piece of a message,
 /// MAILWIRE_EVENT_CHUNK, the message is refused in the middle: no more of it is kept, MAILWIRE_EVENT_DISCARDED comes
 /// behind the last piece, and the client is told at the end of its data.
 ///
@@ -61,8 +61,7 @@ pub unsafe extern "C" fn mailwire_event_reject(
     let (err, event) = unsafe { (ErrorOut::of(err), handle::exclusive(event)) };
     call("mailwire_event_reject", &err, || {
         let mut held = event?;
-        let reply = refusal(held.event.kind())?;
-        owing(&mut held)?.event.reply(reply)?;
+        owing(&mut held)?.event.reject()?;
         Ok(())
     })
 }
@@ -180,27 +179,5 @@ fn reply(code: i32, enhanced: &TextIn<'_>, text: &TextIn<'_>) -> Result<Reply, F
                 .with_enhanced(enhanced)
                 .map_err(|error| Failure::invalid("enhanced", error))
         }
-    }
-}
-
-fn refusal(kind: &EventKind) -> Result<Reply, Failure> {
-    let (code, enhanced, text) = match kind {
-        EventKind::Auth(_) => (535, (5, 7, 8), "Authentication credentials invalid"),
-        EventKind::Lookup(_) => (454, (4, 7, 0), "Temporary authentication failure"),
-        EventKind::Recipients(_) => (550, (5, 1, 1), "No such recipient here"),
-        EventKind::Connect
-        | EventKind::Message { .. }
-        | EventKind::Body { .. }
-        | EventKind::Chunk(_)
-        | EventKind::EndOfData { .. } => (554, (5, 7, 1), "Not accepted"),
-        _ => (550, (5, 7, 1), "Not accepted"),
-    };
-    let (class, subject, detail) = enhanced;
-    let reply = Reply::new(code, text).map_err(|error| Failure::invalid("reply", error))?;
-    match EnhancedStatus::new(class, subject, detail) {
-        Some(enhanced) => reply
-            .with_enhanced(enhanced)
-            .map_err(|error| Failure::invalid("enhanced", error)),
-        None => Ok(reply),
     }
 }

@@ -7,9 +7,6 @@ from ._message import shown, text
 from ._results import Reply
 from ._session import reply_of
 
-# What False stands for where a message is judged.
-BAD_MESSAGE = Reply(554, "Message refused", "5.7.1")
-
 # What an exception stands for but where a user is looked up.
 LOCAL_ERROR = Reply(451, "Local error in processing", "4.3.0")
 
@@ -28,13 +25,18 @@ def name_of(hook):
     return getattr(hook, "__qualname__", None) or type(hook).__qualname__
 
 
-def meant(hook, answer, means, refusal):
-    """A hook's answer as a reply; what cannot be one is told with the hook's name."""
+def meant(hook, answer, means, event):
+    """A hook's answer to an event as a reply; what cannot be one is told with the hook's name."""
     try:
-        return reply_of(answer if means is None else means(answer), refusal)
+        return _answer_to(event, answer if means is None else means(answer))
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"the hook {name_of(hook)} answered {shown(answer)}: {error}") from None
+
+
+def _answer_to(event, answer):
+    """An answer as a reply, where False is what the engine says that refuses this."""
+    return event.refusal if answer is False else reply_of(answer)
 
 
 def only_yes(answer):
@@ -107,17 +109,17 @@ def answer_message(event, recipients, reply, answers):
         raise failure
 
 
-def to_all(answers, envelope, answer):
+def to_all(answers, envelope, event, answer):
     """What a hook answers to all recipients of a message; with LMTP it may have some by recipient, which go into `answers`."""
     if isinstance(answer, dict):
-        answers.update(_by_recipient(answer, envelope))
+        answers.update(_by_recipient(answer, envelope, event))
         return None
     return answer
 
 
-def _by_recipient(answers, envelope):
+def _by_recipient(answers, envelope, event):
     """A hook's answers by recipient as replies, by the envelope's spelling of these. One to nobody would be lost."""
-    replies = {text(address, "a recipient"): reply_of(one, BAD_MESSAGE) for address, one in answers.items()}
+    replies = {text(address, "a recipient"): _answer_to(event, one) for address, one in answers.items()}
     by_meaning = {_meaning(address): reply for address, reply in replies.items()}
     wanted = {address: _meaning(address) for address in envelope.recipients}
     nobody = by_meaning.keys() - wanted.values()

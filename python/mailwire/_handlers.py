@@ -7,7 +7,6 @@ from types import coroutine
 from weakref import ref
 
 from ._answers import (
-    BAD_MESSAGE,
     LOCAL_ERROR,
     answer_at,
     answer_event,
@@ -51,22 +50,11 @@ HOOKS = (
 # What asks a hook that is not called as the event is.
 _HOOK_OF = {"hello": "helo", "recipients": "rcpt"}
 
-# What False stands for.
-_NO_SERVICE = Reply(554, "No service for you here")
-_NOT_WELCOME = Reply(550, "Not accepted from you", "5.7.1")
-_BAD_CREDENTIALS = Reply(535, "Authentication credentials invalid", "5.7.8")
-_BAD_SENDER = Reply(550, "Sender refused", "5.7.1")
-_BAD_RECIPIENT = Reply(550, "Recipient refused", "5.7.1")
-_NO_SUCH_NAME = Reply(550, "No such name", "5.1.1")
-_NO_HELP = Reply(502, "Command not implemented", "5.5.1")
-_NO_SUCH_NODE = Reply(459, "Node not allowed", "4.7.1")
-_UNKNOWN = Reply(500, "Unknown command", "5.5.1")
-
 # What an exception stands for where a user is looked up.
 _NOT_JUDGED = Reply(454, "Temporary authentication failure", "4.7.0")
 
 # What is said where the hooks of other messages still read.
-_TOO_MANY = Reply(451, "Too many messages are being read here, try again later", "4.3.2")
+_TOO_MANY = Reply(452, "Too many messages are being read here, try again later", "4.3.2")
 
 # The status of an answer that comes when nobody waits for it any more.
 _CLOSED = 5
@@ -221,17 +209,17 @@ class Dispatcher:
         session._info = info
         return session
 
-    def _asked(self, session, name, refusal, *arguments):
-        """A hook's answer as a reply, to be awaited; None: accept."""
-        return self._called(session, getattr(session.handler, name), refusal, session, *arguments)
+    def _asked(self, session, name, event, *arguments):
+        """A hook's answer to an event as a reply, to be awaited; None: accept."""
+        return self._called(session, getattr(session.handler, name), event, session, *arguments)
 
-    async def _called(self, session, hook, refusal, *arguments, means=None):
+    async def _called(self, session, hook, event, *arguments, means=None):
         """The same of a hook that is known, whose answer perhaps means another one."""
         try:
             answer = self._begun(hook, *arguments)
             if answer is not None and hasattr(answer, "__await__"):
                 answer = await self._ended(answer)
-            return meant(hook, answer, means, refusal)
+            return meant(hook, answer, means, event)
         except Reject as reject:
             return reject.reply
         except Discarded:
@@ -281,10 +269,10 @@ class Dispatcher:
                     _log().error("the error hook failed for %r", session, exc_info=another)
 
     async def _on_connect(self, session, event):
-        answer_event(event, await self._asked(session, "connect", _NO_SERVICE))
+        answer_event(event, await self._asked(session, "connect", event))
 
     async def _on_hello(self, session, event):
-        answer_event(event, await self._asked(session, "helo", _NOT_WELCOME, event.argument))
+        answer_event(event, await self._asked(session, "helo", event, event.argument))
 
     async def _on_auth(self, session, event):
         username, password, proof, identity = event.credentials
@@ -292,9 +280,9 @@ class Dispatcher:
             credentials = Credentials(username, password.decode(), proof, identity)
         except UnicodeDecodeError:
             # It is nobody's, and a hook that takes it for a text would fail for the users that there are alone.
-            return answer_event(event, _BAD_CREDENTIALS)
+            return answer_event(event, event.refusal)
         hook = self._auth or session.handler.auth
-        answer_event(event, await self._called(session, hook, _BAD_CREDENTIALS, session, credentials, means=only_true))
+        answer_event(event, await self._called(session, hook, event, session, credentials, means=only_true))
 
     async def _on_lookup(self, session, event):
         reply = None
@@ -315,11 +303,11 @@ class Dispatcher:
 
     async def _on_mail(self, session, event):
         sender, options = event.mail
-        answer_event(event, await self._asked(session, "mail", _BAD_SENDER, sender, options))
+        answer_event(event, await self._asked(session, "mail", event, sender, options))
 
     async def _on_recipients(self, session, event):
         for place, (recipient, options) in enumerate(event.recipients):
-            reply = await self._asked(session, "rcpt", _BAD_RECIPIENT, recipient, options)
+            reply = await self._asked(session, "rcpt", event, recipient, options)
             try:
                 answer_at(event, place, reply)
             except Exception as error:
@@ -337,8 +325,8 @@ class Dispatcher:
         else:
             return event.accept()
         answers = {}
-        means = partial(to_all, answers, envelope)
-        reply = await self._called(session, hook, BAD_MESSAGE, *arguments, means=means)
+        means = partial(to_all, answers, envelope, event)
+        reply = await self._called(session, hook, event, *arguments, means=means)
         recipients, kept = envelope.recipients, ref(envelope)
         del envelope, arguments, means
         if (envelope := kept()) is not None:
@@ -402,8 +390,8 @@ class Dispatcher:
         envelope = envelope_of(event, session)
         body = make_body(event, envelope)
         answers = {}
-        means = partial(to_all, answers, envelope)
-        reply = await self._called(session, hook, BAD_MESSAGE, session, envelope, body, means=means)
+        means = partial(to_all, answers, envelope, event)
+        reply = await self._called(session, hook, event, session, envelope, body, means=means)
         try:
             await self._answer_body(session, body, envelope, reply, answers)
         except Exception:
@@ -442,25 +430,25 @@ class Dispatcher:
 
     async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""
-        await self._called(session, getattr(session.handler, name), None, session, means=nothing)
+        await self._called(session, getattr(session.handler, name), event, session, means=nothing)
         answer_event(event, None)
 
     async def _on_verify(self, session, event):
-        answer_event(event, await self._asked(session, "verify", _NO_SUCH_NAME, event.argument))
+        answer_event(event, await self._asked(session, "verify", event, event.argument))
 
     async def _on_expand(self, session, event):
-        answer_event(event, await self._asked(session, "expand", _NO_SUCH_NAME, event.argument))
+        answer_event(event, await self._asked(session, "expand", event, event.argument))
 
     async def _on_help(self, session, event):
-        answer_event(event, await self._asked(session, "help", _NO_HELP, event.argument))
+        answer_event(event, await self._asked(session, "help", event, event.argument))
 
     async def _on_etrn(self, session, event):
-        answer_event(event, await self._asked(session, "etrn", _NO_SUCH_NODE, event.argument))
+        answer_event(event, await self._asked(session, "etrn", event, event.argument))
 
     async def _on_unknown(self, session, event):
         # A hook that knows nothing of this verb returns nothing.
         hook, arguments = session.handler.unknown, (session, event.verb, event.argument)
-        answer_event(event, await self._called(session, hook, _UNKNOWN, *arguments, means=only_yes))
+        answer_event(event, await self._called(session, hook, event, *arguments, means=only_yes))
 
 
 class _Turn:

@@ -44,10 +44,11 @@ class Server:
 
     `reset` is told where a transaction is given up, by RSET or another EHLO; RSET outside of one is not.
 
-    A hook returns None or True to accept, False, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer
-    so, or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is an error; None
-    at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`), and goes to
-    `error` and to the log.
+    A hook returns None or True to accept, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer so,
+    False for the usual refusal (550 5.1.1 at `rcpt`, `verify` and `expand`, 554 5.7.1 at `connect` and of a message,
+    502 at `help`, 459 at `etrn`, 500 at `unknown`, else 550 5.7.1), or raises `Reject`. Only True lets somebody in at
+    `auth`, where any other answer that accepts is an error; None at `unknown` is 500. An exception is answered 451 (454
+    at `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
 
     Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines
     run on the event loop that has entered `async with`, else on one of the server in a thread of its own, which is made
@@ -60,7 +61,7 @@ class Server:
     iterating or `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a
     thread of its own, one for each message that comes, so that slow clients hold up nobody else. At most
     limits.connections of them run at a time, those whose client has hung up counted; a message beyond these is answered
-    451. One that is `async def` needs no thread and gets an `AsyncBody`, for `async for` and `await body.read(n)`; here
+    452. One that is `async def` needs no thread and gets an `AsyncBody`, for `async for` and `await body.read(n)`; here
     a `def` that returns a coroutine is an error. An answer that refuses, or an exception, does so at once: before
     something was read in place of the message, else in its middle, and the client is told at the end. A hook that
     accepts without having read all has the rest read and dropped. In the child of a fork `body` reads nothing:
@@ -112,14 +113,15 @@ class Server:
 
     A server that was started runs until it is stopped or the program ends, also if nobody keeps it. Leaving `with` or
     `async with`, and what ends `serve_forever`, are as `stop()`: transactions have 5 seconds to finish, or as many as
-    `options={"grace": "30"}` says.
+    `options={"grace": 30}` says.
 
     `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set`
-    of C takes, and their values as text, such as {"unix_mode": "660", "extensions": "DSN"}. They come last; a `listen`
-    among them is instead of `host` and `port` where these are not given. "decoy_secret", 64 hexadecimal digits as
-    `secrets.token_hex(32)` gives them, is what the salts of SCRAM are made from for users who are not there. By default
-    that is the private key of `tls`: with another key, and without TLS with each start, these salts change, which tells
-    who is not there. Set it where that may happen, or where servers with several keys stand for one another.
+    of C takes, and their values as text, number or bool, such as {"unix_mode": 0o660, "max_hops": 50}. They come last;
+    a `listen` among them is instead of `host` and `port` where these are not given. "decoy_secret", 64 hexadecimal
+    digits as `secrets.token_hex(32)` gives them, is what the salts of SCRAM are made from for users who are not there.
+    By default that is the private key of `tls`: with another key, and without TLS with each start, these salts change,
+    which tells who is not there. Set it where that may happen, or where servers with several keys stand for one
+    another.
     """
 
     def __init__(
@@ -464,8 +466,15 @@ def _pairs(options):
         name = text(pair[0], "options")
         if name in {"disposition", "stream"}:
             raise InvalidArgument(f"options: {name} is not for here; it is an argument or a hook of its own")
-        given.append((name, text(pair[1], f"options: {name}")))
+        given.append((name, _value(name, pair[1])))
     return given
+
+
+def _value(name, value):
+    """A setting's value as text. Permissions are octal there, as in Python's 0o660."""
+    if name == "unix_mode" and isinstance(value, int):
+        return f"{value:o}"
+    return str(value) if isinstance(value, (int, float)) else text(value, f"options: {name}")
 
 
 def _keys(keys):

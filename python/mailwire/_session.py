@@ -160,12 +160,10 @@ class Reject(Exception):
         self.reply = reply_of(f"{code} {text}".rstrip()) if enhanced is None else Reply(code, text, enhanced)
 
 
-def reply_of(value, refusal=None):
-    """The reply that a hook's answer stands for. None: accept. `refusal` is what False stands for."""
+def reply_of(value):
+    """The reply that a hook's answer stands for, which is not False. None: accept."""
     if value is None or value is True:
         return None
-    if value is False:
-        return refusal
     reply = _reply(value)
     if not (200 <= reply.code <= 299 or 400 <= reply.code <= 599):
         raise ValueError("a reply has a code from 200 to 299, or from 400 to 599")

@@ -96,6 +96,13 @@ impl Event {
         self.lock().owed()
     }
 
+    /// The usual reply that refuses it.
+    #[getter]
+    fn refusal<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let refusal = self.lock().kind().refusal();
+        reply::optional(py, refusal.as_ref())
+    }
+
     /// Whether it is a question whose answer nobody waits for any more.
     #[getter]
     fn is_late(&self) -> bool {

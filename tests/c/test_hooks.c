@@ -10,12 +10,12 @@ static const struct {
     mailwire_kind kind;
     const char *verb, *argument, *accepted, *rejected;
 } commands[] = {
-    {"VRFY joe\r\n", MAILWIRE_HOOK_VERIFY, MAILWIRE_EVENT_VERIFY, "", "joe", "252 2.5.0", "550 5.7.1"},
-    {"EXPN the list\r\n", MAILWIRE_HOOK_EXPAND, MAILWIRE_EVENT_EXPAND, "", "the list", "252 2.5.0", "550 5.7.1"},
-    {"HELP mail\r\n", MAILWIRE_HOOK_HELP, MAILWIRE_EVENT_HELP, "", "mail", "214 2.0.0", "550 5.7.1"},
-    {"HELP\r\n", MAILWIRE_HOOK_HELP, MAILWIRE_EVENT_HELP, "", "", "214 2.0.0", "550 5.7.1"},
-    {"ETRN node.example\r\n", MAILWIRE_HOOK_ETRN, MAILWIRE_EVENT_ETRN, "", "node.example", "250 2.0.0", "550 5.7.1"},
-    {"XFOO one two\r\n", MAILWIRE_HOOK_UNKNOWN, MAILWIRE_EVENT_UNKNOWN, "XFOO", "one two", "250 2.0.0", "550 5.7.1"},
+    {"VRFY joe\r\n", MAILWIRE_HOOK_VERIFY, MAILWIRE_EVENT_VERIFY, "", "joe", "252 2.5.0", "550 5.1.1"},
+    {"EXPN the list\r\n", MAILWIRE_HOOK_EXPAND, MAILWIRE_EVENT_EXPAND, "", "the list", "252 2.5.0", "550 5.1.1"},
+    {"HELP mail\r\n", MAILWIRE_HOOK_HELP, MAILWIRE_EVENT_HELP, "", "mail", "214 2.0.0", "502 5.5.1"},
+    {"HELP\r\n", MAILWIRE_HOOK_HELP, MAILWIRE_EVENT_HELP, "", "", "214 2.0.0", "502 5.5.1"},
+    {"ETRN node.example\r\n", MAILWIRE_HOOK_ETRN, MAILWIRE_EVENT_ETRN, "", "node.example", "250 2.0.0", "459 4.7.1"},
+    {"XFOO one two\r\n", MAILWIRE_HOOK_UNKNOWN, MAILWIRE_EVENT_UNKNOWN, "XFOO", "one two", "250 2.0.0", "500 5.5.1"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

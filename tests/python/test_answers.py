@@ -14,7 +14,7 @@ from peers import connect
     [
         (None, 250, b""),
         (True, 250, b""),
-        (False, 550, b"5.7.1 Recipient refused"),
+        (False, 550, b"5.1.1 No such recipient here"),
         (Reply(551, "not here", "5.1.6"), 551, b"5.1.6 not here"),
         (Reply(452, "two lines", lines=("one", "two")), 452, b"4.0.0 one\n4.0.0 two"),
         (Reply(550, "one\ntwo", "5.1.1"), 550, b"5.1.1 one\n5.1.1 two"),

@@ -173,7 +173,7 @@ def test_no_more_coroutines_read_than_there_may_be_connections():
             while server.stats["open_sessions"] and time.monotonic() < until:
                 time.sleep(0.01)
         with connect(server) as client:
-            assert data(client, b"x\r\n")[0] == 451
+            assert data(client, b"x\r\n")[0] == 452
         server._run._loop.call(goes_on.set)
         until = time.monotonic() + 60
         while server._run._dispatcher._streaming and time.monotonic() < until:

@@ -188,7 +188,7 @@ def test_clients_that_hang_up_have_no_more_threads_than_there_may_be_connections
         for _ in range(3):
             with begun(server) as client:
                 code, text = client.docmd("DATA")
-                assert code == 451 and text.startswith(b"4.3.2 Too many messages are being read")
+                assert code == 452 and text.startswith(b"4.3.2 Too many messages are being read")
                 assert client.noop()[0] == 250
             gone(server)
         ours = set(reading()) - others

@@ -91,7 +91,7 @@ def test_each_way_to_stop_has_the_grace_of_the_options(way, options, grace):
 
 
 def test_what_is_said_at_the_call_comes_first():
-    server = mailwire.Server(print, options={"grace": "60"})
+    server = mailwire.Server(print, options={"grace": 60})
     for grace in (0, 0.5, 2):
         graces = spied(server.start())
         server.stop(grace)
@@ -111,6 +111,6 @@ def test_none_holds_up_nobody():
 
 
 def test_it_is_a_number_of_seconds():
-    for grace in ("-1", "soon", "inf", "nan", ""):
+    for grace in ("-1", "soon", "inf", "nan", "", -1, float("inf"), float("nan"), True):
         with pytest.raises(mailwire.InvalidArgument, match=r"^grace: "):
             mailwire.Server(print, options={"grace": grace})

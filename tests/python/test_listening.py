@@ -24,7 +24,7 @@ def test_a_unix_socket_and_lmtp(tmp_path, message):
 
 def test_options_by_their_names_in_the_engine(tmp_path):
     path = tmp_path / "lmtp.sock"
-    options = {"unix_mode": "600", "extensions": "DSN", "domains": "example.com"}
+    options = {"unix_mode": 0o600, "extensions": "DSN", "domains": "example.com"}
     with mailwire.Server(take, unix=path, protocol="lmtp", options=options):
         assert path.stat().st_mode & 0o777 == 0o600
         with smtplib.LMTP(str(path)) as client:

@@ -110,7 +110,7 @@ def test_of_an_item_of_send_many(item):
         ("options", 5),
         ("options", "unix_mode"),
         ("options", ["unix_mode"]),
-        ("options", {"unix_mode": 0o600}),
+        ("options", {"grace": None}),
         ("options", {5: "660"}),
         ("received", 1),
         ("mechanisms", 5),

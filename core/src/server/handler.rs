@@ -199,7 +199,7 @@ pub trait Session: Send + 'static {
 }
 
 /// RFC 4954 section 6. It is also the usual answer of a hook that nobody wrote, as these are.
-pub(super) const BAD_CREDENTIALS: Reply =
+pub(crate) const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
 const NOT_IMPLEMENTED: Reply = Reply::fixed(502, Some((5, 5, 1)), "Command not implemented");
 const UNKNOWN: Reply = Reply::fixed(500, Some((5, 5, 1)), "Unknown command");

@@ -292,3 +292,54 @@ fn answers_come_in_any_order_and_from_any_thread() {
         assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
     }
 }
+
+#[test]
+fn each_question_has_its_usual_refusal() {
+    let server = start(|options| {
+        options.set_hooks(ALL_ASKED);
+        options.set_allow_plaintext_auth(true);
+    });
+    let mut talk = Talk::connect(server.addresses()[0]);
+    next(&server).reject().unwrap();
+    assert_eq!(talk.reply(), "554 No service for you here");
+    drop(talk);
+    assert!(matches!(next(&server).kind(), EventKind::Disconnect));
+
+    let mut talk = Talk::connect(server.addresses()[0]);
+    next(&server).accept().unwrap();
+    assert!(talk.reply().starts_with("220 "));
+    for (command, refusal) in [
+        ("EHLO client.example", "550 Not accepted from you"),
+        ("EHLO client.example", ""),
+        (
+            "AUTH PLAIN AHRpbQBwdw==",
+            "535 5.7.8 Authentication credentials invalid",
+        ),
+        ("VRFY ann", "550 5.1.1 No such name here"),
+        ("EXPN list", "550 5.1.1 No such name here"),
+        ("HELP", "502 5.5.1 Command not implemented"),
+        ("ETRN node.example", "459 4.7.1 Node not allowed"),
+        ("XFOO bar", "500 5.5.1 Unknown command"),
+        ("MAIL FROM:<a@b.example>", "550 5.7.1 Sender refused"),
+        ("MAIL FROM:<a@b.example>", ""),
+        ("RCPT TO:<c@d.example>", "550 5.1.1 No such recipient here"),
+        ("RCPT TO:<c@d.example>", ""),
+    ] {
+        talk.send(format!("{command}\r\n"));
+        let mut event = next(&server);
+        if refusal.is_empty() {
+            event.accept().unwrap();
+            assert!(talk.reply().starts_with("250"), "{command}");
+        } else {
+            event.reject().unwrap();
+            assert_eq!(talk.reply(), refusal);
+        }
+    }
+    talk.send("DATA\r\nx\r\n.\r\n");
+    next(&server).reject().unwrap();
+    assert!(talk.reply().starts_with("354 "));
+    assert_eq!(talk.reply(), "554 5.7.1 Message refused");
+    talk.send("QUIT\r\n");
+    let error = next(&server).reject().unwrap_err();
+    assert_eq!(error.status(), Status::Misuse);
+}
