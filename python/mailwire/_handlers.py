@@ -22,30 +22,11 @@ from ._answers import (
     to_all,
 )
 from ._errors import Error, Misuse
+from ._hooks import ARGUMENTS, look_at
 from ._loop import is_coroutine
 from ._results import Reply
 from ._session import Credentials, Discarded, Envelope, Reject, Session
 from ._stream import AsyncBody, Body
-
-HOOKS = (
-    "connect",
-    "helo",
-    "auth",
-    "lookup",
-    "mail",
-    "rcpt",
-    "data",
-    "stream",
-    "reset",
-    "quit",
-    "verify",
-    "expand",
-    "help",
-    "etrn",
-    "unknown",
-    "disconnect",
-    "error",
-)
 
 # What asks a hook that is not called as the event is.
 _HOOK_OF = {"hello": "helo", "recipients": "rcpt"}
@@ -79,15 +60,18 @@ class Dispatcher:
         self._lock = threading.Lock()
         # The `stream` hooks that run, by the number of the session.
         self._streaming = {}
+        # The `disconnect` hooks that do, those that have begun before others first.
+        self._leaving = {}
         self._most_streams = most_streams
-        self.hooks = {name for name in HOOKS if callable(getattr(handler, name, None))}
+        self.hooks = {name for name in ARGUMENTS if callable(getattr(handler, name, None))}
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
         if not self.hooks and not self._takes_envelope:
-            raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(HOOKS)} is needed")
+            raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(ARGUMENTS)} is needed")
         if {"data", "stream"} <= self.hooks:
             raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
         self.takes_messages = self._takes_envelope or bool({"data", "stream"} & self.hooks)
         self._message_hook = None if self._takes_envelope else "stream" if "stream" in self.hooks else "data"
+        look_at(handler, self.hooks, auth)
         hooks = [handler] if self._takes_envelope else [getattr(handler, name) for name in self.hooks]
         if auth is not None:
             hooks.append(auth)
@@ -426,7 +410,19 @@ class Dispatcher:
 
     async def _on_disconnect(self, session, event):
         del self._sessions[session.id]
-        await self._told(session, event, "disconnect")
+        with self._lock:
+            self._leaving[session.id] = self._turns[session.id]
+            # A client decides how often it hangs up, and nobody waits for these: there are as many as there may be connections.
+            too_many = len(self._leaving) > self._most_streams
+            oldest = self._leaving.pop(next(iter(self._leaving))) if too_many else None
+        if oldest is not None and oldest.task is not None:
+            _log().warning("too many disconnect hooks run at a time: the one that began before the others is cancelled")
+            self.loop.cancel(oldest)
+        try:
+            await self._told(session, event, "disconnect")
+        finally:
+            with self._lock:
+                self._leaving.pop(session.id, None)
 
     async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""

@@ -107,6 +107,14 @@ class Loop:
         """Cancels a coroutine, if nobody waits for what its hook says any more."""
         self.call(self._give_up_late, turn)
 
+    def cancel(self, turn):
+        """Cancels a coroutine whose hook has nothing to say to anybody."""
+        self.call(self._cancel_turn, turn)
+
+    def _cancel_turn(self, turn):
+        if turn.task is not None:
+            self._cancel(turn.task)
+
     def _give_up_late(self, turn):
         # Without an event it is being closed.
         if turn.task is not None and turn.event is not None and turn.event.is_late:
@@ -196,7 +204,8 @@ class Loop:
 
     async def _finish(self, until, patience):
         await self._wait(until)
-        for task in list(self._tasks):
+        # One that was given up already is about to end, and what it still does is not to be cut short too.
+        for task in self._tasks - self._given_up:
             self._cancel(task)
         await self._wait(time.monotonic() + patience)
         # Whoever closes the loop cancels these, which is no failure of their hooks.

@@ -55,7 +55,8 @@ class Server:
     where a hook is a coroutine; the others, and a handler's class, in `threads`, and never on a loop. Whatever a hook
     returns that can be awaited is awaited there, so that a `def` may wrap an `async def`. One that waits holds up no
     other session and no thread. When its client was told 451 and goes on, or is gone, it is cancelled, and no other
-    hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`.
+    hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`. Of `disconnect` as many
+    coroutines run as there may be connections; beyond that the oldest is cancelled.
 
     `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by
     iterating or `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a

@@ -354,3 +354,54 @@ def test_an_exception_is_451_and_goes_to_error_and_the_log(error, logged):
         assert client.verify("x")[0] == 451
     assert len(seen) == 2 and all(type(one) in (type(error), RuntimeError) for one in seen)
     assert len([one for one in logged() if "error hook failed" in one.message]) == 2
+
+
+def test_no_more_coroutines_say_goodbye_than_there_may_be_connections(logged):
+    waiting, cancelled = [], []
+
+    class Handler:
+        async def disconnect(self, session):
+            waiting.append(session.id)
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(session.id)
+                raise
+
+    with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
+        for count in range(1, 6):
+            while server.stats["open_sessions"] > 1:
+                time.sleep(0.01)
+            connect(server).close()
+            until = time.monotonic() + 60
+            while (len(waiting), len(cancelled)) != (count, max(0, count - 2)) and time.monotonic() < until:
+                time.sleep(0.01)
+            assert (len(waiting), cancelled) == (count, waiting[: max(0, count - 2)])
+        server.stop(grace=0)
+    assert [record.levelname for record in logged()] == ["WARNING"] * 3
+
+
+def test_what_a_hook_still_does_when_it_was_given_up_is_not_cut_short_by_the_end():
+    from mailwire._run import LAST_GRACE
+
+    left = []
+
+    class Handler:
+        async def mail(self, session, sender, options):
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                left.append("begun")
+                # Longer than what runs is waited for before it is cancelled, and not as long as that is waited for then.
+                await asyncio.sleep(1.5 * LAST_GRACE)
+                left.append("done")
+
+    with mailwire.Server(Handler(), limits=mailwire.Limits(answer_timeout=0.2)) as server, connect(server) as client:
+        client.ehlo("client.example.org")
+        assert client.mail("a@example.org")[0] == 451
+        client.close()
+        until = time.monotonic() + 60
+        while not left and time.monotonic() < until:
+            time.sleep(0.01)
+        server.stop(grace=0)
+    assert left == ["begun", "done"]

@@ -199,6 +199,6 @@ def test_an_error_hook_that_fails_is_told_to_the_log(form, logged):
 
 
 def test_every_hook_is_here():
-    from mailwire._handlers import HOOKS
+    from mailwire._hooks import ARGUMENTS
 
-    assert set(HOOKS) == {"error", *REFUSED, *TOLD} and ASKED.keys() | {"connect"} == REFUSED.keys() | TOLD.keys()
+    assert set(ARGUMENTS) == {"error", *REFUSED, *TOLD} and ASKED.keys() | {"connect"} == REFUSED.keys() | TOLD.keys()
