@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::address::split_path;
+use super::address::{is_hidden, split_path};
 use super::chunk::Chunk;
 use super::{
     ClientAttributes, ForwardPath, InvalidAddress, InvalidAttributes, InvalidParameter,
@@ -179,7 +179,7 @@ impl<'a> Command<'a> {
         } else if is("EXPN") {
             text(trimmed).map(Self::Expn)
         } else if is("HELP") {
-            Ok(Self::Help(trimmed))
+            shown(trimmed).map(Self::Help)
         } else if is("ETRN") {
             node(trimmed).map(Self::Etrn)
         } else if is("XCLIENT") {
@@ -187,7 +187,7 @@ impl<'a> Command<'a> {
         } else if is("TURN") || is("ATRN") || is("SEND") || is("SOML") || is("SAML") {
             Ok(Self::Obsolete(verb))
         } else {
-            Ok(Self::Unknown(verb, trimmed))
+            shown(trimmed).map(|argument| Self::Unknown(verb, argument))
         }
     }
 }
@@ -259,7 +259,14 @@ fn client_name(name: &str) -> Result<&str, CommandError> {
 fn text(argument: &str) -> Result<&str, CommandError> {
     if argument.is_empty() {
         Err(CommandError::Argument("an argument is needed"))
-    } else if argument.chars().any(char::is_control) {
+    } else {
+        shown(argument)
+    }
+}
+
+/// What is told to people, or looked up, is what they see of it.
+fn shown(argument: &str) -> Result<&str, CommandError> {
+    if argument.chars().any(is_hidden) {
         Err(CommandError::NotACommand)
     } else {
         Ok(argument)
@@ -325,6 +332,20 @@ mod tests {
         assert_eq!(parse("TuRn"), Ok(Command::Obsolete("TuRn")));
         assert_eq!(parse("FOO bar baz"), Ok(Command::Unknown("FOO", "bar baz")));
         assert_eq!(parse("AUTH plain"), Ok(Command::Auth("plain", None)));
+    }
+
+    #[test]
+    fn what_is_not_shown_is_told_to_nobody() {
+        for hidden in [
+            "\u{8}", "\t", "\u{7f}", "\u{85}", "\u{202e}", "\u{ad}", "\u{200b}",
+        ] {
+            for verb in ["VRFY", "EXPN", "HELP", "FOO"] {
+                let line = format!("{verb} a{hidden}b");
+                assert_eq!(parse(&line), Err(CommandError::NotACommand), "{line:?}");
+            }
+            assert!(parse(&format!("ETRN a{hidden}b")).is_err());
+        }
+        assert_eq!(parse("HELP m\u{e4}il"), Ok(Command::Help("m\u{e4}il")));
     }
 
     #[test]

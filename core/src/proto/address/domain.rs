@@ -111,6 +111,7 @@ pub(super) fn check(text: &str) -> Result<Option<Box<str>>, InvalidAddress> {
         let ascii = idna::domain_to_ascii_strict(text)
             .map_err(|_| InvalidAddress::Domain("it is no internationalised domain name"))?;
         check_name(&ascii)?;
+        check_u_labels(text, &ascii)?;
         return Ok(Some(ascii.into()));
     }
     match text.strip_prefix('[') {
@@ -167,6 +168,38 @@ fn check_name(name: &str) -> Result<(), InvalidAddress> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a name whose labels are not those of its A-labels, as RFC 6531 section 3.3 has it: only by case may they differ. With other
+/// dots, wide letters or marks that stand alone it would be one name to whoever maps them, and another one to the others.
+fn check_u_labels(text: &str, ascii: &str) -> Result<(), InvalidAddress> {
+    let (mut given, mut a_labels) = (text.split('.'), ascii.split('.'));
+    let is_same = |given: &str, a_label: &str| {
+        if given.is_ascii() {
+            given.eq_ignore_ascii_case(a_label)
+        } else {
+            let (u_label, valid) = idna::domain_to_unicode(a_label);
+            // The sign of the kelvin is a small k.
+            let stays = |c: char| c.is_ascii() || !c.to_lowercase().any(|small| small.is_ascii());
+            valid.is_ok()
+                && given.chars().all(stays)
+                && given
+                    .chars()
+                    .flat_map(char::to_lowercase)
+                    .eq(u_label.chars())
+        }
+    };
+    loop {
+        match (given.next(), a_labels.next()) {
+            (None, None) => return Ok(()),
+            (Some(given), Some(a_label)) if is_same(given, a_label) => {}
+            _ => {
+                return Err(InvalidAddress::Domain(
+                    "it is not written as it is registered: letters are composed and of usual width, and dots are full stops",
+                ));
+            }
+        }
+    }
 }
 
 /// The inside of `[…]` (RFC 5321 section 4.1.3).
@@ -240,6 +273,34 @@ mod tests {
         assert_eq!(u_labels.as_ascii(), "xn--bcher-kva.example");
         assert_eq!(u_labels, domain("XN--bcher-kva.EXAMPLE"));
         assert_ne!(u_labels, domain("bucher.example"));
+    }
+
+    #[test]
+    fn s299_a_name_that_only_maps_to_its_u_labels_is_refused() {
+        for text in [
+            "\u{ff42}\u{fc}cher.example",
+            "bu\u{308}cher.example",
+            "b\u{fc}cher\u{3002}example",
+            "b\u{fc}cher\u{ff0e}example",
+            "b\u{fc}cher.\u{ff45}xample",
+            "\u{2460}.example",
+            "\u{212a}elvin.example",
+            "\u{212a}\u{fc}che.example",
+            "b\u{fc}cher.stra\u{fb00}e",
+        ] {
+            let error = text.parse::<Domain>().unwrap_err();
+            assert!(error.to_string().contains("as it is registered"), "{text}");
+        }
+        for text in [
+            "B\u{dc}CHER.Example",
+            "xn--BCHER-kva.b\u{fc}cher.example",
+            "fa\u{df}.example",
+            "\u{3b2}\u{3cc}\u{3bb}\u{3bf}\u{3c2}.example",
+            "\u{4f8b}\u{5b50}.\u{6d4b}\u{8bd5}",
+            "\u{2603}.example",
+        ] {
+            domain(text);
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub enum InvalidAddress {
     #[error("the address is empty")]
     Empty,
     /// CR, LF, NUL or another control character, which could smuggle a command; or one that changes how the text around it is
-    /// shown.
-    #[error("an address must not contain the control character {0:?}")]
+    /// shown, or is not shown itself.
+    #[error("an address must not contain {0:?}, which is a control character or is not shown")]
     Control(char),
     /// There is no `@`.
     #[error("an address has the form local-part@domain; the @ is missing")]
@@ -35,21 +35,146 @@ pub enum InvalidAddress {
     Domain(&'static str),
 }
 
-/// Refuses control characters, and those that break lines or change the direction of text: RFC 6531 section 3.3 would let them
-/// in, and nobody who reads the address could see what it is.
+/// Refuses what nobody who reads the address could see: RFC 6531 section 3.3 would let it in.
 fn check_characters(text: &str) -> Result<(), InvalidAddress> {
     // Nearly all are like this, and need no look at each character.
     let plain = |b: u8| (b' '..=b'~').contains(&b);
     if text.bytes().fold(true, |all, b| all & plain(b)) {
         return Ok(());
     }
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-    };
-    match text.chars().find(|&c| hidden(c)) {
+    match text.chars().find(|&c| is_hidden(c)) {
         Some(c) => Err(InvalidAddress::Control(c)),
         None => Ok(()),
+    }
+}
+
+/// Whether a character is not shown, or not the same to everybody: control characters, those that break lines or change the direction of
+/// text, those that most fonts leave out (Default_Ignorable_Code_Point of Unicode, the joiners among them, without which a word is still the
+/// same word, and blank letters), those of private use, and those that are none.
+pub(in crate::proto) fn is_hidden(c: char) -> bool {
+    let is_none = u32::from(c) & 0xfffe == 0xfffe;
+    c.is_control()
+        || is_none
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}')
+        || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+        || matches!(c, '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_shown_is_hidden_and_letters_are_not() {
+        for c in [
+            '\0',
+            '\t',
+            '\u{7f}',
+            '\u{85}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{17b4}',
+            '\u{17b5}',
+            '\u{180b}',
+            '\u{180f}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{206f}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{e000}',
+            '\u{f8ff}',
+            '\u{fdd0}',
+            '\u{fdef}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{fffd}',
+            '\u{fffe}',
+            '\u{ffff}',
+            '\u{1bca0}',
+            '\u{1bca3}',
+            '\u{1d173}',
+            '\u{1d17a}',
+            '\u{1fffe}',
+            '\u{2ffff}',
+            '\u{e0000}',
+            '\u{e0fff}',
+            '\u{f0000}',
+            '\u{10ffff}',
+        ] {
+            assert!(is_hidden(c), "{c:?}");
+            let text = format!("a{c}b");
+            assert_eq!(check_characters(&text), Err(InvalidAddress::Control(c)));
+        }
+        for c in [
+            ' ',
+            '~',
+            '\u{a0}',
+            '\u{ac}',
+            '\u{ae}',
+            '\u{e4}',
+            '\u{34e}',
+            '\u{350}',
+            '\u{61b}',
+            '\u{115e}',
+            '\u{1161}',
+            '\u{17b3}',
+            '\u{17b6}',
+            '\u{180a}',
+            '\u{1810}',
+            '\u{200a}',
+            '\u{2010}',
+            '\u{2027}',
+            '\u{202f}',
+            '\u{205f}',
+            '\u{2070}',
+            '\u{27ff}',
+            '\u{2801}',
+            '\u{3163}',
+            '\u{3165}',
+            '\u{4e2d}',
+            '\u{d7ff}',
+            '\u{f900}',
+            '\u{fdcf}',
+            '\u{fdf0}',
+            '\u{fdff}',
+            '\u{fe10}',
+            '\u{fefe}',
+            '\u{ff00}',
+            '\u{ff9f}',
+            '\u{ffa1}',
+            '\u{ffef}',
+            '\u{10000}',
+            '\u{1bc9f}',
+            '\u{1bca4}',
+            '\u{1d172}',
+            '\u{1d17b}',
+            '\u{1fffd}',
+            '\u{20000}',
+            '\u{dfffd}',
+        ] {
+            assert!(!is_hidden(c), "{c:?}");
+        }
     }
 }
