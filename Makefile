@@ -72,7 +72,7 @@ examples: need-cpp lib ## the example programs in C, C++ and Rust, in build/exam
 wheel: need $(STAMPS)/python-tools ## a Python wheel in build/wheels
 	$(VENV)/maturin build --release --locked --manifest-path python/Cargo.toml --out build/wheels
 
-install: lib ## libraries, headers and pkg-config file to DESTDIR and PREFIX (/usr/local)
+install: lib ## libraries, headers, pkg-config file and list of options to DESTDIR and PREFIX (/usr/local)
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' ffi/install.sh
 
 bench: need lib $(STAMPS)/package ## speed beside the limit and beside other software

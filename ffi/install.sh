@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what build-lib.sh built, the headers and mailwire.pc: PREFIX (/usr/local) says where, DESTDIR is put in front.
+# Installs what build-lib.sh built, the headers, the list of options and mailwire.pc: PREFIX (/usr/local) says where, DESTDIR is put in front.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,8 +9,9 @@ root=${DESTDIR:-}$PREFIX
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 major=${version%%.*}
 
-install -d "$root/include" "$root/$LIBDIR/pkgconfig"
+install -d "$root/include" "$root/$LIBDIR/pkgconfig" "$root/share/doc/mailwire"
 install -m 644 include/mailwire.h include/mailwire.hpp "$root/include"
+install -m 644 core/SERVER_OPTIONS.md "$root/share/doc/mailwire"
 install -m 755 "build/lib/libmailwire.so.$version" "$root/$LIBDIR"
 install -m 644 build/lib/libmailwire.a "$root/$LIBDIR"
 ln -sf "libmailwire.so.$version" "$root/$LIBDIR/libmailwire.so.$major"

@@ -2089,7 +2089,10 @@ MAILWIRE_API
 const char *mailwire_server_option_name(size_t index);
 
 /**
- * Sets an option by its name, from text. Switches are "true", "yes", "on" or "1", or "false", "no", "off" or "0", in any case of letters;
+ * Sets an option by its name, from text. SERVER_OPTIONS.md, installed in share/doc/mailwire, lists all names with
+ * their values and defaults.
+ *
+ * Switches are "true", "yes", "on" or "1", or "false", "no", "off" or "0", in any case of letters;
  * times are seconds, as "300" or "0.5"; sizes are octets, as "1048576", "1024K" or "1M". Lists are separated by commas, and no element
  * is empty; of networks and "extensions" there may be none at all. Blanks around a value and around the elements of a list do not count,
  * but for "user", whose password may have them. "tls" is "certificate.pem,key.pem" or one file with both, and comes before "tls_sni",

@@ -117,12 +117,13 @@ class Server:
     `options={"grace": 30}` says.
 
     `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set`
-    of C takes, and their values as text, number or bool, such as {"unix_mode": 0o660, "max_hops": 50}. They come last;
-    a `listen` among them is instead of `host` and `port` where these are not given. "decoy_secret", 64 hexadecimal
-    digits as `secrets.token_hex(32)` gives them, is what the salts of SCRAM are made from for users who are not there.
-    By default that is the private key of `tls`: with another key, and without TLS with each start, these salts change,
-    which tells who is not there. Set it where that may happen, or where servers with several keys stand for one
-    another.
+    of C takes, and their values as text, number or bool, such as {"unix_mode": 0o660, "max_hops": 50}.
+    `SERVER_OPTIONS.md`, in the folder `core` of the sources, lists them all; `stream` and `disposition` are not for
+    here. They come last; a `listen` among them is instead of `host` and `port` where these are not given.
+    "decoy_secret", 64 hexadecimal digits as `secrets.token_hex(32)` gives them, is what the salts of SCRAM are made
+    from for users who are not there. By default that is the private key of `tls`: with another key, and without TLS
+    with each start, these salts change, which tells who is not there. Set it where that may happen, or where servers
+    with several keys stand for one another.
     """
 
     def __init__(

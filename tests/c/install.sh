@@ -18,6 +18,7 @@ done
 DESTDIR="$out/stage" PREFIX=/usr LIBDIR=lib/x86_64-linux-gnu ffi/install.sh >/dev/null
 found=$(PKG_CONFIG_PATH="$out/stage/usr/lib/x86_64-linux-gnu/pkgconfig" pkg-config --variable=includedir mailwire)
 [ -f "$found/mailwire.h" ] || fail "mailwire.pc does not find the header from another LIBDIR"
+[ -f "$out/moved/share/doc/mailwire/SERVER_OPTIONS.md" ] || fail "the list of options is not installed"
 rm -rf "$out/stage"
 
 for source in examples/c/*.c examples/cpp/*.cpp; do

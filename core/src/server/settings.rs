@@ -76,7 +76,9 @@ const NAMES: &[&str] = &[
 ];
 
 impl Options {
-    /// Sets an option by its name. Switches are `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or `0`, in any case of letters; times
+    /// Sets an option by its name. `SERVER_OPTIONS.md` in this crate's sources lists them all, with their defaults.
+    ///
+    /// Switches are `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or `0`, in any case of letters; times
     /// are seconds, as `300` or `0.5`; sizes are octets, as `1048576`, `1024K` or `1M`; `unix_mode` is octal. Lists are separated by
     /// commas, and no element is empty; of networks and `extensions` there may be none at all. Blanks around a value and around the
     /// elements of a list do not count, but for `user`, whose password may have them. `keyword`, `mail_parameter`, `rcpt_parameter`

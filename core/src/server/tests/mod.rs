@@ -13,6 +13,7 @@ mod logins;
 mod memory;
 mod messages;
 mod own_mechanism;
+mod page;
 mod rates;
 mod relay;
 mod sessions;
