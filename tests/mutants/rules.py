@@ -84,7 +84,7 @@ MUTANTS = [
         3,
         "the server passes over what came behind STARTTLS",
         "core/src/proto/server/connection.rs",
-        "self.close();\n                Err(Violation::BytesBehindStartTls)",
+        "self.close(Closing::Violation);\n                Err(Violation::BytesBehindStartTls)",
         "Ok(Step::Need(input.len(), Need::Tls))",
         SERVER,
         "tls::s173_bytes_that_were_read_before_the_handshake_end_the_connection",

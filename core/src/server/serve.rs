@@ -189,7 +189,6 @@ impl Shared {
     fn new(options: Options, hooks: Hooks, hostname: Domain) -> Result<Self, Error> {
         let looked_up = hooks.has(Hooks::LOOKUP);
         let decoy = options.users.decoy(*options.secret_of_decoys()?, looked_up);
-        let decoy = decoy.map_err(|error| Error::invalid(format!("user: {error}")))?;
         let config = Config::new(hostname, options.protocol)
             .with_size_limit(Some(options.max_message_size))
             .with_max_recipients(options.max_recipients)

@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::sasl::{
-    Credentials, Decoy, Found, InvalidScramKeys, Lookup, Proof, ScramHash, ScramKeys, Secret, Use,
-    Wanted, comparable_password, saslprep,
+    Credentials, Decoy, Found, Lookup, Proof, ScramHash, ScramKeys, Secret, Use, Wanted,
+    comparable_password, saslprep,
 };
 
 /// User names, prepared by SASLprep, and what is kept of their passwords.
@@ -28,6 +28,15 @@ enum Kept {
     },
     /// At most one of each hash.
     Keys(Vec<ScramKeys>),
+}
+
+impl Kept {
+    fn keys(&self) -> &[ScramKeys] {
+        match self {
+            Self::Password { .. } => &[],
+            Self::Keys(keys) => keys,
+        }
+    }
 }
 
 impl Users {
@@ -102,21 +111,15 @@ impl Users {
         if some { users.any(has) } else { users.all(has) }
     }
 
-    /// A decoy that is like these users: its keys have the iterations that most of theirs have, and as much is derived for nobody
-    /// as for them. Of users that the application looks up, it may give passwords.
-    pub(super) fn decoy(
-        &self,
-        secret: [u8; 32],
-        looked_up: bool,
-    ) -> Result<Decoy, InvalidScramKeys> {
-        let mut decoy = Decoy::new(secret).with_derivation(self.passwords > 0 || looked_up);
+    /// A decoy that is like these users: its keys look as theirs do, and as much is derived for nobody as for them. Of users that the
+    /// application looks up, it may give passwords.
+    pub(super) fn decoy(&self, secret: [u8; 32], looked_up: bool) -> Decoy {
+        let all = || self.kept.values().flat_map(Kept::keys);
         // The strongest comes last, as it is the one that nobody's passwords are derived by.
-        for hash in ScramHash::ALL.into_iter().rev() {
-            if let Some(iterations) = self.usual_iterations(hash) {
-                decoy = decoy.with_iterations(hash, iterations)?;
-            }
-        }
-        Ok(decoy)
+        ScramHash::ALL.into_iter().rev().fold(
+            Decoy::new(secret).with_derivation(self.passwords > 0 || looked_up),
+            |decoy, hash| decoy.with_looks_of(hash, all()),
+        )
     }
 
     /// Whether a password is derived to find out if it is right.
@@ -166,22 +169,6 @@ impl Users {
         };
         (same | fits) & own & can_be_right
     }
-
-    fn usual_iterations(&self, hash: ScramHash) -> Option<u32> {
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        for kept in self.kept.values() {
-            if let Kept::Keys(keys) = kept {
-                for keys in keys.iter().filter(|keys| keys.hash() == hash) {
-                    *counts.entry(keys.iterations()).or_default() += 1;
-                }
-            }
-        }
-        // The greater of two that are as usual, so that it is the same each time.
-        let usual = counts
-            .into_iter()
-            .max_by_key(|&(iterations, count)| (count, iterations));
-        usual.map(|(iterations, _)| iterations)
-    }
 }
 
 fn prepared(name: &str) -> Result<String, Error> {
@@ -212,7 +199,7 @@ mod tests {
         if let Some(identity) = identity {
             credentials = credentials.with_authorization_identity(identity).unwrap();
         }
-        users.accept(&credentials, &users.decoy([3; 32], false).unwrap())
+        users.accept(&credentials, &users.decoy([3; 32], false))
     }
 
     #[test]
@@ -236,7 +223,7 @@ mod tests {
             assert_eq!(ask("kurt", "other", None), users.knows("kurt"));
             assert!(!format!("{users:?}").contains("right"));
             let token = Credentials::with_token("tim", "right").unwrap();
-            assert!(!users.accept(&token, &users.decoy([3; 32], false).unwrap()));
+            assert!(!users.accept(&token, &users.decoy([3; 32], false)));
         }
     }
 
@@ -269,7 +256,7 @@ mod tests {
     #[test]
     fn s221_who_is_looked_up_by_the_application_costs_as_much_as_nobody() {
         let users = Users::default();
-        let decoy = users.decoy([3; 32], true).unwrap();
+        let decoy = users.decoy([3; 32], true);
         let lookup = Lookup::new(Wanted::Keys(ScramHash::Sha256), "tim", None);
         let stored = keys(ScramHash::Sha256, "right", 10);
         for found in [
@@ -327,14 +314,14 @@ mod tests {
         // What LOGIN carries besides text is compared octet by octet.
         users.add("tim", Secret::new(vec![b'p', 0xe4])).unwrap();
         let credentials = Credentials::new("tim", vec![b'p', 0xe4]).unwrap();
-        assert!(users.accept(&credentials, &users.decoy([3; 32], false).unwrap()));
+        assert!(users.accept(&credentials, &users.decoy([3; 32], false)));
     }
 
     #[test]
     fn a_name_that_is_not_known_takes_no_other_time() {
         let mut users = Users::default();
         users.add("tim", Secret::new("right")).unwrap();
-        let decoy = users.decoy([3; 32], false).unwrap();
+        let decoy = users.decoy([3; 32], false);
         // As long as AUTH takes, so that what is done for each octet is seen.
         let password = "x".repeat(9000);
         let ask = |name: &str| {

@@ -1,11 +1,12 @@
 //! What a server shows of users that it does not have, so that nobody can find out who they are.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use super::{LEAST_ITERATIONS, MOST_ITERATIONS, ScramHash, ScramKeys};
+use super::{LEAST_ITERATIONS, ScramHash, ScramKeys};
 use crate::sasl::credentials::prepared_password;
 use crate::sasl::prepare::Use;
-use crate::sasl::{Found, InvalidScramKeys, Lookup, Secret, Wanted};
+use crate::sasl::{Found, Lookup, Secret, Wanted};
 
 /// Makes the keys of users that are not there, and the salts of those whose password alone is kept.
 ///
@@ -14,51 +15,83 @@ use crate::sasl::{Found, InvalidScramKeys, Lookup, Secret, Wanted};
 #[derive(Debug, Clone)]
 pub struct Decoy {
     secret: Secret,
-    /// In the order of [`ScramHash::ALL`].
-    iterations: [u32; 2],
+    /// What the keys of users look like, in the order of [`ScramHash::ALL`].
+    looks: [Vec<Look>; 2],
     derives: bool,
     /// The hash by which the passwords of nobody are derived.
     hash: ScramHash,
 }
 
-/// The octets of a salt that is made here. Stored ones should have as many.
-const SALT: usize = 16;
+/// What everybody sees of a user's keys, and how many users have keys that look so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Look {
+    iterations: u32,
+    /// The octets of the salt.
+    salt: usize,
+    users: u32,
+}
+
+/// How keys look that are made here, as long as there are none to look at.
+const USUAL: Look = Look {
+    iterations: LEAST_ITERATIONS,
+    salt: 16,
+    users: 1,
+};
 
 impl Decoy {
-    /// From a random secret, kept for as long as the server runs or longer. The iterations are 4096.
+    /// From a random secret, kept for as long as the server runs or longer. The iterations are 4096, and a salt has 16 octets.
     pub fn new(secret: [u8; 32]) -> Self {
         Self {
             secret: Secret::new(secret),
-            iterations: [LEAST_ITERATIONS; 2],
+            looks: [vec![USUAL], vec![USUAL]],
             derives: false,
             hash: ScramHash::Sha256,
         }
     }
 
-    /// The same with other iterations for this hash: those that the keys of most users have.
-    pub fn with_iterations(
+    /// The same with keys that look like these, which are all that there are of this hash: of a hundred names as many have so many
+    /// iterations and so long a salt as of a hundred users, each name always the same. Else whoever looks different would be a user. With
+    /// none of this hash all stays as it is.
+    #[must_use]
+    pub fn with_looks_of<'a>(
         mut self,
         hash: ScramHash,
-        iterations: u32,
-    ) -> Result<Self, InvalidScramKeys> {
-        if !(1..=MOST_ITERATIONS).contains(&iterations) {
-            return Err(InvalidScramKeys::Iterations);
+        keys: impl IntoIterator<Item = &'a ScramKeys>,
+    ) -> Self {
+        let mut users: BTreeMap<(u32, usize), u32> = BTreeMap::new();
+        for keys in keys.into_iter().filter(|keys| keys.hash() == hash) {
+            let look = (keys.iterations(), keys.salt().len());
+            *users.entry(look).or_default() += 1;
         }
-        for (kind, kept) in ScramHash::ALL.into_iter().zip(&mut self.iterations) {
-            if kind == hash {
-                *kept = iterations;
-            }
+        if users.is_empty() {
+            return self;
         }
+        let looks = users.into_iter().map(|((iterations, salt), users)| Look {
+            iterations,
+            salt,
+            users,
+        });
+        self.looks[place(hash)] = looks.collect();
         self.hash = hash;
-        Ok(self)
+        self
     }
 
-    fn iterations(&self, hash: ScramHash) -> u32 {
-        let [sha256, sha1] = self.iterations;
-        match hash {
-            ScramHash::Sha256 => sha256,
-            ScramHash::Sha1 => sha1,
+    /// What the keys of this name look like.
+    fn look(&self, hash: ScramHash, username: &str) -> Look {
+        let looks = &self.looks[place(hash)];
+        let drawn = self.value(hash, b"look", username);
+        let drawn = drawn.expose().iter().take(4);
+        let drawn = drawn.fold(0, |drawn: u64, octet| drawn << 8 | u64::from(*octet));
+        // A part of all users, so that few names look different when there is one more of them.
+        let all: u32 = looks.iter().map(|look| look.users).sum();
+        let mut place = (drawn * u64::from(all)) >> 32;
+        for look in looks {
+            match place.checked_sub(look.users.into()) {
+                Some(left) => place = left,
+                None => return *look,
+            }
         }
+        USUAL
     }
 
     /// Does for nobody what [`ScramKeys::fits`] does for a user with keys. It never fits.
@@ -67,8 +100,7 @@ impl Decoy {
         allow(dead_code, reason = "the server with I/O asks for it")
     )]
     pub(crate) fn fits_nobody(&self, username: &str, password: &Secret) -> bool {
-        let salt = self.salt(self.hash, username);
-        let keys = self.keys_of_nobody(self.hash, username, salt);
+        let keys = self.keys_of_nobody(self.hash, username);
         black_box(keys.fits(password)) & false
     }
 
@@ -105,10 +137,16 @@ impl Decoy {
         self.clone().with_derivation(false)
     }
 
-    /// The salt of a user.
-    fn salt(&self, hash: ScramHash, username: &str) -> Vec<u8> {
+    /// The salt of a user, of so many octets.
+    fn salt(&self, hash: ScramHash, username: &str, octets: usize) -> Vec<u8> {
         let mut salt = self.value(hash, b"salt", username).expose().to_vec();
-        salt.truncate(SALT);
+        let mut more = 0_u64;
+        while salt.len() < octets {
+            more += 1;
+            let purpose = [&b"salt"[..], &more.to_le_bytes()].concat();
+            salt.extend(self.value(hash, &purpose, username).expose());
+        }
+        salt.truncate(octets);
         salt
     }
 
@@ -122,32 +160,31 @@ impl Decoy {
         let found = match found {
             Found::Password(password) => match prepared_password(&password, Use::Stored) {
                 Some(password) => {
-                    let salt = self.salt(hash, username);
-                    return (
-                        ScramKeys::of(hash, &password, salt, self.iterations(hash)),
-                        true,
-                    );
+                    let look = self.look(hash, username);
+                    let salt = self.salt(hash, username, look.salt);
+                    return (ScramKeys::of(hash, &password, salt, look.iterations), true);
                 }
                 None => None,
             },
             Found::Keys(keys) => Some(keys).filter(|keys| keys.hash() == hash),
             Found::Nobody => None,
         };
-        let salt = self.salt(hash, username);
+        let nobodys = self.keys_of_nobody(hash, username);
         if self.derives {
-            black_box(hash.salted_password(b"", &salt, self.iterations(hash)));
+            black_box(hash.salted_password(b"", nobodys.salt(), nobodys.iterations()));
         }
         match found {
             Some(keys) => (keys, true),
-            None => (self.keys_of_nobody(hash, username, salt), false),
+            None => (nobodys, false),
         }
     }
 
-    fn keys_of_nobody(&self, hash: ScramHash, username: &str, salt: Vec<u8>) -> ScramKeys {
+    fn keys_of_nobody(&self, hash: ScramHash, username: &str) -> ScramKeys {
+        let look = self.look(hash, username);
         ScramKeys::made_up(
             hash,
-            salt,
-            self.iterations(hash),
+            self.salt(hash, username, look.salt),
+            look.iterations,
             self.value(hash, b"stored", username),
             self.value(hash, b"server", username),
         )
@@ -163,8 +200,18 @@ impl Decoy {
     }
 }
 
+/// Where a hash stands in [`ScramHash::ALL`].
+fn place(hash: ScramHash) -> usize {
+    match hash {
+        ScramHash::Sha256 => 0,
+        ScramHash::Sha1 => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::sasl::scram::derivations;
 
@@ -174,19 +221,59 @@ mod tests {
         ScramKeys::from_password(HASH, &Secret::new(password), [7; 16], 4096).unwrap()
     }
 
+    /// How the keys of nobody look: their iterations, and the octets of their salt.
+    fn looks(decoy: &Decoy, hash: ScramHash, username: &str) -> (u32, usize) {
+        let (keys, _) = decoy.keys(Found::Nobody, hash, username);
+        (keys.iterations(), keys.salt().len())
+    }
+
     #[test]
-    fn iterations_are_those_of_one_hash_within_limits() {
-        let decoy = Decoy::new([7; 32]);
-        for iterations in [0, MOST_ITERATIONS + 1] {
-            let refused = decoy.clone().with_iterations(ScramHash::Sha1, iterations);
-            assert_eq!(refused.err(), Some(InvalidScramKeys::Iterations));
+    fn s221_nobody_looks_like_users_do_and_as_often() {
+        let keys = |iterations, salt: usize| {
+            let salt = vec![7; salt];
+            ScramKeys::from_password(HASH, &Secret::new("pw"), salt, iterations).unwrap()
+        };
+        let mut users = vec![keys(10, 16); 3];
+        users.push(keys(20, 70));
+        let decoy = Decoy::new([1; 32]).with_looks_of(HASH, &users);
+        let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let drawn: Vec<_> = names.iter().map(|name| looks(&decoy, HASH, name)).collect();
+        let rare = drawn.iter().filter(|look| **look == (20, 70)).count();
+        assert!((200..300).contains(&rare), "{rare}");
+        assert!(drawn.iter().all(|look| [(10, 16), (20, 70)].contains(look)));
+        // Each name always the same, and few another one when there is one more user.
+        users.push(keys(10, 16));
+        let more = Decoy::new([1; 32]).with_looks_of(HASH, &users);
+        let changed = names
+            .iter()
+            .zip(&drawn)
+            .filter(|(name, look)| looks(&more, HASH, name) != **look);
+        assert!((1..100).contains(&changed.count()));
+        // Those of another hash are none of these.
+        assert_eq!(looks(&decoy, ScramHash::Sha1, "1"), (4096, 16));
+        let decoy = decoy.with_looks_of(ScramHash::Sha1, &users);
+        assert_eq!(looks(&decoy, ScramHash::Sha1, "1"), (4096, 16));
+        // One whose password is kept looks as it would if it were not there.
+        for name in &names[..20] {
+            let (known, _) = decoy.keys(Found::Password(Secret::new("pw")), HASH, name);
+            let look = (known.iterations(), known.salt().len());
+            assert_eq!(look, looks(&decoy, HASH, name));
         }
-        for iterations in [1, MOST_ITERATIONS] {
-            let decoy = decoy.clone();
-            let decoy = decoy.with_iterations(ScramHash::Sha1, iterations).unwrap();
-            assert_eq!(decoy.iterations(ScramHash::Sha1), iterations);
-            assert_eq!(decoy.iterations(ScramHash::Sha256), LEAST_ITERATIONS);
+    }
+
+    #[test]
+    fn s221_a_password_is_derived_for_nobody_as_often_as_for_whoever_looks_so() {
+        let users = [10, 3000].map(|iterations| {
+            ScramKeys::from_password(HASH, &Secret::new("pw"), [7; 16], iterations).unwrap()
+        });
+        let decoy = Decoy::new([1; 32]).with_looks_of(HASH, &users);
+        let mut costs = HashSet::new();
+        for name in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+            let keys = decoy.keys_of_nobody(HASH, name);
+            assert_eq!((keys.iterations(), 16), looks(&decoy, HASH, name));
+            costs.insert(keys.iterations());
         }
+        assert_eq!(costs, [10, 3000].into());
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl ScramKeys {
         })
     }
 
-    /// The keys of a password. `salt` is to be random, another for each user, and 16 octets long, as those are that [`Decoy`](crate::sasl::Decoy) makes up;
+    /// The keys of a password. `salt` is to be random, and another for each user, of 16 octets if there is no reason for others;
     /// this library knows no randomness here. Most clients refuse fewer iterations than 4096. Fails if SASLprep does not take the password for one that
     /// can be stored (RFC 4013).
     pub fn from_password(
