@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 
-use crate::listener::Listener;
+use crate::listener::{Figures, KEPT, Listener};
 use crate::mail::{Mail, rate};
 use crate::wire::{Wire, connect, connector, introduced, introduced_by_tls, many, source};
 use crate::{Outcome, Row, ensure};
@@ -73,6 +73,11 @@ pub async fn idle(program: &Path, kind: &str, over: Over, count: usize, most: u6
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let half = listener.figures()?;
+    let held = |figures: &Figures| figures.allocated.saturating_sub(before.allocated);
+    let share = held(&with) * all.len() as u64 / count as u64;
+    ensure(held(&half) <= share + KEPT, || {
+        format!("memory is left behind: {half:?} after {with:?} and {before:?}")
+    })?;
     ensure(half.descriptors <= before.descriptors + all.len(), || {
         format!("descriptors are left behind: {half:?} after {before:?}")
     })?;
@@ -85,13 +90,23 @@ pub async fn idle(program: &Path, kind: &str, over: Over, count: usize, most: u6
             fresh.descriptors
         )
     })?;
+    // The servers themselves are gone too.
+    let after = listener.figures()?;
+    ensure(after.allocated <= fresh.allocated + KEPT, || {
+        format!("memory is left behind: {after:?} after {fresh:?}")
+    })?;
     listener.exit()?;
     let over = if over == Over::Tls { "TLS" } else { "in clear" };
     Ok(Row::new(
         format!("{count} idle connections, {over}, {kind}"),
         format!(
-            "{each} octets each (of PSS {proportional}); mail {beside:.0}/s, without them {alone:.0}/s; {left} told 421 in {took:.1} s; descriptors {} → {} → {descriptors}",
-            with.descriptors, half.descriptors
+            "{each} octets each (of PSS {proportional}); mail {beside:.0}/s, without them {alone:.0}/s; {left} told 421 in {took:.1} s; allocated {} → {} → {} → {} KiB; descriptors {} → {} → {descriptors}",
+            before.allocated >> 10,
+            with.allocated >> 10,
+            half.allocated >> 10,
+            after.allocated >> 10,
+            with.descriptors,
+            half.descriptors
         ),
     ))
 }

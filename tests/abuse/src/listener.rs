@@ -17,6 +17,10 @@ use crate::{Outcome, PATIENCE, ensure};
 /// Threads that derive keys of passwords end some seconds behind their last work.
 const DERIVING: usize = 16;
 
+/// What may be allocated behind an attack and was not before it, in octets: read buffers that threads keep for the next session, and
+/// tables that have grown.
+pub const KEPT: u64 = 1 << 20;
+
 /// A listener in a process of its own. It is ended when this is dropped.
 #[derive(Debug)]
 pub struct Listener {
@@ -51,6 +55,8 @@ pub struct Figures {
     pub held: u64,
     /// Octets that it has of the allocator, without what libraries in C have.
     pub allocated: u64,
+    /// The most that it had since [`reset_peak`](Listener::reset_peak).
+    pub most_allocated: u64,
 }
 
 impl Listener {
@@ -119,7 +125,7 @@ impl Listener {
         self.say("statistics")?;
         let line = self.answer()?;
         let numbers: Result<Vec<u64>, _> = line.split(' ').skip(1).map(str::parse).collect();
-        let [open, sessions, messages, held, allocated] = numbers?[..] else {
+        let [open, sessions, messages, held, allocated, most_allocated] = numbers?[..] else {
             return Err(format!("these are no statistics: {line}").into());
         };
         Ok(Figures {
@@ -132,11 +138,13 @@ impl Listener {
             messages,
             held,
             allocated,
+            most_allocated,
         })
     }
 
     /// Forgets what was its most memory so far.
-    pub fn reset_peak(&self) -> Outcome<()> {
+    pub fn reset_peak(&mut self) -> Outcome<()> {
+        self.say("forget")?;
         Ok(fs::write(self.of_kernel("clear_refs"), "5")?)
     }
 
@@ -170,6 +178,21 @@ impl Listener {
             }
             ensure(begun.elapsed() < PATIENCE, || {
                 format!("something is left behind: {now:?} after {before:?}")
+            })?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until it has settled and given back what it had of the allocator since `before`, but for what it keeps ready.
+    pub async fn given_back(&mut self, before: &Figures) -> Outcome<Figures> {
+        let begun = Instant::now();
+        loop {
+            let now = self.settled(before).await?;
+            if now.allocated <= before.allocated + KEPT {
+                return Ok(now);
+            }
+            ensure(begun.elapsed() < PATIENCE, || {
+                format!("memory is not given back: {now:?} after {before:?}")
             })?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -13,6 +13,9 @@ use crate::{Outcome, PATIENCE, ensure};
 /// Connections that are kept.
 const CONNECTIONS: usize = 8;
 
+/// How long one is kept before there is another in its place: no limit to the time of a session is to meet normal mail.
+const KEPT: Duration = Duration::from_secs(5);
+
 /// Octets of a message.
 const SIZE: usize = 1024;
 
@@ -38,7 +41,13 @@ impl Mail {
             let (stop, sent) = (Arc::clone(&stop), Arc::clone(&sent));
             clients.spawn(async move {
                 let body = message();
+                let mut since = Instant::now();
                 while !stop.load(Ordering::Relaxed) {
+                    if since.elapsed() > KEPT {
+                        wire.say(b"QUIT\r\n", &[221]).await?;
+                        wire = introduced(to, Ipv4Addr::LOCALHOST).await?;
+                        since = Instant::now();
+                    }
                     wire.say(b"MAIL FROM:<from@example.org>\r\n", &[250])
                         .await?;
                     wire.say(b"RCPT TO:<to@example.net>\r\n", &[250]).await?;
@@ -86,7 +95,8 @@ pub async fn rate(to: SocketAddr, time: Duration) -> Outcome<f64> {
 }
 
 /// The middle of some ratios.
-pub fn median(mut ratios: Vec<f64>) -> f64 {
+pub fn median(ratios: &[f64]) -> f64 {
+    let mut ratios = ratios.to_vec();
     ratios.sort_by(f64::total_cmp);
     ratios.get(ratios.len() / 2).copied().unwrap_or_default()
 }

@@ -14,6 +14,9 @@ use mailwire_abuse::serve::serve;
 use mailwire_abuse::{Outcome, Row, raise_descriptors};
 use peak_alloc::PeakAlloc;
 
+/// What can be named to `figures`.
+const ATTACKS: [&str; 4] = ["idle", "drips", "resets", "endless"];
+
 /// It counts what the listener holds.
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     raise_descriptors();
     let done = match arguments.split_first() {
-        Some((word, rest)) if word == "listen" => serve(rest, || ALLOCATOR.current_usage()),
+        Some((word, rest)) if word == "listen" => serve(rest, &ALLOCATOR),
         Some((word, rest)) if word == "figures" => on_runtime(figures(rest)),
         Some((word, rest)) if word == "malformed" => on_runtime(mutations(rest)),
         _ => Err("usage: abuse figures [ATTACK …] | malformed [NAME=NUMBER …]".into()),
@@ -45,6 +48,9 @@ fn on_runtime(work: impl Future<Output = Outcome<()>>) -> Outcome<()> {
 
 /// The attacks that are named, or all.
 async fn figures(names: &[String]) -> Outcome<()> {
+    if let Some(other) = names.iter().find(|name| !ATTACKS.contains(&name.as_str())) {
+        return Err(format!("{other:?} is no attack; there are {}", ATTACKS.join(", ")).into());
+    }
     let program = std::env::current_exe()?;
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     println!("| attack | figures |\n| --- | --- |");
@@ -64,7 +70,7 @@ async fn figures(names: &[String]) -> Outcome<()> {
             print(&resets(&program, kind, 100_000).await?);
         }
         if wanted("endless") {
-            let rows = endless(&program, kind, 10, 64 << 20, 8 << 20).await?;
+            let rows = endless(&program, kind, 10, 64 << 20).await?;
             rows.iter().for_each(print);
         }
     }

@@ -65,7 +65,7 @@ pub async fn resets(program: &Path, kind: &str, count: usize) -> Outcome<Row> {
     let begun = Instant::now();
     let (_, rate) = beside_mail(to, many(count, 64, one)).await?;
     let took = begun.elapsed().as_secs_f64();
-    let after = listener.settled(&before).await?;
+    let after = listener.given_back(&before).await?;
     let peak = listener.peak()?;
     let grown = after.resident.saturating_sub(before.resident);
     ensure(grown <= 2 << 20, || {
@@ -76,7 +76,10 @@ pub async fn resets(program: &Path, kind: &str, count: usize) -> Outcome<Row> {
     Ok(Row::new(
         format!("{count} resets, {kind}"),
         format!(
-            "in {took:.0} s, mail {rate:.0}/s meanwhile; memory {} → {} → {} KiB, descriptors {} → {}",
+            "in {took:.0} s, mail {rate:.0}/s meanwhile; allocated {} → {} → {} KiB, resident {} → {} → {} KiB, descriptors {} → {}",
+            before.allocated >> 10,
+            after.most_allocated >> 10,
+            after.allocated >> 10,
             before.resident >> 10,
             peak >> 10,
             after.resident >> 10,

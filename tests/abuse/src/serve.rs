@@ -1,5 +1,5 @@
 //! The listener that is attacked: `abuse listen KIND NAME=VALUE … [-- KIND NAME=VALUE …]` runs a server for each group, and does
-//! what it is told on standard input: `statistics`, `stop`. It ends with its input. A panic anywhere ends it at once.
+//! what it is told on standard input: `statistics`, `forget` (what was the most of memory), `stop`. It ends with its input. A panic anywhere ends it at once.
 
 use std::io::{BufRead, Write};
 use std::net::SocketAddr;
@@ -14,13 +14,14 @@ use mailwire::server::{
     Answer, Answers, Body, Control, Handler, Hooks, Options, Server, Session, SessionInfo,
     Statistics,
 };
+use peak_alloc::PeakAlloc;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::Outcome;
 
-/// Runs the servers of the groups until standard input ends. `allocated` tells what the process holds, in octets.
-pub fn serve(arguments: &[String], allocated: impl Fn() -> usize) -> Outcome<()> {
+/// Runs the servers of the groups until standard input ends. `memory` counts what the process holds.
+pub fn serve(arguments: &[String], memory: &PeakAlloc) -> Outcome<()> {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         // One that the server would have caught counts too.
@@ -43,12 +44,13 @@ pub fn serve(arguments: &[String], allocated: impl Fn() -> usize) -> Outcome<()>
                 let sum = |of: fn(&Statistics) -> u64| -> u64 { all.iter().map(of).sum() };
                 let (open, sessions) = (sum(|s| s.open_sessions), sum(|s| s.sessions));
                 let (messages, held) = (sum(|s| s.messages), sum(|s| s.body_memory));
-                let allocated = allocated();
+                let (allocated, most) = (memory.current_usage(), memory.peak_usage());
                 writeln!(
                     out,
-                    "statistics {open} {sessions} {messages} {held} {allocated}"
+                    "statistics {open} {sessions} {messages} {held} {allocated} {most}"
                 )?;
             }
+            "forget" => memory.reset_peak_usage(),
             "stop" => {
                 for server in running.drain(..) {
                     server.stop()?;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
+use std::process::Command;
 
 use mailwire_abuse::drips;
 use mailwire_abuse::endless::endless;
@@ -52,10 +53,23 @@ async fn resets_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_never_stops_talking_costs_no_more_memory() {
-    for kind in ["tasks", "queue"] {
-        endless(Path::new(PROGRAM), kind, 2, 8 << 20, 8 << 20)
-            .await
-            .unwrap();
-    }
+async fn who_never_stops_talking_is_ended_and_costs_no_more_memory() {
+    let program = Path::new(PROGRAM);
+    let [tasks, queue] = ["tasks", "queue"].map(|kind| endless(program, kind, 2, 8 << 20));
+    tokio::try_join!(tasks, queue).unwrap();
+}
+
+#[test]
+fn an_attack_that_there_is_not_is_an_error_that_names_those_there_are() {
+    let ran = Command::new(PROGRAM)
+        .args(["figures", "idle", "drip"])
+        .output()
+        .unwrap();
+    assert!(!ran.status.success());
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(
+        said.trim_end(),
+        "abuse: \"drip\" is no attack; there are idle, drips, resets, endless"
+    );
+    assert!(ran.stdout.is_empty());
 }
