@@ -43,10 +43,12 @@ def look_at(handler, hooks, auth):
 
 
 def _is_method(handler, name):
-    """Whether a class has a plain method of that name, whose first argument is the object."""
-    from inspect import getattr_static, isfunction
+    """Whether a class has a plain method of that name, or a part of one, whose first argument is the object."""
+    from functools import partialmethod
+    from inspect import getattr_static
+    from types import FunctionType
 
-    return isfunction(getattr_static(handler, name))
+    return isinstance(getattr_static(handler, name, None), (FunctionType, partialmethod))
 
 
 def _takes(called, arguments, what):

@@ -38,6 +38,11 @@ def test_a_class_is_looked_at_as_its_objects_will_be():
         def data(cls, session, envelope):
             """With the class."""
 
+        def _looked_up(self, kind, session, name):
+            """Called in part."""
+
+        verify = functools.partialmethod(_looked_up, "name")
+
     class Lacks(Fits):
         def rcpt(self, session, recipient):
             """Not the options."""
@@ -46,7 +51,18 @@ def test_a_class_is_looked_at_as_its_objects_will_be():
         def __init__(self, database):
             """Nobody gives it one."""
 
+    class Given(type):
+        def __getattr__(cls, name):
+            if name != "expand":
+                raise AttributeError(name)
+            return lambda session, name: None
+
+    class OfNobody(Fits, metaclass=Given):
+        """Its hook is none of its own."""
+
     mailwire.Server(Fits)
+    mailwire.Server(Fits())
+    mailwire.Server(OfNobody)
     with pytest.raises(
         TypeError, match=r"^handler: the hook .*Lacks\.rcpt is called with \(self, session, recipient, options\)"
     ):
