@@ -155,6 +155,7 @@ class Dispatcher:
                     del self._turns[info.id]
                     break
                 turn.event = turn.left.pop(0)
+            self.loop.begin_next(turn)
             info = turn.event.session
         if turn.task is not None:
             self.loop.leave(turn)
@@ -415,10 +416,12 @@ class Dispatcher:
             # A client decides how often it hangs up, and nobody waits for these: there are as many as there may be connections.
             too_many = len(self._leaving) > self._most_streams
             oldest = self._leaving.pop(next(iter(self._leaving))) if too_many else None
-        if oldest is not None and oldest.task is not None:
-            _log().warning("too many disconnect hooks run at a time: the one that began before the others is cancelled")
-            self.loop.cancel(oldest)
         try:
+            if oldest is not None:
+                _log().warning(
+                    "too many disconnect hooks run at a time: the one that began before the others is cancelled"
+                )
+                self.loop.cancel(oldest)
             await self._told(session, event, "disconnect")
         finally:
             with self._lock:
@@ -452,6 +455,9 @@ class _Turn:
 
     # What came meanwhile, the task that it is on the loop, and a thread of its own, if there are any.
     left, task, thread = (), None, None
+
+    # Whether it is to end, though it may not have come to the loop yet.
+    is_over = False
 
     def __init__(self, event):
         """At an event."""

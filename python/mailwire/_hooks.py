@@ -31,24 +31,32 @@ def look_at(handler, hooks, auth):
     """
     if isinstance(handler, type):
         _takes(handler, (), f"handler: {name_of(handler)} is made for each session")
-    for name in hooks:
-        hook, arguments = getattr(handler, name), ARGUMENTS[name]
-        if isinstance(handler, type) and _is_method(handler, name):
-            arguments = ("self", *arguments)
-        _takes(hook, arguments, f"handler: the hook {name_of(hook)} is called")
+    # A callable of its own is asked in place of the handler's.
+    for name in hooks - {"auth"} if auth is not None else hooks:
+        arguments = ARGUMENTS[name]
+        if isinstance(handler, type):
+            arguments = _of_class(handler, name, arguments)
+        if arguments is not None:
+            hook = getattr(handler, name)
+            _takes(hook, arguments, f"handler: the hook {name_of(hook)} is called")
     if not hooks:
         _takes(handler, ("envelope",), f"handler: {name_of(handler)} is called")
     if auth is not None:
         _takes(auth, ARGUMENTS["auth"], f"auth: {name_of(auth)} is called")
 
 
-def _is_method(handler, name):
-    """Whether a class has a plain method of that name, or a part of one, whose first argument is the object."""
+def _of_class(handler, name, arguments):
+    """What a hook of a class takes from the class's own side, with the object in front. None where that cannot be told."""
     from functools import partialmethod
     from inspect import getattr_static
     from types import FunctionType
 
-    return isinstance(getattr_static(handler, name, None), (FunctionType, partialmethod))
+    hook = getattr_static(handler, name, None)
+    if isinstance(hook, (FunctionType, partialmethod)):
+        return ("self", *arguments)
+    if isinstance(hook, (staticmethod, classmethod)) or not hasattr(type(hook), "__get__"):
+        return arguments
+    return None
 
 
 def _takes(called, arguments, what):
@@ -58,7 +66,8 @@ def _takes(called, arguments, what):
     try:
         # Not that of what a decorator wraps: it may be called with other arguments.
         known = signature(called, follow_wrapped=False)
-    except (TypeError, ValueError):
+    except Exception:
+        # Annotations of names that are not there at run time are looked at too, by some versions.
         return
     try:
         known.bind(*arguments)

@@ -93,8 +93,11 @@ class Loop:
             self._tasks.add(task)
             turn.task = task
             # What came before it was here has not cancelled it. One that has not begun yet sees for itself that nobody waits.
-            if turn.left and flow.cr_await is not None:
-                self._give_up_late(turn)
+            if flow.cr_await is not None:
+                if turn.left:
+                    self._give_up_late(turn)
+                if turn.is_over:
+                    self._cancel_turn(turn)
 
     def leave(self, turn):
         """A coroutine ends, on the loop or before it came there."""
@@ -109,11 +112,20 @@ class Loop:
 
     def cancel(self, turn):
         """Cancels a coroutine whose hook has nothing to say to anybody."""
-        self.call(self._cancel_turn, turn)
+        turn.is_over = True
+        if turn.task is not None:
+            with suppress(Misuse):
+                # Unless the loop is closed, and the coroutine gone with it.
+                self.call(self._cancel_turn, turn)
 
     def _cancel_turn(self, turn):
-        if turn.task is not None:
+        if turn.task is not None and turn.task not in self._given_up:
             self._cancel(turn.task)
+
+    def begin_next(self, turn):
+        """A coroutine has done with one event, and what it does at the next one may be given up in its turn."""
+        if turn.task is not None:
+            self._given_up.discard(turn.task)
 
     def _give_up_late(self, turn):
         # Without an event it is being closed.

@@ -46,9 +46,10 @@ class Server:
 
     A hook returns None or True to accept, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer so,
     False for the usual refusal (550 5.1.1 at `rcpt`, `verify` and `expand`, 554 5.7.1 at `connect` and of a message,
-    502 at `help`, 459 at `etrn`, 500 at `unknown`, else 550 5.7.1), or raises `Reject`. Only True lets somebody in at
-    `auth`, where any other answer that accepts is an error; None at `unknown` is 500. An exception is answered 451 (454
-    at `auth` and `lookup`, 421 at `connect`), and goes to `error` and to the log.
+    502 at `help`, 459 at `etrn`, 500 at `unknown`, 535 5.7.8 at `auth`, else 550 5.7.1; at `lookup` None says that
+    there is nobody), or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is
+    an error; None at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`), and
+    goes to `error` and to the log.
 
     Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines
     run on the event loop that has entered `async with`, else on one of the server in a thread of its own, which is made
@@ -462,7 +463,7 @@ def _pairs(options):
     if hasattr(options, "items"):
         options = options.items()
     given = []
-    for pair in several(options, "options", "a dict of names and texts, or pairs of them,"):
+    for pair in several(options, "options", "a dict of names and values, or pairs of them,"):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise wrong("options", "a pair of name and value", pair)
         name = text(pair[0], "options")
@@ -474,7 +475,7 @@ def _pairs(options):
 
 def _value(name, value):
     """A setting's value as text. Permissions are octal there, as in Python's 0o660."""
-    if name == "unix_mode" and isinstance(value, int):
+    if name == "unix_mode" and isinstance(value, int) and not isinstance(value, bool):
         return f"{value:o}"
     return str(value) if isinstance(value, (int, float)) else text(value, f"options: {name}")
 

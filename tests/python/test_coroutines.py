@@ -405,3 +405,33 @@ def test_what_a_hook_still_does_when_it_was_given_up_is_not_cut_short_by_the_end
             time.sleep(0.01)
         server.stop(grace=0)
     assert left == ["begun", "done"]
+
+
+def test_a_hook_behind_one_that_was_given_up_is_cancelled_at_the_end():
+    seen = []
+
+    class Handler:
+        async def mail(self, session, sender, options):
+            await asyncio.sleep(3600)
+
+        async def disconnect(self, session):
+            seen.append("begun")
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+                raise
+
+    async def main():
+        async with mailwire.Server(Handler()) as server:
+            with await asyncio.to_thread(connect, server) as client:
+                await asyncio.to_thread(client.ehlo, "client.example.org")
+                client.putcmd("MAIL FROM:<a@example.org>")
+                await asyncio.sleep(0.2)
+                client.close()
+            until = time.monotonic() + 60
+            while not seen and time.monotonic() < until:
+                await asyncio.sleep(0.01)
+        return list(seen)
+
+    assert asyncio.run(main()) == ["begun", "cancelled"]

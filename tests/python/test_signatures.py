@@ -78,6 +78,17 @@ def test_a_callable_is_looked_at_too():
         mailwire.Server(print, auth=lambda credentials: True, allow_plaintext_auth=True)
 
 
+def test_a_hook_that_is_never_asked_is_not_looked_at():
+    class Handler:
+        def auth(self, username, password):
+            """Another callable is asked."""
+
+        def data(self, session, envelope):
+            """Takes it."""
+
+    mailwire.Server(Handler(), auth=lambda session, credentials: True, allow_plaintext_auth=True)
+
+
 def test_what_a_decorator_calls_is_its_own_affair():
     def with_database(hook):
         @functools.wraps(hook)

@@ -20,7 +20,8 @@ pub struct Statistics {
     pub connections_too_many_of_address: u64,
     /// Connections refused since their address had begun too many within a minute, also where a proxy has told whose they are.
     pub connections_too_often: u64,
-    /// Connections that the application refused, by 4yz or 5yz instead of a greeting, or failed over.
+    /// Connections that the application refused, by 4yz or 5yz instead of a greeting, or failed over. Where it was asked in a session, that
+    /// counts among the sessions too.
     pub connections_refused_by_application: u64,
     /// Connections of proxies that did not begin with a good header of the PROXY protocol.
     pub bad_proxy_headers: u64,
@@ -32,7 +33,8 @@ pub struct Statistics {
     pub octets: u64,
     /// HELO, EHLO and LHLO that the application refused, or failed over.
     pub hellos_refused_by_application: u64,
-    /// MAIL commands answered 4yz or 5yz, but for a 421 that a limit has said. It is the sum of the five reasons that follow.
+    /// MAIL commands answered 4yz or 5yz, but for a 421 that a limit has said, and for what is too long or comes where nothing is served
+    /// any more, and is taken for no command. It is the sum of the five reasons that follow.
     pub refused_senders: u64,
     /// MAIL commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS or login that
     /// the server wants.
@@ -95,17 +97,18 @@ pub struct Statistics {
     pub locked_logins: u64,
     /// Sessions that their client ended with QUIT.
     pub sessions_quit: u64,
-    /// Sessions whose connection broke.
+    /// Sessions whose connection broke, or whose TLS handshake failed.
     pub sessions_lost: u64,
     /// Sessions that a limit of time has ended.
     pub sessions_timed_out: u64,
-    /// Sessions ended by a 421 of ours since something was over a limit that is none of time.
+    /// Sessions that we ended since something was over a limit that is none of time: by a 421, or behind the 552 of a message that is
+    /// far too big.
     pub sessions_over_limit: u64,
     /// Sessions ended by a 421 of the application.
     pub sessions_ended_by_application: u64,
     /// Sessions ended by a shutdown: by a 421, when its time was over while they waited for the application, or as the server was dropped.
     pub sessions_shut_down: u64,
-    /// Sessions ended since what came was no SMTP, or a chunk whose size is none.
+    /// Sessions ended since what came was no SMTP, or a chunk whose size is none or that was not offered.
     pub sessions_violated: u64,
     /// Events that wait for the application; of a server with an event queue.
     pub queued_events: u64,

@@ -5,7 +5,8 @@ use super::Connection;
 /// How much of mail a machine has refused without asking its application.
 ///
 /// What is refused is told by the reply alone. A reply of 421 that ends the session is not counted here. Of a message that is refused
-/// while it comes there is an event too, [`Event::Discarded`](super::Event::Discarded); it counts once it is answered.
+/// while it comes there is an event too, [`Event::Discarded`](super::Event::Discarded); it counts once it is answered, or
+/// where a chunk that is too big is announced.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusals {
