@@ -22,7 +22,7 @@ from ._answers import (
     to_all,
 )
 from ._errors import Error, Misuse
-from ._hooks import ARGUMENTS, look_at
+from ._hooks import ARGUMENTS, hooks_of
 from ._loop import is_coroutine
 from ._results import Reply
 from ._session import Credentials, Discarded, Envelope, Reject, Session
@@ -63,7 +63,7 @@ class Dispatcher:
         # The `disconnect` hooks that do, those that have begun before others first.
         self._leaving = {}
         self._most_streams = most_streams
-        self.hooks = {name for name in ARGUMENTS if callable(getattr(handler, name, None))}
+        self.hooks = hooks_of(handler)
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
         if not self.hooks and not self._takes_envelope:
             raise TypeError(f"handler: a callable, or an object or class with some of {', '.join(ARGUMENTS)} is needed")
@@ -71,7 +71,6 @@ class Dispatcher:
             raise TypeError("handler: a message is given to `data` or to `stream`; it has both")
         self.takes_messages = self._takes_envelope or bool({"data", "stream"} & self.hooks)
         self._message_hook = None if self._takes_envelope else "stream" if "stream" in self.hooks else "data"
-        look_at(handler, self.hooks, auth)
         hooks = [handler] if self._takes_envelope else [getattr(handler, name) for name in self.hooks]
         if auth is not None:
             hooks.append(auth)

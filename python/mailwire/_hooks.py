@@ -24,11 +24,17 @@ ARGUMENTS = {
 }
 
 
-def look_at(handler, hooks, auth):
-    """Fails with TypeError if one of these hooks of a handler, the handler itself or the callable for AUTH cannot be called as it will be.
+def hooks_of(handler):
+    """Which of them a handler has."""
+    return {name for name in ARGUMENTS if callable(getattr(handler, name, None))}
+
+
+def look_at(handler, auth):
+    """Fails with TypeError if one of the hooks of a handler, the handler itself or the callable for AUTH cannot be called as it will be.
 
     What has no signature, or does not tell it, as some things in C, is not looked at.
     """
+    hooks = hooks_of(handler)
     if isinstance(handler, type):
         _takes(handler, (), f"handler: {name_of(handler)} is made for each session")
     # A callable of its own is asked in place of the handler's.

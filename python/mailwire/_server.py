@@ -8,6 +8,7 @@ from contextlib import suppress
 from . import _native
 from ._errors import InvalidArgument, Misuse
 from ._handlers import Dispatcher, FaultLog, envelope_of
+from ._hooks import look_at
 from ._loop import Loop, settle
 from ._message import addresses, seconds, several, switch, text, whole, wrong
 from ._message import mechanisms as joined
@@ -167,6 +168,7 @@ class Server:
         self._keeps_messages = disposition is None
         if handler is not None:
             self._dispatcher = Dispatcher(handler, check)
+            look_at(handler, check)
         else:
             self._dispatcher = None if self._keeps_messages else FaultLog()
         if handler is None and check is not None:

@@ -201,7 +201,11 @@ pub trait Session: Send + 'static {
 /// RFC 4954 section 6. It is also the usual answer of a hook that nobody wrote, as these are.
 pub(crate) const BAD_CREDENTIALS: Reply =
     Reply::fixed(535, Some((5, 7, 8)), "Authentication credentials invalid");
-const NOT_IMPLEMENTED: Reply = Reply::fixed(502, Some((5, 5, 1)), "Command not implemented");
-const UNKNOWN: Reply = Reply::fixed(500, Some((5, 5, 1)), "Unknown command");
+/// Nobody could judge the credentials (RFC 4954 section 6).
+pub(crate) const AUTH_FAULT: Reply =
+    Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
+pub(crate) const NOT_IMPLEMENTED: Reply =
+    Reply::fixed(502, Some((5, 5, 1)), "Command not implemented");
+pub(crate) const UNKNOWN: Reply = Reply::fixed(500, Some((5, 5, 1)), "Unknown command");
 /// RFC 1985 section 5.3.
-const NODE_NOT_ALLOWED: Reply = Reply::fixed(459, Some((4, 7, 1)), "Node not allowed");
+pub(crate) const NODE_NOT_ALLOWED: Reply = Reply::fixed(459, Some((4, 7, 1)), "Node not allowed");

@@ -40,7 +40,7 @@ pub use answers::Answers;
 pub(crate) use answers::LOCAL_ERROR;
 pub use auth::scram_keys;
 pub use body::Body;
-pub(crate) use handler::BAD_CREDENTIALS;
+pub(crate) use handler::{AUTH_FAULT, BAD_CREDENTIALS, NODE_NOT_ALLOWED, NOT_IMPLEMENTED, UNKNOWN};
 pub use handler::{Handler, Session};
 pub use hooks::Hooks;
 pub use info::SessionInfo;

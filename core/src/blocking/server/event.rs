@@ -14,7 +14,10 @@ use crate::net::ForkGuard;
 use crate::proto::server::{OF_MOST, OF_RCPT, is_strange};
 use crate::proto::{Envelope, MailParameters, Recipient, Reply, ReversePath};
 use crate::sasl::{Credentials, Found, Lookup};
-use crate::server::{Answer, Answers, BAD_CREDENTIALS, LOCAL_ERROR, SessionInfo};
+use crate::server::{
+    AUTH_FAULT, Answer, Answers, BAD_CREDENTIALS, LOCAL_ERROR, NODE_NOT_ALLOWED, NOT_IMPLEMENTED,
+    SessionInfo, UNKNOWN,
+};
 
 /// Something that happened in a session.
 ///
@@ -124,29 +127,27 @@ impl EventKind {
     /// What an application says that refuses this and gives no reason; the same in every language. `None` for what only informs.
     ///
     /// A connection is refused by 554 5.7.1 (RFC 5321 section 3.1), a login by 535 5.7.8, HELP by 502 5.5.1, ETRN by 459 4.7.1 (RFC 1985
-    /// section 4), a command that is not known by 500 5.5.1, a message by 554 5.7.1, EHLO and MAIL by 550 5.7.1, and what there is not,
+    /// section 5.3), a command that is not known by 500 5.5.1, a message by 554 5.7.1, EHLO and MAIL by 550 5.7.1, and what there is not,
     /// a recipient or a name in VRFY and EXPN, by 550 5.1.1. A look-up is refused for now, by 454 4.7.0: anything else would tell who
     /// there is.
     pub fn refusal(&self) -> Option<Reply> {
-        let (code, enhanced, text) = match self {
-            Self::Connect => (554, (5, 7, 1), "No service for you here"),
-            Self::Hello { .. } => (550, (5, 7, 1), "Not accepted from you"),
-            Self::Auth(_) => return Some(BAD_CREDENTIALS),
-            Self::Lookup(_) => (454, (4, 7, 0), "Temporary authentication failure"),
-            Self::Mail { .. } => (550, (5, 7, 1), "Sender refused"),
-            Self::Recipients(_) => (550, (5, 1, 1), "No such recipient here"),
+        let because = |code, enhanced, text| Some(Reply::fixed(code, Some(enhanced), text));
+        match self {
+            Self::Connect => because(554, (5, 7, 1), "No service for you here"),
+            Self::Hello { .. } => because(550, (5, 7, 1), "Not accepted from you"),
+            Self::Auth(_) => Some(BAD_CREDENTIALS),
+            Self::Lookup(_) => Some(AUTH_FAULT),
+            Self::Mail { .. } => because(550, (5, 7, 1), "Sender refused"),
+            Self::Recipients(_) => because(550, (5, 1, 1), "No such recipient here"),
             Self::Message { .. } | Self::Body { .. } | Self::Chunk(_) | Self::EndOfData { .. } => {
-                (554, (5, 7, 1), "Message refused")
+                because(554, (5, 7, 1), "Message refused")
             }
-            Self::Verify(_) | Self::Expand(_) => (550, (5, 1, 1), "No such name here"),
-            Self::Help(_) => (502, (5, 5, 1), "Command not implemented"),
-            Self::Etrn(_) => (459, (4, 7, 1), "Node not allowed"),
-            Self::Unknown { .. } => (500, (5, 5, 1), "Unknown command"),
-            Self::Discarded | Self::Reset | Self::Quit | Self::Fault(_) | Self::Disconnect => {
-                return None;
-            }
-        };
-        Some(Reply::fixed(code, Some(enhanced), text))
+            Self::Verify(_) | Self::Expand(_) => because(550, (5, 1, 1), "No such name here"),
+            Self::Help(_) => Some(NOT_IMPLEMENTED),
+            Self::Etrn(_) => Some(NODE_NOT_ALLOWED),
+            Self::Unknown { .. } => Some(UNKNOWN),
+            Self::Discarded | Self::Reset | Self::Quit | Self::Fault(_) | Self::Disconnect => None,
+        }
     }
 }
 

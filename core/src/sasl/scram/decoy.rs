@@ -84,13 +84,14 @@ impl Decoy {
         let drawn = drawn.fold(0, |drawn: u64, octet| drawn << 8 | u64::from(*octet));
         // A part of all users, so that few names look different when there is one more of them.
         let all: u32 = looks.iter().map(|look| look.users).sum();
-        let mut place = (drawn * u64::from(all)) >> 32;
+        let mut left = (drawn * u64::from(all)) >> 32;
         for look in looks {
-            match place.checked_sub(look.users.into()) {
-                Some(left) => place = left,
+            match left.checked_sub(look.users.into()) {
+                Some(behind) => left = behind,
                 None => return *look,
             }
         }
+        // Never: what is left is below the sum of all.
         USUAL
     }
 

@@ -14,10 +14,7 @@ use crate::server::aside::aside;
 use crate::server::attempts::Admitted;
 use crate::server::channel::{Ended, SHUTTING_DOWN};
 use crate::server::guarded::{begun, guarded};
-use crate::server::{Answer, BAD_CREDENTIALS, Hooks, LOCAL_ERROR, Session};
-
-/// Nobody could judge the credentials (RFC 4954 section 6).
-const AUTH_FAULT: Reply = Reply::fixed(454, Some((4, 7, 0)), "Temporary authentication failure");
+use crate::server::{AUTH_FAULT, Answer, BAD_CREDENTIALS, Hooks, LOCAL_ERROR, Session};
 
 /// Said where another login has the place of one whose client let it wait.
 const TAKEN: Reply = Reply::fixed(

@@ -37,6 +37,13 @@ fn follow(talk: &mut Talk, script: &[(&str, &str)]) {
     }
 }
 
+/// A client that comes while another one is there, and is one too many.
+fn comes_beside_another(server: &Running, _: &ClientTls) {
+    let mut talk = server.greeted();
+    assert!(Talk::connect(server.address).reply().starts_with("421 "));
+    talk.ask("QUIT");
+}
+
 /// The same in a transaction with a recipient.
 fn says_in_transaction(server: &Running, script: &[(&str, &str)]) {
     says(server, &[&ENVELOPE, script].concat());
@@ -84,11 +91,7 @@ const SESSIONS: &[Case] = &[
     Case {
         what: "one connection too many",
         settings: &[("max_connections", "1")],
-        act: |server, _| {
-            let mut talk = server.greeted();
-            assert!(Talk::connect(server.address).reply().starts_with("421 "));
-            talk.ask("QUIT");
-        },
+        act: comes_beside_another,
         moves: &[
             ("sessions", 1),
             ("connections_too_many", 1),
@@ -98,11 +101,7 @@ const SESSIONS: &[Case] = &[
     Case {
         what: "one connection of an address too many",
         settings: &[("connections_per_address", "1")],
-        act: |server, _| {
-            let mut talk = server.greeted();
-            assert!(Talk::connect(server.address).reply().starts_with("421 "));
-            talk.ask("QUIT");
-        },
+        act: comes_beside_another,
         moves: &[
             ("sessions", 1),
             ("connections_too_many_of_address", 1),
