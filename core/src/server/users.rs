@@ -30,15 +30,6 @@ enum Kept {
     Keys(Vec<ScramKeys>),
 }
 
-impl Kept {
-    fn keys(&self) -> &[ScramKeys] {
-        match self {
-            Self::Password { .. } => &[],
-            Self::Keys(keys) => keys,
-        }
-    }
-}
-
 impl Users {
     pub(super) fn add(&mut self, name: &str, password: Secret) -> Result<(), Error> {
         // What SASL could never carry would never match.
@@ -114,12 +105,13 @@ impl Users {
     /// A decoy that is like these users: its keys look as theirs do, and as much is derived for nobody as for them. Of users that the
     /// application looks up, it may give passwords.
     pub(super) fn decoy(&self, secret: [u8; 32], looked_up: bool) -> Decoy {
-        let all = || self.kept.values().flat_map(Kept::keys);
-        // The strongest comes last, as it is the one that nobody's passwords are derived by.
-        ScramHash::ALL.into_iter().rev().fold(
-            Decoy::new(secret).with_derivation(self.passwords > 0 || looked_up),
-            |decoy, hash| decoy.with_looks_of(hash, all()),
-        )
+        let keys = self.kept.values().filter_map(|kept| match kept {
+            Kept::Password { .. } => None,
+            Kept::Keys(keys) => Some(&keys[..]),
+        });
+        Decoy::new(secret)
+            .with_looks_of(keys)
+            .with_derivation(self.passwords > 0 || looked_up)
     }
 
     /// Whether a password is derived to find out if it is right.

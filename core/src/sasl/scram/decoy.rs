@@ -15,27 +15,26 @@ use crate::sasl::{Found, Lookup, Secret, Wanted};
 #[derive(Debug, Clone)]
 pub struct Decoy {
     secret: Secret,
-    /// What the keys of users look like, in the order of [`ScramHash::ALL`].
-    looks: [Vec<Look>; 2],
+    /// What the keys of users look like, and how many users have keys that look so.
+    looks: Vec<(Looks, u32)>,
     derives: bool,
-    /// The hash by which the passwords of nobody are derived.
-    hash: ScramHash,
 }
 
-/// What everybody sees of a user's keys, and how many users have keys that look so.
+/// What the keys of one user look like, in the order of [`ScramHash::ALL`].
+type Looks = [Option<Look>; 2];
+
+/// What everybody sees of a user's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Look {
     iterations: u32,
     /// The octets of the salt.
     salt: usize,
-    users: u32,
 }
 
-/// How keys look that are made here, as long as there are none to look at.
+/// How keys look that are made here, where there are none to look at.
 const USUAL: Look = Look {
     iterations: LEAST_ITERATIONS,
     salt: 16,
-    users: 1,
 };
 
 impl Decoy {
@@ -43,65 +42,73 @@ impl Decoy {
     pub fn new(secret: [u8; 32]) -> Self {
         Self {
             secret: Secret::new(secret),
-            looks: [vec![USUAL], vec![USUAL]],
+            looks: vec![([Some(USUAL); 2], 1)],
             derives: false,
-            hash: ScramHash::Sha256,
         }
     }
 
-    /// The same with keys that look like these, which are all that there are of this hash: of a hundred names as many have so many
-    /// iterations and so long a salt as of a hundred users, each name always the same. Else whoever looks different would be a user. With
-    /// none of this hash all stays as it is.
+    /// The same with keys that look like those of these users, which are all that have any, each with one for each hash at most: of a
+    /// hundred names as many have so many iterations and so long a salt as of a hundred users, each name always the same as long as the
+    /// users are. Else whoever looks different would be a user. With no users all stays as it is.
     #[must_use]
-    pub fn with_looks_of<'a>(
-        mut self,
-        hash: ScramHash,
-        keys: impl IntoIterator<Item = &'a ScramKeys>,
-    ) -> Self {
-        let mut users: BTreeMap<(u32, usize), u32> = BTreeMap::new();
-        for keys in keys.into_iter().filter(|keys| keys.hash() == hash) {
-            let look = (keys.iterations(), keys.salt().len());
-            *users.entry(look).or_default() += 1;
+    pub fn with_looks_of<'a>(mut self, users: impl IntoIterator<Item = &'a [ScramKeys]>) -> Self {
+        let mut all: BTreeMap<Looks, u32> = BTreeMap::new();
+        for keys in users {
+            let look = |hash| {
+                let keys = keys.iter().find(|keys| keys.hash() == hash)?;
+                Some(Look {
+                    iterations: keys.iterations(),
+                    salt: keys.salt().len(),
+                })
+            };
+            *all.entry(ScramHash::ALL.map(look)).or_default() += 1;
         }
-        if users.is_empty() {
-            return self;
+        if !all.is_empty() {
+            self.looks = all.into_iter().collect();
         }
-        let looks = users.into_iter().map(|((iterations, salt), users)| Look {
-            iterations,
-            salt,
-            users,
-        });
-        self.looks[place(hash)] = looks.collect();
-        self.hash = hash;
         self
     }
 
-    /// What the keys of this name look like.
-    fn look(&self, hash: ScramHash, username: &str) -> Look {
-        let looks = &self.looks[place(hash)];
-        let drawn = self.value(hash, b"look", username);
+    /// What the keys of nobody with this name look like: like those of one of the users for whom this holds.
+    fn looks(&self, username: &str, holds: impl Fn(&Looks) -> bool) -> Looks {
+        let drawn = self.value(ScramHash::Sha256, b"look", username);
         let drawn = drawn.expose().iter().take(4);
         let drawn = drawn.fold(0, |drawn: u64, octet| drawn << 8 | u64::from(*octet));
+        let fitting = || self.looks.iter().filter(|(looks, _)| holds(looks));
         // A part of all users, so that few names look different when there is one more of them.
-        let all: u32 = looks.iter().map(|look| look.users).sum();
-        let mut left = (drawn * u64::from(all)) >> 32;
-        for look in looks {
-            match left.checked_sub(look.users.into()) {
+        let all: u64 = fitting().map(|(_, users)| u64::from(*users)).sum();
+        let mut left = (drawn * all) >> 32;
+        for (looks, users) in fitting() {
+            match left.checked_sub((*users).into()) {
                 Some(behind) => left = behind,
-                None => return *look,
+                None => return *looks,
             }
         }
-        // Never: what is left is below the sum of all.
-        USUAL
+        // There is nobody like that.
+        [Some(USUAL); 2]
     }
 
-    /// Does for nobody what [`ScramKeys::fits`] does for a user with keys. It never fits.
+    /// The same for keys of this hash: those of a user who has such, if it is not one of whom the name was drawn to look like.
+    fn look(&self, hash: ScramHash, username: &str) -> Look {
+        let place = place(hash);
+        let [one, other] = [
+            self.looks(username, |_| true),
+            self.looks(username, |looks| looks[place].is_some()),
+        ];
+        one[place].or(other[place]).unwrap_or(USUAL)
+    }
+
+    /// Does for nobody what [`ScramKeys::fits`] does for a user with keys, by the strongest of them. It never fits.
     #[cfg_attr(
         not(feature = "io"),
         allow(dead_code, reason = "the server with I/O asks for it")
     )]
     pub(crate) fn fits_nobody(&self, username: &str, password: &Secret) -> bool {
-        let keys = self.keys_of_nobody(self.hash, username);
+        let looks = self.looks(username, |looks| looks.iter().any(Option::is_some));
+        let strongest = ScramHash::ALL
+            .into_iter()
+            .find(|hash| looks[place(*hash)].is_some());
+        let keys = self.keys_of_nobody(strongest.unwrap_or(ScramHash::Sha256), username);
         black_box(keys.fits(password)) & false
     }
 
@@ -171,13 +178,13 @@ impl Decoy {
             Found::Nobody => None,
         };
         let nobodys = self.keys_of_nobody(hash, username);
+        let genuine = found.is_some();
+        let keys = found.unwrap_or(nobodys);
+        // As often as everybody sees that it would be done for a password that is kept.
         if self.derives {
-            black_box(hash.salted_password(b"", nobodys.salt(), nobodys.iterations()));
+            black_box(hash.salted_password(b"", keys.salt(), keys.iterations()));
         }
-        match found {
-            Some(keys) => (keys, true),
-            None => (nobodys, false),
-        }
+        (keys, genuine)
     }
 
     fn keys_of_nobody(&self, hash: ScramHash, username: &str) -> ScramKeys {
@@ -214,12 +221,25 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::sasl::scram::derivations;
+    use crate::sasl::scram::{derivations, derived};
 
     const HASH: ScramHash = ScramHash::Sha256;
 
     fn keys(password: &str) -> ScramKeys {
         ScramKeys::from_password(HASH, &Secret::new(password), [7; 16], 4096).unwrap()
+    }
+
+    fn keys_of(hash: ScramHash, iterations: u32, salt: usize) -> ScramKeys {
+        let salt = vec![7; salt];
+        ScramKeys::from_password(hash, &Secret::new("pw"), salt, iterations).unwrap()
+    }
+
+    fn decoy_like(users: &[Vec<ScramKeys>]) -> Decoy {
+        Decoy::new([1; 32]).with_looks_of(users.iter().map(Vec::as_slice))
+    }
+
+    fn names() -> Vec<String> {
+        (0..1000).map(|number| number.to_string()).collect()
     }
 
     /// How the keys of nobody look: their iterations, and the octets of their salt.
@@ -230,29 +250,23 @@ mod tests {
 
     #[test]
     fn s221_nobody_looks_like_users_do_and_as_often() {
-        let keys = |iterations, salt: usize| {
-            let salt = vec![7; salt];
-            ScramKeys::from_password(HASH, &Secret::new("pw"), salt, iterations).unwrap()
-        };
-        let mut users = vec![keys(10, 16); 3];
-        users.push(keys(20, 70));
-        let decoy = Decoy::new([1; 32]).with_looks_of(HASH, &users);
-        let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        let mut users = vec![vec![keys_of(HASH, 10, 16)]; 3];
+        users.push(vec![keys_of(HASH, 20, 70)]);
+        let decoy = decoy_like(&users);
+        let names = names();
         let drawn: Vec<_> = names.iter().map(|name| looks(&decoy, HASH, name)).collect();
         let rare = drawn.iter().filter(|look| **look == (20, 70)).count();
         assert!((200..300).contains(&rare), "{rare}");
         assert!(drawn.iter().all(|look| [(10, 16), (20, 70)].contains(look)));
         // Each name always the same, and few another one when there is one more user.
-        users.push(keys(10, 16));
-        let more = Decoy::new([1; 32]).with_looks_of(HASH, &users);
+        users.push(vec![keys_of(HASH, 10, 16)]);
+        let more = decoy_like(&users);
         let changed = names
             .iter()
             .zip(&drawn)
             .filter(|(name, look)| looks(&more, HASH, name) != **look);
         assert!((1..100).contains(&changed.count()));
         // Those of another hash are none of these.
-        assert_eq!(looks(&decoy, ScramHash::Sha1, "1"), (4096, 16));
-        let decoy = decoy.with_looks_of(ScramHash::Sha1, &users);
         assert_eq!(looks(&decoy, ScramHash::Sha1, "1"), (4096, 16));
         // One whose password is kept looks as it would if it were not there.
         for name in &names[..20] {
@@ -263,18 +277,51 @@ mod tests {
     }
 
     #[test]
-    fn s221_a_password_is_derived_for_nobody_as_often_as_for_whoever_looks_so() {
-        let users = [10, 3000].map(|iterations| {
-            ScramKeys::from_password(HASH, &Secret::new("pw"), [7; 16], iterations).unwrap()
-        });
-        let decoy = Decoy::new([1; 32]).with_looks_of(HASH, &users);
-        let mut costs = HashSet::new();
-        for name in ["1", "2", "3", "4", "5", "6", "7", "8"] {
-            let keys = decoy.keys_of_nobody(HASH, name);
-            assert_eq!((keys.iterations(), 16), looks(&decoy, HASH, name));
-            costs.insert(keys.iterations());
+    fn s221_nobody_looks_like_one_user_by_all_mechanisms() {
+        let sha1 = ScramHash::Sha1;
+        let decoy = decoy_like(&[
+            vec![keys_of(HASH, 10, 16), keys_of(sha1, 20, 16)],
+            vec![keys_of(HASH, 30, 16), keys_of(sha1, 40, 16)],
+            vec![keys_of(sha1, 50, 16)],
+        ]);
+        let mut seen = HashSet::new();
+        for name in names() {
+            let by_scram = [HASH, sha1].map(|hash| looks(&decoy, hash, &name).0);
+            let before = derived();
+            decoy.fits_nobody(&name, &Secret::new("pw"));
+            let by_password = derived()[before.len()..].to_vec();
+            let [(hash, iterations)] = by_password[..] else {
+                panic!("{by_password:?}")
+            };
+            seen.insert((by_scram, hash, iterations));
         }
-        assert_eq!(costs, [10, 3000].into());
+        let expected = [
+            ([10, 20], HASH, 10),
+            ([30, 40], HASH, 30),
+            // Of those without keys of this hash each looks like one of those who have some.
+            ([10, 50], sha1, 50),
+            ([30, 50], sha1, 50),
+        ];
+        assert!(seen.is_subset(&expected.into()), "{seen:?}");
+        assert!(seen.len() >= 3, "{seen:?}");
+    }
+
+    #[test]
+    fn s221_a_password_is_derived_as_often_as_whoever_asks_is_shown() {
+        let users = [10, 3000].map(|iterations| vec![keys_of(HASH, iterations, 16)]);
+        let decoy = decoy_like(&users).with_derivation(true);
+        for name in ["1", "2", "3", "4", "5", "6", "7", "8"] {
+            for found in [
+                Found::Nobody,
+                Found::Password(Secret::new("pw")),
+                Found::Keys(users[0][0].clone()),
+                Found::Keys(users[1][0].clone()),
+            ] {
+                let before = derived();
+                let (shown, _) = decoy.keys(found, HASH, name);
+                assert_eq!(derived()[before.len()..], [(HASH, shown.iterations())]);
+            }
+        }
     }
 
     #[test]

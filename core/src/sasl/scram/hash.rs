@@ -36,7 +36,7 @@ impl ScramHash {
         iterations: u32,
     ) -> Secret {
         #[cfg(test)]
-        counted();
+        DERIVED.with_borrow_mut(|all| all.push((self, iterations)));
         let mut salted = Secret::new(vec![0; self.octets()]);
         let room = salted.expose_mut();
         match self {
@@ -84,16 +84,17 @@ pub(super) fn xor(one: &Secret, other: &[u8]) -> Secret {
 
 #[cfg(test)]
 thread_local! {
-    static DERIVATIONS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    static DERIVED: std::cell::RefCell<Vec<(ScramHash, u32)>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
+/// By which hash, and how often, this thread has salted each password so far.
 #[cfg(test)]
-fn counted() {
-    DERIVATIONS.with(|count| count.set(count.get() + 1));
+pub(crate) fn derived() -> Vec<(ScramHash, u32)> {
+    DERIVED.with_borrow(Clone::clone)
 }
 
-/// How many passwords this thread has salted.
+/// How many passwords that were.
 #[cfg(test)]
-pub(crate) fn derivations() -> u32 {
-    DERIVATIONS.with(std::cell::Cell::get)
+pub(crate) fn derivations() -> usize {
+    DERIVED.with_borrow(Vec::len)
 }

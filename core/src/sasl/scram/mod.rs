@@ -17,7 +17,7 @@ pub(super) use client::{Client, salting};
 pub use decoy::Decoy;
 pub use hash::ScramHash;
 #[cfg(test)]
-pub(crate) use hash::derivations;
+pub(crate) use hash::{derivations, derived};
 pub use keys::{InvalidScramKeys, ScramKeys};
 pub(super) use message::{read_name, write_name};
 pub(super) use server::Server;
