@@ -175,11 +175,11 @@ impl<'a> Command<'a> {
         } else if is("AUTH") {
             auth(trimmed)
         } else if is("VRFY") {
-            text(trimmed).map(Self::Vrfy)
+            needed(trimmed).map(Self::Vrfy)
         } else if is("EXPN") {
-            text(trimmed).map(Self::Expn)
+            needed(trimmed).map(Self::Expn)
         } else if is("HELP") {
-            shown(trimmed).map(Self::Help)
+            text(trimmed).map(Self::Help)
         } else if is("ETRN") {
             node(trimmed).map(Self::Etrn)
         } else if is("XCLIENT") {
@@ -187,7 +187,9 @@ impl<'a> Command<'a> {
         } else if is("TURN") || is("ATRN") || is("SEND") || is("SOML") || is("SAML") {
             Ok(Self::Obsolete(verb))
         } else {
-            shown(trimmed).map(|argument| Self::Unknown(verb, argument))
+            // Nobody knows what it wants, so what is wrong with it is that it is no command.
+            let argument = text(trimmed).map_err(|_| CommandError::NotACommand)?;
+            Ok(Self::Unknown(verb, argument))
         }
     }
 }
@@ -256,18 +258,20 @@ fn client_name(name: &str) -> Result<&str, CommandError> {
     }
 }
 
-fn text(argument: &str) -> Result<&str, CommandError> {
+fn needed(argument: &str) -> Result<&str, CommandError> {
     if argument.is_empty() {
         Err(CommandError::Argument("an argument is needed"))
     } else {
-        shown(argument)
+        text(argument)
     }
 }
 
 /// What is told to people, or looked up, is what they see of it.
-fn shown(argument: &str) -> Result<&str, CommandError> {
+fn text(argument: &str) -> Result<&str, CommandError> {
     if argument.chars().any(is_hidden) {
-        Err(CommandError::NotACommand)
+        Err(CommandError::Argument(
+            "the argument has a control character, or one that is not shown",
+        ))
     } else {
         Ok(argument)
     }
@@ -339,10 +343,13 @@ mod tests {
         for hidden in [
             "\u{8}", "\t", "\u{7f}", "\u{85}", "\u{202e}", "\u{ad}", "\u{200b}",
         ] {
-            for verb in ["VRFY", "EXPN", "HELP", "FOO"] {
+            for verb in ["VRFY", "EXPN", "HELP"] {
                 let line = format!("{verb} a{hidden}b");
-                assert_eq!(parse(&line), Err(CommandError::NotACommand), "{line:?}");
+                let refused = matches!(parse(&line), Err(CommandError::Argument(_)));
+                assert!(refused, "{line:?}");
             }
+            let unknown = format!("FOO a{hidden}b");
+            assert_eq!(parse(&unknown), Err(CommandError::NotACommand));
             assert!(parse(&format!("ETRN a{hidden}b")).is_err());
         }
         assert_eq!(parse("HELP m\u{e4}il"), Ok(Command::Help("m\u{e4}il")));

@@ -179,14 +179,21 @@ fn check_u_labels(text: &str, ascii: &str) -> Result<(), InvalidAddress> {
             given.eq_ignore_ascii_case(a_label)
         } else {
             let (u_label, valid) = idna::domain_to_unicode(a_label);
-            // The sign of the kelvin is a small k.
-            let stays = |c: char| c.is_ascii() || !c.to_lowercase().any(|small| small.is_ascii());
-            valid.is_ok()
-                && given.chars().all(stays)
-                && given
-                    .chars()
+            // The signs of kelvin, angstrom and ohm and the theta of formulas become letters that are another one's small letters, and so
+            // does the I with a dot.
+            let stays = |c: char| {
+                !matches!(
+                    c,
+                    '\u{212a}' | '\u{212b}' | '\u{2126}' | '\u{3f4}' | '\u{130}'
+                )
+            };
+            // Of some letters, as those of the Cherokee, the A-label stands for the capital ones.
+            let small = |text: &str| {
+                text.chars()
                     .flat_map(char::to_lowercase)
-                    .eq(u_label.chars())
+                    .collect::<String>()
+            };
+            valid.is_ok() && given.chars().all(stays) && small(given) == small(&u_label)
         }
     };
     loop {
@@ -287,6 +294,10 @@ mod tests {
             "\u{212a}elvin.example",
             "\u{212a}\u{fc}che.example",
             "b\u{fc}cher.stra\u{fb00}e",
+            "\u{212b}ngstr\u{f6}m.example",
+            "\u{2126}.example",
+            "\u{3f4}.example",
+            "\u{130}stanbul.example",
         ] {
             let error = text.parse::<Domain>().unwrap_err();
             assert!(error.to_string().contains("as it is registered"), "{text}");
@@ -298,9 +309,16 @@ mod tests {
             "\u{3b2}\u{3cc}\u{3bb}\u{3bf}\u{3c2}.example",
             "\u{4f8b}\u{5b50}.\u{6d4b}\u{8bd5}",
             "\u{2603}.example",
+            "\u{c5}NGSTR\u{d6}M.example",
+            "\u{3a9}.example",
+            "\u{398}.example",
+            // Capital letters of the Cherokee, and small ones.
+            "\u{13a0}\u{13a1}.example",
+            "\u{ab70}\u{ab71}.example",
         ] {
             domain(text);
         }
+        assert_eq!(domain("\u{13a0}.example"), domain("\u{ab70}.example"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
+use crate::proto::address::is_hidden;
 use crate::proto::limits;
 use crate::proto::xtext::{InvalidXtext, Xtext};
 
@@ -236,7 +237,7 @@ impl FromStr for OriginalRecipient {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
         let address_fits = if recipient.is_utf8() {
-            decode_utf8(address).is_some_and(|address| !address.chars().any(char::is_control))
+            decode_utf8(address).is_some_and(|address| !address.chars().any(is_hidden))
         } else {
             address.parse().is_ok_and(|xtext| is_printable(&xtext))
         };

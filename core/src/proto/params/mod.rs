@@ -12,6 +12,7 @@ mod submitter;
 
 use std::fmt;
 
+use super::address::is_hidden;
 use super::limits;
 
 pub use body::BodyType;
@@ -130,10 +131,7 @@ fn words(text: &str) -> impl Iterator<Item = Result<(&str, Option<&str>), Invali
 /// RFC 5321 section 4.1.2; RFC 6531 section 3.3 adds letters outside ASCII to the value.
 fn check(keyword: &str, value: Option<&str>) -> Result<(), InvalidParameter> {
     let value_fits = |value: &str| {
-        !value.is_empty()
-            && !value
-                .chars()
-                .any(|c| c == '=' || c == ' ' || c.is_control())
+        !value.is_empty() && !value.chars().any(|c| c == '=' || c == ' ' || is_hidden(c))
     };
     if is_keyword(keyword) && value.is_none_or(value_fits) {
         Ok(())

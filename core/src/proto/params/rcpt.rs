@@ -161,6 +161,7 @@ mod tests {
             "utf-8;\\x{}",
             "utf-8;\\x{D800}",
             "utf-8;\\x{0A}",
+            "utf-8;a\\x{200B}b",
             "utf-8;\\y",
             "utf-8;\\x{110000}",
             "utf-8;\\x{00000FC}",
@@ -187,6 +188,8 @@ mod tests {
 
     #[test]
     fn the_form_in_ascii_has_all_that_the_other_has() {
+        let blank = parse(" ORCPT=utf-8;a\u{3000}b");
+        assert_eq!(blank, Err(InvalidParameter::Syntax));
         let both = parse(" NOTIFY=NEVER ORCPT=utf-8;\u{fc} X-A=b").unwrap();
         assert_eq!(
             both.to_ascii().unwrap().to_string(),
