@@ -12,7 +12,7 @@ use crate::proto::server::Refusals;
 pub struct Statistics {
     /// Connections that became sessions.
     pub sessions: u64,
-    /// Sessions that are going on now.
+    /// Connections that were let in and are open now: sessions, and those of proxies that have not told yet whose they are.
     pub open_sessions: u64,
     /// Connections refused since there were as many as the server takes.
     pub connections_too_many: u64,
@@ -33,8 +33,8 @@ pub struct Statistics {
     pub octets: u64,
     /// HELO, EHLO and LHLO that the application refused, or failed over.
     pub hellos_refused_by_application: u64,
-    /// MAIL commands answered 4yz or 5yz, but for a 421 that a limit has said, and for what is too long or comes where nothing is served
-    /// any more, and is taken for no command. It is the sum of the five reasons that follow.
+    /// MAIL commands answered 4yz or 5yz, but for a 421 that a limit has said, and for what is over `command_line`, which is taken for no
+    /// command. It is the sum of the five reasons that follow.
     pub refused_senders: u64,
     /// MAIL commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS or login that
     /// the server wants.
@@ -47,7 +47,8 @@ pub struct Statistics {
     pub messages_too_often: u64,
     /// Senders that the application refused, or failed over.
     pub senders_refused_by_application: u64,
-    /// Recipients answered 4yz or 5yz, but for a 421 that a limit has said. It is the sum of the six reasons that follow.
+    /// Recipients answered 4yz or 5yz, but for a 421 that a limit has said, and for what is over `command_line`. It is the sum of the six
+    /// reasons that follow.
     pub refused_recipients: u64,
     /// RCPT commands that could not be carried out: a bad address or parameter, in the wrong place, or without the TLS that the server
     /// wants.
@@ -63,8 +64,10 @@ pub struct Statistics {
     /// Recipients that the application refused, left unanswered, or failed over.
     pub recipients_refused_by_application: u64,
     /// Messages answered 4yz or 5yz at their end of data, in all of their recipients, or at DATA or a chunk, when there were recipients.
-    /// It is the sum of the six reasons that follow.
+    /// It is the sum of the seven reasons that follow.
     pub refused_messages: u64,
+    /// DATA or a chunk that could not be carried out: with an argument, in the wrong place, or DATA for a message that is binary.
+    pub bad_messages: u64,
     /// Messages that were over the limit when they came.
     pub messages_too_big: u64,
     /// Messages with a CR or LF alone.
@@ -77,7 +80,8 @@ pub struct Statistics {
     pub messages_failed: u64,
     /// Messages that the application refused, or failed over.
     pub messages_refused_by_application: u64,
-    /// Faults that whoever runs the server was told of: those of `messages_failed`, and of messages whose end was not answered by them.
+    /// Faults that whoever runs the server was told of: those of `messages_failed`, of messages that in LMTP some recipients got all the
+    /// same, and of messages whose end was not answered by them.
     pub faults: u64,
     /// Octets of messages that are held in memory now, and 768 for each of their pieces. Of what is collected the envelopes count too.
     pub body_memory: u64,
@@ -104,7 +108,7 @@ pub struct Statistics {
     /// Sessions that we ended since something was over a limit that is none of time: by a 421, or behind the 552 of a message that is
     /// far too big.
     pub sessions_over_limit: u64,
-    /// Sessions ended by a 421 of the application.
+    /// Sessions ended by a 421 of the application, or as it failed over its connection.
     pub sessions_ended_by_application: u64,
     /// Sessions ended by a shutdown: by a 421, when its time was over while they waited for the application, or as the server was dropped.
     pub sessions_shut_down: u64,
@@ -140,7 +144,7 @@ macro_rules! rows {
 /// Every number, those of one family in a row. What ends in `_total` is a counter, the others are gauges.
 const ROWS: &[Row] = rows! {
     sessions "mailwire_sessions_total" "" "Connections that became sessions."
-    open_sessions "mailwire_open_sessions" "" "Sessions that are going on now."
+    open_sessions "mailwire_open_sessions" "" "Connections that were let in and are open now."
     connections_too_many "mailwire_refused_connections_total" "{reason=\"limit\"}" "Connections that were refused, by reason."
     connections_too_many_of_address "mailwire_refused_connections_total" "{reason=\"address_limit\"}" ""
     connections_too_often "mailwire_refused_connections_total" "{reason=\"rate\"}" ""
@@ -164,7 +168,8 @@ const ROWS: &[Row] = rows! {
     recipients_without_memory "mailwire_refused_recipients_total" "{reason=\"memory\"}" ""
     recipients_refused_by_application "mailwire_refused_recipients_total" "{reason=\"application\"}" ""
     refused_messages "" "" ""
-    messages_too_big "mailwire_refused_messages_total" "{reason=\"size\"}" "Messages that were refused, by reason."
+    bad_messages "mailwire_refused_messages_total" "{reason=\"command\"}" "Messages that were refused, by reason."
+    messages_too_big "mailwire_refused_messages_total" "{reason=\"size\"}" ""
     messages_with_bare_line_ends "mailwire_refused_messages_total" "{reason=\"line_end\"}" ""
     mail_loops "mailwire_refused_messages_total" "{reason=\"loop\"}" ""
     messages_without_memory "mailwire_refused_messages_total" "{reason=\"memory\"}" ""
@@ -260,7 +265,7 @@ counters! {
     bad_senders foreign_senders declared_sizes_too_big messages_too_often senders_refused_by_application
     bad_recipients denied_relays recipients_too_many recipients_too_often recipients_without_memory
     recipients_refused_by_application
-    messages_too_big messages_with_bare_line_ends mail_loops messages_without_memory messages_failed
+    bad_messages messages_too_big messages_with_bare_line_ends mail_loops messages_without_memory messages_failed
     messages_refused_by_application
     faults
     octets_received octets_sent
@@ -291,6 +296,7 @@ impl Counters {
             (&self.bad_senders, refusals.senders),
             (&self.recipients_too_many, refusals.recipients_too_many),
             (&self.bad_recipients, refusals.recipients),
+            (&self.bad_messages, refusals.messages),
             (&self.messages_too_big, refusals.messages_too_big),
             (
                 &self.messages_with_bare_line_ends,
@@ -316,7 +322,8 @@ impl Counters {
                 + told.recipients_too_often
                 + told.recipients_without_memory
                 + told.recipients_refused_by_application,
-            refused_messages: told.messages_too_big
+            refused_messages: told.bad_messages
+                + told.messages_too_big
                 + told.messages_with_bare_line_ends
                 + told.mail_loops
                 + told.messages_without_memory

@@ -2,7 +2,7 @@
 
 use mailwire::proto::server::Hooks;
 
-use crate::talk::{after_hello, asking, config, talk};
+use crate::talk::{Talk, after_hello, asking, config, talk};
 
 #[test]
 fn a_transaction_with_every_question_accepted() {
@@ -346,4 +346,14 @@ fn s251_s253_a_message_that_is_declared_too_big_is_refused_at_once() {
             "S: 250 2.1.0 OK",
         ],
     );
+}
+
+#[test]
+fn what_a_client_is_refused_that_was_turned_away_is_counted_too() {
+    let mut talk = Talk::new(config().with_hooks(Hooks::CONNECT));
+    talk.follow(&["E: Connect", "A: 554 5.7.1 Not you", "S: 554 Not you"]);
+    talk.lend(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nrcpt\r\nDATA\r\nNOOP\r\n");
+    let told = talk.connection.take_refusals().unwrap();
+    assert_eq!((told.senders, told.recipients, told.messages), (1, 2, 0));
+    assert_eq!(talk.connection.take_refusals(), None);
 }

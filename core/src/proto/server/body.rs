@@ -99,16 +99,6 @@ impl Connection {
         }
     }
 
-    pub(super) fn count_refused_message(&mut self, reply: &str) {
-        self.count_refusal(|refusals| {
-            if reply == replies::TOO_BIG {
-                &mut refusals.messages_too_big
-            } else {
-                &mut refusals.messages_with_bare_line_ends
-            }
-        });
-    }
-
     /// Whether a message of `size` octets is over the limit.
     pub(super) fn is_too_big(&self, size: u64) -> bool {
         self.config.size_limit.is_some_and(|limit| size > limit)

@@ -146,7 +146,6 @@ impl Connection {
             self.close(Closing::Limit);
             return;
         }
-        self.count_refused_message(replies::TOO_BIG);
         let then = if chunk.is_last() {
             Then::Over
         } else {
@@ -190,6 +189,9 @@ impl Connection {
             Then::Over => self.answers(),
             Then::Nothing | Then::Failed => 1,
         };
+        if let Refusal::Ours(reply) = skip.reply {
+            self.count_refused_message(reply);
+        }
         for _ in 0..replies {
             match &skip.reply {
                 Refusal::Ours(reply) => self.outbox.text(reply),

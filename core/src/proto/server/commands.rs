@@ -129,6 +129,7 @@ impl Connection {
                 }
                 _ => {
                     self.bad(replies::TURNED_AWAY);
+                    self.count_refused_line(line);
                     return Ok(None);
                 }
             }
@@ -392,15 +393,7 @@ impl Connection {
             CommandError::Address(_) if is(&["MAIL"]) => self.bad_because("501 5.1.7", error),
             CommandError::Address(_) => self.bad_because("501 5.1.3", error),
         }
-        match line.split(|octet| *octet == b' ').next() {
-            Some(verb) if verb.eq_ignore_ascii_case(b"MAIL") => {
-                self.count_refusal(|refusals| &mut refusals.senders);
-            }
-            Some(verb) if verb.eq_ignore_ascii_case(b"RCPT") => {
-                self.count_refusal(|refusals| &mut refusals.recipients);
-            }
-            _ => {}
-        }
+        self.count_refused_line(line);
     }
 
     fn bad_because(&mut self, codes: &str, error: &CommandError) {

@@ -288,22 +288,25 @@ impl Connection {
             self.outbox.text(self.mail_first());
             return None;
         };
-        if !matches!(transaction.chunks, Chunks::None) {
+        let refusal = if !matches!(transaction.chunks, Chunks::None) {
             // RFC 3030 section 2: a message comes one way or the other.
-            self.outbox.text(replies::MESSAGE_BEGUN);
+            replies::MESSAGE_BEGUN
         } else if transaction.binary {
             // RFC 3030 section 3.
-            self.outbox.text(replies::BINARY_NEEDS_BDAT);
+            replies::BINARY_NEEDS_BDAT
         } else if transaction.accepted == 0 {
             // RFC 5321 section 3.3 allows 503 and 554; RFC 2033 section 4.2 wants 503.
-            self.outbox.text(replies::NO_RECIPIENT);
+            replies::NO_RECIPIENT
         } else if self.config.hooks.has(Hooks::DATA) {
             self.owed = Owed::Data(None);
             return Some(Event::Data);
         } else {
             self.outbox.text(replies::START_DATA);
             self.begin_body();
-        }
+            return None;
+        };
+        self.count_refused_message(refusal);
+        self.outbox.text(refusal);
         None
     }
 }

@@ -172,6 +172,7 @@ fn a_long_list_of_recipients_counts_until_its_transaction_is_over() {
     let told = server.statistics();
     assert_eq!(told.messages_without_memory, 2);
     assert!((28..60).contains(&told.recipients_without_memory));
+    assert_eq!(told.refused_recipients, told.recipients_without_memory);
 }
 
 #[test]

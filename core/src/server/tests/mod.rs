@@ -3,6 +3,7 @@
 mod attempts;
 mod behind_xclient;
 mod chunks;
+mod counted;
 mod decoys;
 mod ends;
 mod extensions;

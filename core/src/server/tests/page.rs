@@ -110,6 +110,38 @@ fn the_page_has_every_statistic_with_its_sample() {
     assert_eq!(statistics(&page()), (names, samples));
 }
 
+/// What the code says of each statistic, its lines joined and without the last full stop.
+fn documented(code: &str) -> Vec<(&str, String)> {
+    let (_, fields) = code.split_once("pub struct Statistics {").unwrap();
+    let (fields, _) = fields.split_once("\n}").unwrap();
+    let mut words: Vec<&str> = Vec::new();
+    let mut all = Vec::new();
+    for line in fields.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("/// ") {
+            words.push(text);
+        } else if let Some(field) = line.strip_prefix("pub ") {
+            let (name, _) = field.split_once(':').unwrap();
+            let text = words.join(" ");
+            all.push((name, text.trim_end_matches('.').to_owned()));
+            words.clear();
+        }
+    }
+    all
+}
+
+#[test]
+fn the_page_says_of_each_statistic_what_the_code_says() {
+    let code = concat!(env!("CARGO_MANIFEST_DIR"), "/src/server/statistics.rs");
+    let code = std::fs::read_to_string(code).unwrap();
+    let documented = documented(&code);
+    assert_eq!(documented.len(), Statistics::default().values().count());
+    let page = page();
+    let rows = rows(&page, "statistic");
+    for ((name, text), row) in documented.iter().zip(&rows) {
+        assert_eq!((values(row[0]).next(), row[2]), (Some(*name), &text[..]));
+    }
+}
+
 #[test]
 fn the_page_has_every_option_with_its_default() {
     let mistakes = mistakes_in_options(&page());

@@ -343,3 +343,43 @@ fn each_question_has_its_usual_refusal() {
     let error = next(&server).reject().unwrap_err();
     assert_eq!(error.status(), Status::Misuse);
 }
+
+#[test]
+fn a_look_up_and_each_part_of_a_message_have_the_same_refusals() {
+    let server = start(|options| {
+        options.set_hooks(Hooks::LOOKUP);
+        options.set_allow_plaintext_auth(true);
+        options.set_stream(true);
+    });
+    let mut talk = greeted(&server);
+    // n,,n=tim,r=abc
+    talk.send("AUTH SCRAM-SHA-256 biwsbj10aW0scj1hYmM=\r\n");
+    let mut event = next(&server);
+    assert!(matches!(event.kind(), EventKind::Lookup(_)), "{event:?}");
+    event.reject().unwrap();
+    assert_eq!(talk.reply(), "454 4.7.0 Temporary authentication failure");
+    for refused in ["body", "chunk", "end"] {
+        for command in ["RSET", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>"] {
+            assert!(talk.ask(command).starts_with("250 "));
+        }
+        talk.send("DATA\r\n");
+        let mut event = next(&server);
+        if refused == "body" {
+            event.reject().unwrap();
+        } else {
+            event.accept().unwrap();
+            assert!(talk.reply().starts_with("354 "));
+            talk.send("x\r\n.\r\n");
+            let mut chunk = next(&server);
+            let mut end = next(&server);
+            assert!(matches!(chunk.kind(), EventKind::Chunk(_)), "{chunk:?}");
+            if refused == "chunk" {
+                chunk.reject().unwrap();
+                end.accept().unwrap();
+            } else {
+                end.reject().unwrap();
+            }
+        }
+        assert_eq!(talk.reply(), "554 5.7.1 Message refused");
+    }
+}
