@@ -62,6 +62,7 @@ class Dispatcher:
         self._streaming = {}
         # The `disconnect` hooks that do, those that have begun before others first.
         self._leaving = {}
+        self._overflows = None
         self._most_streams = most_streams
         self.hooks = hooks_of(handler)
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
@@ -274,7 +275,7 @@ class Dispatcher:
             kept = self._begun(session.handler.lookup, session, event.username)
             if hasattr(kept, "__await__"):
                 kept = await self._ended(kept)
-            if kept is not None:
+            if kept is not None and kept is not False:
                 return event.supply(kept_text(kept))
         except Reject as reject:
             reply = reject.reply
@@ -412,19 +413,33 @@ class Dispatcher:
         del self._sessions[session.id]
         with self._lock:
             self._leaving[session.id] = self._turns[session.id]
-            # A client decides how often it hangs up, and nobody waits for these: there are as many as there may be connections.
-            too_many = len(self._leaving) > self._most_streams
-            oldest = self._leaving.pop(next(iter(self._leaving))) if too_many else None
+            # A client decides how often it hangs up, and nobody waits for these: there are as many as there may be connections, and no
+            # more than as many again that were cancelled and go on all the same.
+            count, most = len(self._leaving), self._most_streams
+            if most < count <= 2 * most:
+                self.loop.cancel(next(turn for turn in self._leaving.values() if not turn.is_over))
+            new = self._overflow(count, most)
         try:
-            if oldest is not None:
-                _log().warning(
-                    "too many disconnect hooks run at a time: the one that began before the others is cancelled"
-                )
-                self.loop.cancel(oldest)
-            await self._told(session, event, "disconnect")
+            if new is not None:
+                _log().warning("too many disconnect hooks run at a time: %s", new)
+            if count <= 2 * most:
+                await self._told(session, event, "disconnect")
+            else:
+                answer_event(event, None)
         finally:
             with self._lock:
-                self._leaving.pop(session.id, None)
+                del self._leaving[session.id]
+
+    def _overflow(self, count, most):
+        """What is done about so many `disconnect` hooks, if that is another thing than before: a client could fill the log else."""
+        if count <= most:
+            what = None
+        elif count <= 2 * most:
+            what = "those that began before the others are cancelled"
+        else:
+            what = "those that were cancelled do not end, and no other is called"
+        before, self._overflows = self._overflows, what
+        return None if what == before else what
 
     async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""

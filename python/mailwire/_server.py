@@ -47,8 +47,8 @@ class Server:
 
     A hook returns None or True to accept, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer so,
     False for the usual refusal (550 5.1.1 at `rcpt`, `verify` and `expand`, 554 5.7.1 at `connect` and of a message,
-    502 at `help`, 459 at `etrn`, 500 at `unknown`, 535 5.7.8 at `auth`, else 550 5.7.1; at `lookup` None says that
-    there is nobody), or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is
+    502 at `help`, 459 at `etrn`, 500 at `unknown`, 535 5.7.8 at `auth`, else 550 5.7.1; at `lookup` None and False
+    say that there is nobody), or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is
     an error; None at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`), and
     goes to `error` and to the log.
 
@@ -58,7 +58,8 @@ class Server:
     returns that can be awaited is awaited there, so that a `def` may wrap an `async def`. One that waits holds up no
     other session and no thread. When its client was told 451 and goes on, or is gone, it is cancelled, and no other
     hook of its session runs before it has ended. `stream` is not: its next read is `Discarded`. Of `disconnect` as many
-    coroutines run as there may be connections; beyond that the oldest is cancelled.
+    coroutines run as there may be connections; beyond that the oldest is cancelled. One that does not end then counts
+    on: where there are as many again, no other is called.
 
     `data` gets a message when it is whole. `stream` is called when one begins and reads it from `body`, a `Body`, by
     iterating or `read`; the client sends no faster, so that a message of any size takes little memory. It runs in a

@@ -52,8 +52,13 @@ def threads(name):
 
 def gone(name):
     """Waits until there is none of them."""
+    wait_until(lambda: not threads(name))
+
+
+def wait_until(holds):
+    """Waits until this holds."""
     until = time.monotonic() + 60
-    while threads(name):
+    while not holds():
         assert time.monotonic() < until
         time.sleep(0.01)
 

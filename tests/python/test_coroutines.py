@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import mailwire
 import pytest
-from loops import LATE, LOOPS, connect, decorated, gone, later, plain, run, threads
+from loops import LATE, LOOPS, connect, decorated, gone, later, plain, run, threads, wait_until
 from mailwire import Reject
 
 REPLY = mailwire.Reply(550, "no", "5.7.1")
@@ -378,7 +379,67 @@ def test_no_more_coroutines_say_goodbye_than_there_may_be_connections(logged):
                 time.sleep(0.01)
             assert (len(waiting), cancelled) == (count, waiting[: max(0, count - 2)])
         server.stop(grace=0)
-    assert [record.levelname for record in logged()] == ["WARNING"] * 3
+    assert [record.levelname for record in logged()] == ["WARNING"]
+
+
+def test_those_that_go_on_when_they_are_cancelled_count_and_in_the_end_none_is_called(logged):
+    begun, ended, released = [], [], threading.Event()
+
+    class Handler:
+        async def disconnect(self, session):
+            begun.append(session.id)
+            while not released.is_set():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0.01)
+            ended.append(session.id)
+
+    def hang_up(server, begins, warnings):
+        connect(server).close()
+        wait_until(lambda: len(begun) == begins and len(logged()) == warnings and not server.stats["open_sessions"])
+
+    with mailwire.Server(Handler(), limits=mailwire.Limits(connections=1)) as server:
+        hang_up(server, 1, 0)
+        hang_up(server, 2, 1)
+        hang_up(server, 2, 2)
+        released.set()
+        wait_until(lambda: len(ended) == 2)
+        hang_up(server, 3, 2)
+    first = begun[0]
+    assert begun == [first, first + 1, first + 3]
+    assert [record.message.rpartition(": ")[2] for record in logged()] == [
+        "those that began before the others are cancelled",
+        "those that were cancelled do not end, and no other is called",
+    ]
+
+
+def test_one_that_is_cancelled_before_the_loop_has_come_to_it_never_begins(logged):
+    begun, entered, held = [], threading.Event(), threading.Event()
+
+    class Handler:
+        async def mail(self, session, sender, options):
+            begun.append(session.id)
+            entered.set()
+            held.wait(60)
+
+        async def disconnect(self, session):
+            begun.append(session.id)
+            await asyncio.sleep(3600)
+
+    with (
+        mailwire.Server(Handler(), limits=mailwire.Limits(connections=2), options={"grace": 0}) as server,
+        connect(server) as client,
+    ):
+        client.putcmd("MAIL FROM:<a@example.org>")
+        assert entered.wait(60)
+        for _ in range(3):
+            connect(server).close()
+            wait_until(lambda: server.stats["open_sessions"] == 1)
+        wait_until(logged)
+        held.set()
+        assert client.getreply()[0] == 250
+        wait_until(lambda: len(begun) == 3)
+        first = begun[0]
+        assert begun == [first, first + 2, first + 3]
 
 
 def test_what_a_hook_still_does_when_it_was_given_up_is_not_cut_short_by_the_end():

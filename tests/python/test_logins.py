@@ -105,10 +105,10 @@ def test_what_is_kept_of_a_user_is_looked_up(kept, message):
     ("answer", "code"),
     [
         (None, 535),
+        (False, 535),
         ("", 454),
         (b"secret", 454),
         (True, 454),
-        (False, 454),
         (235, 454),
         (Reply(235, "come in"), 454),
         ("SCRAM-SHA-256$4096:no keys", 454),

@@ -8,6 +8,7 @@ use super::tls::with_tls;
 use super::{Running, Seen, Talk};
 use crate::error::{Error, Status};
 use crate::proto::{Envelope, Reply};
+use crate::sasl::Secret;
 use crate::server::{
     Answer, Answers, Body, Control, Handler, Options, Session, SessionInfo, Statistics,
 };
@@ -58,6 +59,19 @@ fn a_client_that_is_silent_behind_starttls_does_not_hold_up_a_shutdown() {
     let mut silent = server.greeted();
     assert!(silent.ask("STARTTLS").starts_with("220 "));
     is_soon(server);
+}
+
+#[test]
+fn a_client_in_the_middle_of_a_login_does_not_hold_up_a_shutdown() {
+    let server = Running::with(|options| {
+        options.add_user("tim", Secret::new("secret")).unwrap();
+        options.set_allow_plaintext_auth(true);
+        options.set_grace(GRACE);
+    });
+    let mut talk = server.greeted();
+    assert!(talk.ask("AUTH LOGIN").starts_with("334 "));
+    is_soon(server);
+    assert_eq!(talk.reply(), "421 4.3.2 Shutting down");
 }
 
 /// Sends commands whose replies are never read, until nothing moves any more.
