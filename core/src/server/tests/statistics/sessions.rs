@@ -149,6 +149,20 @@ pub(super) const SESSIONS: &[Case] = &[
     },
 ];
 
+/// A client that says this in a transaction with a recipient, and is left then.
+fn ends_by(server: &Running, script: &[(&str, &str)]) {
+    let mut talk = server.greeted();
+    follow(&mut talk, &[&ENVELOPE, script].concat());
+    assert!(talk.is_closed());
+}
+
+const FAR_TOO_BIG: &[(&str, u64)] = &[
+    ("sessions", 1),
+    ("refused_messages", 1),
+    ("messages_too_big", 1),
+    ("sessions_over_limit", 1),
+];
+
 /// The end of a session, each by its cause.
 pub(super) const ENDS: &[Case] = &[
     Case {
@@ -161,8 +175,10 @@ pub(super) const ENDS: &[Case] = &[
         what: "too many transactions",
         settings: &[("max_transactions", "1")],
         act: |server, _| {
-            let again = [("RSET", "250"), ("MAIL FROM:<a@b.example>", "421")];
-            follow(&mut server.greeted(), &[&ENVELOPE[..], &again].concat());
+            ends_by(
+                server,
+                &[("RSET", "250"), ("MAIL FROM:<a@b.example>", "421")],
+            );
         },
         // The 421 is the limit's, and no refused sender.
         moves: &[("sessions", 1), ("sessions_over_limit", 1)],
@@ -184,37 +200,17 @@ pub(super) const ENDS: &[Case] = &[
         what: "a message by DATA that is far too big",
         settings: &[("max_message_size", "4")],
         act: |server, _| {
-            let mut talk = server.greeted();
             // Little more than what is read of any message.
             let text = "x".repeat(0x10_0008);
-            let message = [("DATA", "354"), (&format!("{text}\r\n."), "552")];
-            follow(&mut talk, &[&ENVELOPE[..], &message].concat());
-            assert!(talk.is_closed());
+            ends_by(server, &[("DATA", "354"), (&format!("{text}\r\n."), "552")]);
         },
-        moves: &[
-            ("sessions", 1),
-            ("refused_messages", 1),
-            ("messages_too_big", 1),
-            ("sessions_over_limit", 1),
-        ],
+        moves: FAR_TOO_BIG,
     },
     Case {
         what: "a chunk that is far too big",
         settings: &[("max_message_size", "4")],
-        act: |server, _| {
-            let mut talk = server.greeted();
-            follow(
-                &mut talk,
-                &[&ENVELOPE[..], &[("BDAT 1114112", "552")]].concat(),
-            );
-            assert!(talk.is_closed());
-        },
-        moves: &[
-            ("sessions", 1),
-            ("refused_messages", 1),
-            ("messages_too_big", 1),
-            ("sessions_over_limit", 1),
-        ],
+        act: |server, _| ends_by(server, &[("BDAT 1114112", "552")]),
+        moves: FAR_TOO_BIG,
     },
     Case {
         what: "a client that hangs up in a chunk that is too big",
@@ -229,14 +225,7 @@ pub(super) const ENDS: &[Case] = &[
     Case {
         what: "a chunk where none are offered",
         settings: &[("extensions", "SIZE")],
-        act: |server, _| {
-            let mut talk = server.greeted();
-            follow(
-                &mut talk,
-                &[&ENVELOPE[..], &[("BDAT 3\r\nx", "502")]].concat(),
-            );
-            assert!(talk.is_closed());
-        },
+        act: |server, _| ends_by(server, &[("BDAT 3\r\nx", "502")]),
         moves: &[("sessions", 1), ("sessions_violated", 1)],
     },
     Case {
