@@ -47,10 +47,10 @@ class Server:
 
     A hook returns None or True to accept, a `Reply`, a code or a text such as "550 5.1.1 No such user" to answer so,
     False for the usual refusal (550 5.1.1 at `rcpt`, `verify` and `expand`, 554 5.7.1 at `connect` and of a message,
-    502 at `help`, 459 at `etrn`, 500 at `unknown`, 535 5.7.8 at `auth`, else 550 5.7.1; at `lookup` None and False
-    say that there is nobody), or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts is
-    an error; None at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`), and
-    goes to `error` and to the log.
+    502 at `help`, 459 at `etrn`, 500 at `unknown`, 535 5.7.8 at `auth`, else 550 5.7.1; at `lookup` None and False say
+    that there is nobody), or raises `Reject`. Only True lets somebody in at `auth`, where any other answer that accepts
+    is an error; None at `unknown` is 500. An exception is answered 451 (454 at `auth` and `lookup`, 421 at `connect`),
+    and goes to `error` and to the log.
 
     Each hook, and a callable given as handler or as `auth`, may be `def` or `async def`, in one handler too. Coroutines
     run on the event loop that has entered `async with`, else on one of the server in a thread of its own, which is made
@@ -79,8 +79,8 @@ class Server:
     the client asks waits, and is answered so too.
 
     `lookup` is asked what is kept of a user, by which SCRAM is offered: it returns the password, or what `scram_keys`
-    has made of it, as text, or None where there is no such user. A text that begins with "SCRAM-SHA-" is keys. Keys of
-    one hash serve that hash alone: name the `mechanisms` then.
+    has made of it, as text, or None or False where there is no such user. A text that begins with "SCRAM-SHA-" is keys.
+    Keys of one hash serve that hash alone: name the `mechanisms` then.
 
     It listens at `host`, an IP address or a list of them, and `port`; or on the Unix socket `unix`; or on `sockets`, a
     list of `socket.socket` that listen already. These must be open whenever it is started, stay the caller's to close,

@@ -109,6 +109,7 @@ def test_what_is_kept_of_a_user_is_looked_up(kept, message):
         ("", 454),
         (b"secret", 454),
         (True, 454),
+        (0, 454),
         (235, 454),
         (Reply(235, "come in"), 454),
         ("SCRAM-SHA-256$4096:no keys", 454),
