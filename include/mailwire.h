@@ -2815,9 +2815,9 @@ mailwire_status mailwire_event_supply_password(mailwire_event *event,
 
 /**
  * Answers a LOOKUP with the keys that are kept of the user's password, as the text that mailwire_scram_keys_text gave. Keys of
- * another mechanism than the one that is wanted are as good as none: the login fails as with a wrong password. They should have 4096
- * iterations and 16 octets of salt, as mailwire_scram_keys_new makes them: so do the keys that are made up for users who are not there,
- * and others would tell who is.
+ * another mechanism than the one that is wanted are as good as none: the login fails as with a wrong password. They should have
+ * as many iterations and octets of salt as those of the server's own table, or, if that has none, 4096 and 16: the keys that are made up
+ * for users who are not there do, and others would tell who is.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT for NULL and for what is no such text; MAILWIRE_ERR_MISUSE if the event is
  * no LOOKUP or was answered, or another call is using it; MAILWIRE_ERR_CLOSED if nobody waits for it any more; MAILWIRE_ERR_FORKED;

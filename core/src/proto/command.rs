@@ -74,7 +74,8 @@ pub enum Command<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// The line is empty, has NUL or a bare CR or LF, or octets that are no UTF-8.
+    /// The line is empty, has NUL or a bare CR or LF, or octets that are no UTF-8, or behind a verb that is not known, characters that are
+    /// not shown.
     #[error("the line is not a command")]
     NotACommand,
     /// The argument is missing, or stands where none belongs.
@@ -187,7 +188,7 @@ impl<'a> Command<'a> {
         } else if is("TURN") || is("ATRN") || is("SEND") || is("SOML") || is("SAML") {
             Ok(Self::Obsolete(verb))
         } else {
-            // Nobody knows what it wants, so what is wrong with it is that it is no command.
+            // It is for whoever knows the verb to say what is wrong with its argument: to nobody else is it a command.
             let argument = text(trimmed).map_err(|_| CommandError::NotACommand)?;
             Ok(Self::Unknown(verb, argument))
         }

@@ -59,9 +59,9 @@ pub use names::Identity;
 #[cfg(feature = "io")]
 pub(crate) use prepare::Use;
 pub use prepare::saslprep;
-#[cfg(all(test, feature = "io"))]
-pub(crate) use scram::derivations;
 pub use scram::{Decoy, InvalidScramKeys, LEAST_ITERATIONS, MOST_ITERATIONS, ScramHash, ScramKeys};
+#[cfg(all(test, feature = "io"))]
+pub(crate) use scram::{derivations, derived};
 pub use secret::Secret;
 
 /// The most octets a response may have before it is base64: what fits into the 12,288 octets that RFC 4954 section 4 allows

@@ -70,8 +70,8 @@ pub trait Session: Send + 'static {
 
     /// What is kept of a user who is not in the server's own table: its keys for SCRAM, or its password. For somebody who is not
     /// there, answer [`Found::Nobody`], and as soon as for others: the exchange goes on as if there were keys, and fails at its
-    /// end. A reply ends it at once: 454 if nothing can be looked up now. Keys should have 4096 iterations and 16 octets of salt, as
-    /// [`scram_keys`](super::scram_keys) makes them: so do those that are made up, and others would tell who is there.
+    /// end. A reply ends it at once: 454 if nothing can be looked up now. Keys should have as many iterations and octets of salt
+    /// as those of the server's own table, or, if that has none, 4096 and 16: those that are made up do, and others would tell who is there.
     ///
     /// That the user has logged in is known from [`SessionInfo::user`] afterwards. It asks for no other identity than its own.
     fn look_up(

@@ -63,10 +63,12 @@ pub struct Statistics {
     pub recipients_without_memory: u64,
     /// Recipients that the application refused, left unanswered, or failed over.
     pub recipients_refused_by_application: u64,
-    /// Messages answered 4yz or 5yz at their end of data, in all of their recipients, or at DATA or a chunk, when there were recipients.
-    /// It is the sum of the seven reasons that follow.
+    /// Messages answered 4yz or 5yz at their end of data, in all of their recipients, or at DATA or a chunk, when there were recipients;
+    /// but for what is over `command_line`, and for a chunk whose size is none or that was not offered, which ends its session. It is the
+    /// sum of the seven reasons that follow.
     pub refused_messages: u64,
-    /// DATA or a chunk that could not be carried out: with an argument, in the wrong place, or DATA for a message that is binary.
+    /// DATA or a chunk that could not be carried out: DATA with an argument or for a message that is binary, or either in the wrong place.
+    /// Each such command counts, and the message may come yet.
     pub bad_messages: u64,
     /// Messages that were over the limit when they came.
     pub messages_too_big: u64,
@@ -108,7 +110,7 @@ pub struct Statistics {
     /// Sessions that we ended since something was over a limit that is none of time: by a 421, or behind the 552 of a message that is
     /// far too big.
     pub sessions_over_limit: u64,
-    /// Sessions ended by a 421 of the application, or as it failed over its connection.
+    /// Sessions ended by a 421 of the application, or since it failed when it was asked about the connection.
     pub sessions_ended_by_application: u64,
     /// Sessions ended by a shutdown: by a 421, when its time was over while they waited for the application, or as the server was dropped.
     pub sessions_shut_down: u64,

@@ -179,8 +179,7 @@ fn check_u_labels(text: &str, ascii: &str) -> Result<(), InvalidAddress> {
             given.eq_ignore_ascii_case(a_label)
         } else {
             let (u_label, valid) = idna::domain_to_unicode(a_label);
-            // The signs of kelvin, angstrom and ohm and the theta of formulas become letters that are another one's small letters, and so
-            // does the I with a dot.
+            // The signs of kelvin, angstrom and ohm, the theta of formulas and the I with a dot map to letters whose capital is another one.
             let stays = |c: char| {
                 !matches!(
                     c,

@@ -49,7 +49,7 @@ fn check_characters(text: &str) -> Result<(), InvalidAddress> {
 }
 
 /// Whether a character is not shown, or not the same to everybody: control characters, those that break lines or change the direction of
-/// text, blanks but for the space, those that most fonts leave out (Default_Ignorable_Code_Point of Unicode, the joiners among them, without
+/// text, white space other than SP, those that most fonts leave out (Default_Ignorable_Code_Point of Unicode, the joiners among them, without
 /// which a word is still the same word, and blank letters), those of private use, those that stand for something else or for what could not
 /// be read, and those that are none.
 pub(in crate::proto) fn is_hidden(c: char) -> bool {

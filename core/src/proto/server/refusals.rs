@@ -19,8 +19,9 @@ pub struct Refusals {
     pub recipients_too_many: u32,
     /// Other RCPT commands: with a bad address or parameter, in the wrong place, or without the TLS that is asked for.
     pub recipients: u32,
-    /// DATA or a chunk that could not be carried out where there were recipients: with an argument, in the wrong place, or DATA for a
-    /// message that is binary.
+    /// DATA or a chunk that could not be carried out where there were recipients: DATA with an argument or for a message that is binary,
+    /// or either in the wrong place. Each counts, and the message may come yet. A chunk does not whose size is none, or where none are
+    /// offered: it ends the session.
     pub messages: u32,
     /// Messages that are over the limit as they come, or in their first chunk (552).
     pub messages_too_big: u32,
@@ -43,21 +44,33 @@ impl Connection {
         } else if verb.eq_ignore_ascii_case(b"RCPT") {
             self.count_refusal(|refusals| &mut refusals.recipients);
         } else if verb.eq_ignore_ascii_case(b"DATA") {
-            self.count_refused_message(replies::NOT_A_COMMAND);
+            self.count_bad_message();
         }
     }
 
-    /// Counts that a message is refused by this reply, if there is one that could come, of which nothing was refused yet.
+    /// Counts that a message is refused by this reply.
     pub(super) fn count_refused_message(&mut self, reply: &str) {
+        match reply {
+            replies::TOO_BIG => self.count_message(|refusals| &mut refusals.messages_too_big),
+            replies::BARE_LINE_END => {
+                self.count_message(|refusals| &mut refusals.messages_with_bare_line_ends);
+            }
+            _ => self.count_bad_message(),
+        }
+    }
+
+    /// Counts that a command could not be carried out by which a message would come.
+    fn count_bad_message(&mut self) {
+        self.count_message(|refusals| &mut refusals.messages);
+    }
+
+    /// Counts one more, if there are recipients for whom a message could come, and no chunk of it was refused before.
+    fn count_message(&mut self, of: impl FnOnce(&mut Refusals) -> &mut u32) {
         let could_come = self.transaction.as_ref().is_some_and(|transaction| {
             transaction.accepted > 0 && !matches!(transaction.chunks, Chunks::Failed)
         });
         if could_come {
-            self.count_refusal(|refusals| match reply {
-                replies::TOO_BIG => &mut refusals.messages_too_big,
-                replies::BARE_LINE_END => &mut refusals.messages_with_bare_line_ends,
-                _ => &mut refusals.messages,
-            });
+            self.count_refusal(of);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use super::{LEAST_ITERATIONS, ScramHash, ScramKeys};
 use crate::sasl::credentials::prepared_password;
@@ -16,7 +17,7 @@ use crate::sasl::{Found, Lookup, Secret, Wanted};
 pub struct Decoy {
     secret: Secret,
     /// What the keys of users look like, and how many users have keys that look so.
-    looks: Vec<(Looks, u32)>,
+    looks: Arc<[(Looks, u32)]>,
     derives: bool,
 }
 
@@ -42,7 +43,7 @@ impl Decoy {
     pub fn new(secret: [u8; 32]) -> Self {
         Self {
             secret: Secret::new(secret),
-            looks: vec![([Some(USUAL); 2], 1)],
+            looks: [([Some(USUAL); 2], 1)].into(),
             derives: false,
         }
     }
@@ -53,7 +54,7 @@ impl Decoy {
     #[must_use]
     pub fn with_looks_of<'a>(mut self, users: impl IntoIterator<Item = &'a [ScramKeys]>) -> Self {
         let mut all: BTreeMap<Looks, u32> = BTreeMap::new();
-        for keys in users {
+        for keys in users.into_iter().filter(|keys| !keys.is_empty()) {
             let look = |hash| {
                 let keys = keys.iter().find(|keys| keys.hash() == hash)?;
                 Some(Look {
@@ -69,13 +70,13 @@ impl Decoy {
         self
     }
 
-    /// What the keys of nobody with this name look like: like those of one of the users for whom this holds.
-    fn looks(&self, username: &str, holds: impl Fn(&Looks) -> bool) -> Looks {
-        let drawn = self.value(ScramHash::Sha256, b"look", username);
+    /// Keys that look like those of one of the users for whom this holds, drawn by the name for this purpose.
+    fn looks(&self, purpose: &[u8], username: &str, holds: impl Fn(&Looks) -> bool) -> Looks {
+        let drawn = self.value(ScramHash::Sha256, purpose, username);
         let drawn = drawn.expose().iter().take(4);
         let drawn = drawn.fold(0, |drawn: u64, octet| drawn << 8 | u64::from(*octet));
         let fitting = || self.looks.iter().filter(|(looks, _)| holds(looks));
-        // A part of all users, so that few names look different when there is one more of them.
+        // A part of all users, so that, of few kinds of looks, few names look different when there is one more user.
         let all: u64 = fitting().map(|(_, users)| u64::from(*users)).sum();
         let mut left = (drawn * all) >> 32;
         for (looks, users) in fitting() {
@@ -88,28 +89,30 @@ impl Decoy {
         [Some(USUAL); 2]
     }
 
-    /// The same for keys of this hash: those of a user who has such, if it is not one of whom the name was drawn to look like.
-    fn look(&self, hash: ScramHash, username: &str) -> Look {
-        let place = place(hash);
-        let [one, other] = [
-            self.looks(username, |_| true),
-            self.looks(username, |looks| looks[place].is_some()),
-        ];
-        one[place].or(other[place]).unwrap_or(USUAL)
+    /// What the keys of nobody with this name look like, those of one user.
+    fn looks_of_nobody(&self, username: &str) -> Looks {
+        self.looks(b"look", username, |_| true)
     }
 
-    /// Does for nobody what [`ScramKeys::fits`] does for a user with keys, by the strongest of them. It never fits.
+    /// The same for keys of this hash. Where that user has none, they look like another one's, and like anybody's: a user who has none of
+    /// this hash is shown such too.
+    fn look(&self, hash: ScramHash, username: &str) -> Look {
+        let place = place(hash);
+        let other = self.looks(b"other look", username, |looks| looks[place].is_some());
+        let look = self.looks_of_nobody(username)[place];
+        look.or(other[place]).unwrap_or(USUAL)
+    }
+
+    /// The strongest keys of nobody with this name, to be tried where a user's would be. No password fits them.
     #[cfg_attr(
         not(feature = "io"),
         allow(dead_code, reason = "the server with I/O asks for it")
     )]
-    pub(crate) fn fits_nobody(&self, username: &str, password: &Secret) -> bool {
-        let looks = self.looks(username, |looks| looks.iter().any(Option::is_some));
-        let strongest = ScramHash::ALL
-            .into_iter()
-            .find(|hash| looks[place(*hash)].is_some());
-        let keys = self.keys_of_nobody(strongest.unwrap_or(ScramHash::Sha256), username);
-        black_box(keys.fits(password)) & false
+    pub(crate) fn strongest_of_nobody(&self, username: &str) -> ScramKeys {
+        let looks = self.looks_of_nobody(username);
+        let has = |hash: &ScramHash| looks[place(*hash)].is_some();
+        let strongest = ScramHash::ALL.into_iter().find(has);
+        self.keys_of_nobody(strongest.unwrap_or(ScramHash::Sha256), username)
     }
 
     /// The same, for a server that keeps passwords of some users, whose keys have to be derived each time: then as much is done
@@ -218,7 +221,7 @@ fn place(hash: ScramHash) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::HashMap;
 
     use super::*;
     use crate::sasl::scram::{derivations, derived};
@@ -284,26 +287,37 @@ mod tests {
             vec![keys_of(HASH, 30, 16), keys_of(sha1, 40, 16)],
             vec![keys_of(sha1, 50, 16)],
         ]);
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<_, u32> = HashMap::new();
+        let mut of_users = 0;
         for name in names() {
             let by_scram = [HASH, sha1].map(|hash| looks(&decoy, hash, &name).0);
-            let before = derived();
-            decoy.fits_nobody(&name, &Secret::new("pw"));
-            let by_password = derived()[before.len()..].to_vec();
-            let [(hash, iterations)] = by_password[..] else {
-                panic!("{by_password:?}")
-            };
-            seen.insert((by_scram, hash, iterations));
+            let strongest = decoy.strongest_of_nobody(&name);
+            let look = (by_scram, strongest.hash(), strongest.iterations());
+            *seen.entry(look).or_default() += 1;
+            of_users += u32::from(by_scram[0] == 10);
         }
+        // Whoever has none of a hash is shown those of somebody who has, each as often.
         let expected = [
-            ([10, 20], HASH, 10),
-            ([30, 40], HASH, 30),
-            // Of those without keys of this hash each looks like one of those who have some.
-            ([10, 50], sha1, 50),
-            ([30, 50], sha1, 50),
+            (([10, 20], HASH, 10), 300..367),
+            (([30, 40], HASH, 30), 300..367),
+            (([10, 50], sha1, 50), 140..194),
+            (([30, 50], sha1, 50), 140..194),
         ];
-        assert!(seen.is_subset(&expected.into()), "{seen:?}");
-        assert!(seen.len() >= 3, "{seen:?}");
+        assert_eq!(seen.len(), expected.len(), "{seen:?}");
+        for (look, often) in expected {
+            assert!(often.contains(&seen[&look]), "{seen:?}");
+        }
+        // As it is with a user who has none of this hash, whatever its name is drawn to look like.
+        assert!((467..533).contains(&of_users), "{of_users}");
+    }
+
+    #[test]
+    fn who_has_no_keys_is_none_to_look_like() {
+        let users: [&[ScramKeys]; 2] = [&[], &[keys_of(HASH, 10, 16)]];
+        let decoy = Decoy::new([1; 32]).with_looks_of(users);
+        for name in names() {
+            assert_eq!(decoy.strongest_of_nobody(&name).iterations(), 10);
+        }
     }
 
     #[test]
@@ -325,9 +339,10 @@ mod tests {
     }
 
     #[test]
-    fn for_nobody_as_much_is_done_as_for_a_user_with_keys() {
+    fn no_password_fits_the_keys_of_nobody_and_as_much_is_done_to_find_out() {
         let before = derivations();
-        assert!(!Decoy::new([7; 32]).fits_nobody("tim", &Secret::new("pw")));
+        let keys = Decoy::new([7; 32]).strongest_of_nobody("tim");
+        assert!(!keys.fits(&Secret::new("pw")));
         assert_eq!(derivations(), before + 1);
     }
 

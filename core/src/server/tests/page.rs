@@ -1,5 +1,5 @@
 //! Reads `SERVER_OPTIONS.md`: it has a row for each option and each statistic and no other, each default there is the default here,
-//! what it says is refused is refused, and each sample is one of Prometheus' text.
+//! what it says is refused is refused, each sample is one of Prometheus' text, and it says of each statistic what the rustdoc says.
 
 use super::super::{Options, Statistics};
 
