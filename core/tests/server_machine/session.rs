@@ -369,7 +369,7 @@ fn s018_s160_s162_s163_s164_verbs_that_are_not_carried_out() {
             "C: VRFY",
             "S: 501 5.5.4 an argument is needed",
             "C: EXPN",
-            "S: 502 5.5.1 Command not implemented",
+            "S: 501 5.5.4 an argument is needed",
             "C: RSET x",
             "S: 501 5.5.4 the command takes no argument",
             "C: NOOP",

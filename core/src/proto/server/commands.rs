@@ -385,9 +385,6 @@ impl Connection {
             CommandError::Argument(_) if is(&["ETRN"]) && !self.config.hooks.has(Hooks::ETRN) => {
                 self.bad(replies::NOT_IMPLEMENTED);
             }
-            CommandError::Argument(_) if is(&["EXPN"]) && !self.config.hooks.has(Hooks::EXPAND) => {
-                self.bad(replies::NOT_IMPLEMENTED);
-            }
             CommandError::Argument(_)
             | CommandError::Parameter(_)
             | CommandError::Attributes(_) => {
