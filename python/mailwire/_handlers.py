@@ -62,7 +62,8 @@ class Dispatcher:
         self._streaming = {}
         # The `disconnect` hooks that do, those that have begun before others first.
         self._leaving = {}
-        self._overflows = None
+        # What is done about too many of these, while there are.
+        self._overflow = None
         self._most_streams = most_streams
         self.hooks = hooks_of(handler)
         self._takes_envelope = not self.hooks and self._make is None and callable(handler)
@@ -415,13 +416,18 @@ class Dispatcher:
             self._leaving[session.id] = self._turns[session.id]
             # A client decides how often it hangs up, and nobody waits for these: there are as many as there may be connections, and no
             # more than as many again that were cancelled and go on all the same.
-            count, most = len(self._leaving), self._most_streams
-            if most < count <= 2 * most:
+            count, most, what = len(self._leaving), self._most_streams, None
+            if count > 2 * most:
+                what = "those that were cancelled do not end, and no other is called"
+            elif count > most:
+                what = "those that began before the others are cancelled"
                 self.loop.cancel(next(turn for turn in self._leaving.values() if not turn.is_over))
-            new = self._overflow(count, most)
+            # A client could fill the log else.
+            is_new = what not in (None, self._overflow)
+            self._overflow = what
         try:
-            if new is not None:
-                _log().warning("too many disconnect hooks run at a time: %s", new)
+            if is_new:
+                _log().warning("too many disconnect hooks run at a time: %s", what)
             if count <= 2 * most:
                 await self._told(session, event, "disconnect")
             else:
@@ -429,17 +435,6 @@ class Dispatcher:
         finally:
             with self._lock:
                 del self._leaving[session.id]
-
-    def _overflow(self, count, most):
-        """What is done about so many `disconnect` hooks, if that is another thing than before: a client could fill the log else."""
-        if count <= most:
-            what = None
-        elif count <= 2 * most:
-            what = "those that began before the others are cancelled"
-        else:
-            what = "those that were cancelled do not end, and no other is called"
-        before, self._overflows = self._overflows, what
-        return None if what == before else what
 
     async def _told(self, session, event, name):
         """A hook that only hears: its answer means nothing."""

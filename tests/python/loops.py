@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import peers
 import uvloop
@@ -52,15 +51,7 @@ def threads(name):
 
 def gone(name):
     """Waits until there is none of them."""
-    wait_until(lambda: not threads(name))
-
-
-def wait_until(holds):
-    """Waits until this holds."""
-    until = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    peers.wait_for(lambda: not threads(name))
 
 
 def data(client, content):

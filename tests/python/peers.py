@@ -1,6 +1,7 @@
-"""What the tests of hooks share: clients of the standard library, and a message that they bring."""
+"""What the tests of hooks share: clients of the standard library, a message that they bring, and how to wait for what comes of it."""
 
 import smtplib
+import time
 
 
 def connect(server):
@@ -28,3 +29,12 @@ def data(client, content):
     assert client.docmd("DATA")[0] == 354
     client.send(content + b".\r\n")
     return client.getreply()
+
+
+def wait_for(what):
+    """What comes on another thread, soon."""
+    until = time.monotonic() + 60
+    while not (come := what()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return come

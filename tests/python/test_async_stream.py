@@ -4,12 +4,12 @@ import asyncio
 import os
 import signal
 import threading
-import time
 
 import mailwire
 import pytest
 from loops import LOOPS, connect, data, decorated, run, threads
 from mailwire import Discarded
+from peers import wait_for
 
 
 async def in_one(body):
@@ -169,15 +169,11 @@ def test_no_more_coroutines_read_than_there_may_be_connections():
     with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
         for _ in range(2):
             hang_up_within_a_message(server, begun)
-            until = time.monotonic() + 60
-            while server.stats["open_sessions"] and time.monotonic() < until:
-                time.sleep(0.01)
+            wait_for(lambda: not server.stats["open_sessions"])
         with connect(server) as client:
             assert data(client, b"x\r\n")[0] == 452
         server._run._loop.call(goes_on.set)
-        until = time.monotonic() + 60
-        while server._run._dispatcher._streaming and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: not server._run._dispatcher._streaming)
         with connect(server) as client:
             assert data(client, b"x\r\n")[0] == 250
 

@@ -12,8 +12,9 @@ from contextlib import suppress
 
 import mailwire
 import pytest
-from loops import LATE, LOOPS, connect, decorated, gone, later, plain, run, threads, wait_until
+from loops import LATE, LOOPS, connect, decorated, gone, later, plain, run, threads
 from mailwire import Reject
+from peers import wait_for
 
 REPLY = mailwire.Reply(550, "no", "5.7.1")
 
@@ -222,8 +223,7 @@ def test_sessions_that_wait_hold_up_nobody_and_take_no_thread(message):
             assert client.docmd("DATA")[0] == 354
             client.send(b"x\r\n.\r\n")
         mailwire.send(message, f"smtp://127.0.0.1:{server.port}")
-        while len(waiting) < 30:
-            time.sleep(0.01)
+        wait_for(lambda: len(waiting) >= 30)
         assert threads("mailwire-") == before and not order
         server._run._loop.call(goes_on.set)
         for client in slow:
@@ -371,12 +371,9 @@ def test_no_more_coroutines_say_goodbye_than_there_may_be_connections(logged):
 
     with mailwire.Server(Handler(), limits=mailwire.Limits(connections=2)) as server:
         for count in range(1, 6):
-            while server.stats["open_sessions"] > 1:
-                time.sleep(0.01)
+            wait_for(lambda: server.stats["open_sessions"] <= 1)
             connect(server).close()
-            until = time.monotonic() + 60
-            while (len(waiting), len(cancelled)) != (count, max(0, count - 2)) and time.monotonic() < until:
-                time.sleep(0.01)
+            wait_for(lambda count=count: (len(waiting), len(cancelled)) == (count, max(0, count - 2)))
             assert (len(waiting), cancelled) == (count, waiting[: max(0, count - 2)])
         server.stop(grace=0)
     assert [record.levelname for record in logged()] == ["WARNING"]
@@ -395,14 +392,14 @@ def test_those_that_go_on_when_they_are_cancelled_count_and_in_the_end_none_is_c
 
     def hang_up(server, begins, warnings):
         connect(server).close()
-        wait_until(lambda: len(begun) == begins and len(logged()) == warnings and not server.stats["open_sessions"])
+        wait_for(lambda: len(begun) == begins and len(logged()) == warnings and not server.stats["open_sessions"])
 
     with mailwire.Server(Handler(), limits=mailwire.Limits(connections=1)) as server:
         hang_up(server, 1, 0)
         hang_up(server, 2, 1)
         hang_up(server, 2, 2)
         released.set()
-        wait_until(lambda: len(ended) == 2)
+        wait_for(lambda: len(ended) == 2)
         hang_up(server, 3, 2)
     first = begun[0]
     assert begun == [first, first + 1, first + 3]
@@ -433,11 +430,11 @@ def test_one_that_is_cancelled_before_the_loop_has_come_to_it_never_begins(logge
         assert entered.wait(60)
         for _ in range(3):
             connect(server).close()
-            wait_until(lambda: server.stats["open_sessions"] == 1)
-        wait_until(logged)
+            wait_for(lambda: server.stats["open_sessions"] == 1)
+        wait_for(logged)
         held.set()
         assert client.getreply()[0] == 250
-        wait_until(lambda: len(begun) == 3)
+        wait_for(lambda: len(begun) == 3)
         first = begun[0]
         assert begun == [first, first + 2, first + 3]
 
@@ -461,9 +458,7 @@ def test_what_a_hook_still_does_when_it_was_given_up_is_not_cut_short_by_the_end
         client.ehlo("client.example.org")
         assert client.mail("a@example.org")[0] == 451
         client.close()
-        until = time.monotonic() + 60
-        while not left and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: left)
         server.stop(grace=0)
     assert left == ["begun", "done"]
 

@@ -4,10 +4,10 @@ import errno
 import shutil
 import socket
 import threading
-import time
 
 import mailwire
 import pytest
+from peers import wait_for
 
 
 def deliver(server, message):
@@ -15,14 +15,6 @@ def deliver(server, message):
     with pytest.raises(mailwire.Error) as told:
         mailwire.send(message, f"smtp://127.0.0.1:{server.port}?tls=none", recipients=["b@example.net"])
     return told.value.reply.code
-
-
-def wait_for(what):
-    """What comes on another thread, soon."""
-    until = time.monotonic() + 60
-    while not what() and time.monotonic() < until:
-        time.sleep(0.01)
-    return what()
 
 
 class Errors:

@@ -116,13 +116,7 @@ impl<'a> Command<'a> {
         if memchr::memchr3(0, b'\r', b'\n', line).is_some() {
             return Err(not_a_line(line));
         }
-        // RFC 5321 section 4.1.1: white space before the CRLF is tolerated.
-        let line = line.trim_ascii_end();
-        let verb_len = line
-            .iter()
-            .position(|&b| b == b' ' || b == b'\t')
-            .unwrap_or(line.len());
-        let (verb, argument) = line.split_at(verb_len);
+        let (verb, argument) = split_verb(line);
         if verb.is_empty() || !verb.iter().all(u8::is_ascii_graphic) {
             return Err(CommandError::NotACommand);
         }
@@ -193,6 +187,14 @@ impl<'a> Command<'a> {
             Ok(Self::Unknown(verb, argument))
         }
     }
+}
+
+/// The verb of a line, and what stands behind it.
+pub(super) fn split_verb(line: &[u8]) -> (&[u8], &[u8]) {
+    // RFC 5321 section 4.1.1: white space before the CRLF is tolerated.
+    let line = line.trim_ascii_end();
+    let end = memchr::memchr2(b' ', b'\t', line);
+    line.split_at(end.unwrap_or(line.len()))
 }
 
 /// A line that has what no line may have. Where it announced a chunk, nobody knows how long that is.

@@ -2,6 +2,7 @@
 
 use super::chunks::Chunks;
 use super::{Connection, replies};
+use crate::proto::command::split_verb;
 
 /// How much of mail a machine has refused without asking its application.
 ///
@@ -37,8 +38,7 @@ impl Connection {
 
     /// Counts that the command of a line was refused, if it is one of mail.
     pub(super) fn count_refused_line(&mut self, line: &[u8]) {
-        let end = line.iter().position(|octet| b" \t".contains(octet));
-        let verb = &line[..end.unwrap_or(line.len())];
+        let (verb, _) = split_verb(line);
         if verb.eq_ignore_ascii_case(b"MAIL") {
             self.count_refusal(|refusals| &mut refusals.senders);
         } else if verb.eq_ignore_ascii_case(b"RCPT") {

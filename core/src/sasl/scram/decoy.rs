@@ -71,7 +71,12 @@ impl Decoy {
     }
 
     /// Keys that look like those of one of the users for whom this holds, drawn by the name for this purpose.
-    fn looks(&self, purpose: &[u8], username: &str, holds: impl Fn(&Looks) -> bool) -> Looks {
+    fn looks(
+        &self,
+        purpose: &[u8],
+        username: &str,
+        holds: impl Fn(&Looks) -> bool,
+    ) -> Option<Looks> {
         let drawn = self.value(ScramHash::Sha256, purpose, username);
         let drawn = drawn.expose().iter().take(4);
         let drawn = drawn.fold(0, |drawn: u64, octet| drawn << 8 | u64::from(*octet));
@@ -82,25 +87,25 @@ impl Decoy {
         for (looks, users) in fitting() {
             match left.checked_sub((*users).into()) {
                 Some(behind) => left = behind,
-                None => return *looks,
+                None => return Some(*looks),
             }
         }
-        // There is nobody like that.
-        [Some(USUAL); 2]
+        None
     }
 
-    /// What the keys of nobody with this name look like, those of one user.
+    /// What the keys of nobody with this name look like: those of one user.
     fn looks_of_nobody(&self, username: &str) -> Looks {
         self.looks(b"look", username, |_| true)
+            .unwrap_or([Some(USUAL); 2])
     }
 
     /// The same for keys of this hash. Where that user has none, they look like another one's, and like anybody's: a user who has none of
     /// this hash is shown such too.
     fn look(&self, hash: ScramHash, username: &str) -> Look {
         let place = place(hash);
-        let other = self.looks(b"other look", username, |looks| looks[place].is_some());
+        let other = || self.looks(b"other look", username, |looks| looks[place].is_some())?[place];
         let look = self.looks_of_nobody(username)[place];
-        look.or(other[place]).unwrap_or(USUAL)
+        look.or_else(other).unwrap_or(USUAL)
     }
 
     /// The strongest keys of nobody with this name, to be tried where a user's would be. No password fits them.
@@ -109,10 +114,12 @@ impl Decoy {
         allow(dead_code, reason = "the server with I/O asks for it")
     )]
     pub(crate) fn strongest_of_nobody(&self, username: &str) -> ScramKeys {
-        let looks = self.looks_of_nobody(username);
-        let has = |hash: &ScramHash| looks[place(*hash)].is_some();
-        let strongest = ScramHash::ALL.into_iter().find(has);
-        self.keys_of_nobody(strongest.unwrap_or(ScramHash::Sha256), username)
+        let mut looks = ScramHash::ALL
+            .into_iter()
+            .zip(self.looks_of_nobody(username));
+        let strongest = looks.find_map(|(hash, look)| Some((hash, look?)));
+        let (hash, look) = strongest.unwrap_or((ScramHash::Sha256, USUAL));
+        self.keys_that_look(look, hash, username)
     }
 
     /// The same, for a server that keeps passwords of some users, whose keys have to be derived each time: then as much is done
@@ -180,7 +187,7 @@ impl Decoy {
             Found::Keys(keys) => Some(keys).filter(|keys| keys.hash() == hash),
             Found::Nobody => None,
         };
-        let nobodys = self.keys_of_nobody(hash, username);
+        let nobodys = self.keys_that_look(self.look(hash, username), hash, username);
         let genuine = found.is_some();
         let keys = found.unwrap_or(nobodys);
         // As often as everybody sees that it would be done for a password that is kept.
@@ -190,8 +197,7 @@ impl Decoy {
         (keys, genuine)
     }
 
-    fn keys_of_nobody(&self, hash: ScramHash, username: &str) -> ScramKeys {
-        let look = self.look(hash, username);
+    fn keys_that_look(&self, look: Look, hash: ScramHash, username: &str) -> ScramKeys {
         ScramKeys::made_up(
             hash,
             self.salt(hash, username, look.salt),
