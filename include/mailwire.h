@@ -58,7 +58,8 @@
  *
  * Threads: calls that take an object const may run on it at the same time. Others may not: a second one returns
  * MAILWIRE_ERR_MISUSE. Every object may be used by any thread, and freed by any. A client starts no thread, but for a
- * short one while a host name is looked up; a server has threads named mailwire-io-0 and so on, with all signals blocked.
+ * short one while a host name is looked up; a server has threads named mailwire-io-0 and so on, and mailwire-aside where keys of passwords
+ * are derived or files are written, all with all signals blocked.
  *
  * Fork: a client, server or event of the parent process returns MAILWIRE_ERR_FORKED in the child, and may be freed
  * there. Make new ones in the child.
@@ -66,8 +67,8 @@
  * Signals: no call raises SIGPIPE or changes what your program does about signals. Of all functions only
  * mailwire_cancel_signal may be called in a signal handler. Exceptions, longjmp and pthread_cancel must not cross a call.
  *
- * Nothing is written to standard output or standard error, and only SSL_CERT_FILE and SSL_CERT_DIR are read from the
- * environment. The library stays in memory once loaded.
+ * Nothing is written to standard output or standard error. Of the environment SSL_CERT_FILE and SSL_CERT_DIR are read, and LISTEN_PID and
+ * LISTEN_FDS where a server is to listen on "systemd". The library stays in memory once loaded.
  */
 
 #ifndef MAILWIRE_H
@@ -170,8 +171,10 @@ typedef struct mailwire_client_options mailwire_client_options;
 typedef struct mailwire_error mailwire_error;
 
 /**
- * Something that happened in a server, and may want an answer. Freed without one, the client is told 451.
+ * Something that happened in a server, and may want an answer. Freed without one, the client is told 451; at AUTH and LOOKUP 454, which
+ * counts as a login that nobody could judge, and at CONNECT 421, which ends the session.
  *
+ * An event has all that it tells in itself: it may be used and is to be freed also after its server.
  * Accessors take NULL, and return the same for it as for what an event of its kind does not have.
  *
  * Since 0.1.
@@ -733,7 +736,8 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_NONE 0
 
 /**
- * A client has connected (MAILWIRE_HOOK_CONNECT).
+ * A client has connected (MAILWIRE_HOOK_CONNECT). It comes again, with the same number of the session, where a host of "xclient" goes on with
+ * another client in the same connection: what the program keeps of the session is not that client's.
  */
 #define MAILWIRE_EVENT_CONNECT 1
 
@@ -753,7 +757,8 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_MAIL 4
 
 /**
- * RCPT, with one recipient or several that came in one go; each is owed an answer (MAILWIRE_HOOK_RCPT).
+ * RCPT, with one recipient or several that came in one go; each is owed an answer (MAILWIRE_HOOK_RCPT). The sender is not told again: a
+ * program that wants it asks for MAIL, and keeps it by the number of the session.
  */
 #define MAILWIRE_EVENT_RECIPIENTS 5
 
@@ -763,12 +768,15 @@ typedef int32_t mailwire_proof;
 #define MAILWIRE_EVENT_MESSAGE 6
 
 /**
- * A message begins, with its envelope; only with mailwire_server_options_set_stream.
+ * A message begins, with its envelope; only with mailwire_server_options_set_stream. It is owed an answer, before which no octet of the
+ * message is read: freed without one, the message is refused by 451.
  */
 #define MAILWIRE_EVENT_BODY 7
 
 /**
- * A piece of a message; informs. Free it to have more read. It owes no answer, but may be refused: that refuses the message.
+ * A piece of a message; informs. Free it to have more read: pieces of up to 256 KiB of a message may be held at a time. Where they are
+ * held for longer than "answer_timeout", the message is refused by 451, and MAILWIRE_EVENT_DISCARDED comes. It owes no answer, but may be
+ * refused: that refuses the message.
  */
 #define MAILWIRE_EVENT_CHUNK 8
 
@@ -1883,7 +1891,7 @@ MAILWIRE_API void mailwire_scram_keys_free(mailwire_scram_keys *keys);
  * read it learns of blind copies too.
  *
  * Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
- * asked; without it the queue may be left alone. Where a message cannot be taken the client is told 451 or 452 and nothing of the
+ * asked; without it the queue may be left alone, which then tells nothing but that the server has ended by itself. Where a message cannot be taken the client is told 451 or 452 and nothing of the
  * reason: that comes as an event of MAILWIRE_EVENT_FAULT, one for each message while it lasts, if MAILWIRE_HOOK_FAULT is set. While
  * 4,096 events wait none is added; the number "faults" of mailwire_statistics counts them all.
  *
@@ -2034,7 +2042,8 @@ mailwire_status mailwire_server_options_set_body_memory(mailwire_server_options 
                                                         mailwire_error **err);
 
 /**
- * How long an event may stay unanswered before the client is told 451, in milliseconds. 300,000 by default.
+ * How long an event may stay unanswered before the client is told 451 (454 at AUTH and LOOKUP, 421 at CONNECT), in milliseconds. 300,000
+ * by default.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -2106,8 +2115,8 @@ const char *mailwire_server_option_name(size_t index);
  * changes or servers with several keys stand for one another. Keep it as secret as the users' keys; no error repeats it.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
- * MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
- * before.
+ * MAILWIRE_ERR_IO for a "disposition" whose folder cannot be used; MAILWIRE_ERR_MISUSE if another call is using the
+ * options; MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
  * Thread: any, one call at a time on these options.
  * Since 0.1.
  */
@@ -2159,7 +2168,7 @@ mailwire_status mailwire_server_options_set_certificate(mailwire_server_options 
 
 /**
  * Adds a user who may log in, with the password. The library then answers AUTH for this user by itself. AUTH is offered as soon
- * as there is a user or MAILWIRE_HOOK_AUTH.
+ * as there is a user, MAILWIRE_HOOK_AUTH or MAILWIRE_HOOK_LOOKUP.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -2192,7 +2201,7 @@ mailwire_status mailwire_server_options_add_user_keys(mailwire_server_options *o
 
 /**
  * What the program wants to be asked: MAILWIRE_HOOK_... joined by "|". All else is answered by the library, in the usual way.
- * MAILWIRE_HOOK_NONE by default. Messages always come.
+ * MAILWIRE_HOOK_NONE by default. Messages always come, but where a disposition takes them.
  *
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
  * MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -2321,9 +2330,11 @@ MAILWIRE_API uint16_t mailwire_server_port(const mailwire_server *server, size_t
  * may be NULL; signalled, it ends the wait.
  *
  * event gets the event, to be freed with mailwire_event_free, or NULL on failure.
- * Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down and every event was told; MAILWIRE_ERR_TIMEOUT if none came
- * in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not let it wait; MAILWIRE_ERR_INVALID_ARGUMENT;
- * MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM; MAILWIRE_ERR_INTERNAL.
+ * Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down, every event was told, and those that were pulled are answered or
+ * freed, or too late for an answer; MAILWIRE_ERR_TIMEOUT if none came in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not
+ * let it wait, or if the server has ended by itself, for a socket that it listens on can accept nothing any more, as when somebody who
+ * shares it has shut it down; MAILWIRE_ERR_INTERNAL if it has ended for a fault of the library; MAILWIRE_ERR_INVALID_ARGUMENT;
+ * MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM. Where the server has ended, each call says so again.
  * Thread: any number at the same time; each event goes to one of them. A second event of a session comes while an earlier one is
  * still open only if that was not answered within the option "answer_timeout", for the client then goes on.
  * Since 0.1.
@@ -2337,8 +2348,10 @@ mailwire_status mailwire_server_next_event(const mailwire_server *server,
                                            mailwire_error **err);
 
 /**
- * A descriptor that reads as ready while an event waits, for programs with an event loop of their own: when it does, pull with
- * a timeout of 0. Only wait on it; do not read, write or close it. -1 for NULL.
+ * A descriptor that reads as ready while an event waits, and when the server has ended, for programs with an event loop of their own:
+ * when it does, pull with a timeout of 0, until MAILWIRE_ERR_TIMEOUT says that none waits; there may be none the first time. At the end
+ * MAILWIRE_END comes later if events were pulled that are not answered: the last answer has the descriptor read as ready, but that an event
+ * is too late for its answer does not. Only wait on it; do not read, write or close it. -1 for NULL.
  *
  * It lives as long as the server.
  * Thread: any.
@@ -2365,10 +2378,28 @@ mailwire_status mailwire_server_reload_tls(const mailwire_server *server,
                                            mailwire_error **err);
 
 /**
- * Shuts a server down: it stops listening, sends 421 to clients that are idle, and gives transactions that are under way
- * grace_ms milliseconds to finish, for which their events must still be answered. When it returns the server's threads have
- * ended; the events that are left can be pulled, and then MAILWIRE_END comes.
+ * Begins to shut a server down as mailwire_server_shutdown does, and returns at once. For a program that pulls events on one thread: pull
+ * and answer on until MAILWIRE_END comes. mailwire_server_free, called before, waits for what is left of the grace.
  *
+ * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a time without end; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+ * Thread: any. Not from a signal handler: signal a mailwire_cancel there, which ends the wait for an event.
+ * Since 0.1.
+ */
+MAILWIRE_API
+MAILWIRE_NODISCARD
+mailwire_status mailwire_server_begin_shutdown(const mailwire_server *server,
+                                               int64_t grace_ms,
+                                               mailwire_error **err);
+
+/**
+ * Shuts a server down: it stops listening, sends 421 to clients that are idle, gives transactions that are under way grace_ms
+ * milliseconds to finish, and waits for that. Other threads must go on pulling and answering events meanwhile, or those transactions find
+ * nobody who answers: a program that pulls on one thread alone calls mailwire_server_begin_shutdown. When it returns the server's threads
+ * have ended; the events that are left can be pulled, and MAILWIRE_END comes when all that were pulled are answered or freed, or too
+ * late to be answered.
+ *
+ * Only the grace of the first call counts, and that of mailwire_server_begin_shutdown is one: any later call waits for the same end. The
+ * option "grace" is not for this.
  * Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a time without end; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
  * Thread: any, while others pull events.
  * Since 0.1.
@@ -2441,12 +2472,13 @@ MAILWIRE_API
 const char *mailwire_statistics_prometheus(const mailwire_statistics *statistics);
 
 /**
- * Frees an event. NULL is allowed. Answers that it still owes become 451.
+ * Frees an event. NULL is allowed. Answers that it still owes become 451, 454 or 421, as mailwire_event says.
  *
  * Thread: any, while nobody else uses this event.
  * Since 0.1.
  */
-MAILWIRE_API void mailwire_event_free(mailwire_event *event);
+MAILWIRE_API
+void mailwire_event_free(mailwire_event *event);
 
 /**
  * What the event is about. NULL: MAILWIRE_EVENT_NONE.
@@ -2473,13 +2505,14 @@ MAILWIRE_API size_t mailwire_event_owed(const mailwire_event *event);
 MAILWIRE_API uint64_t mailwire_event_session_id(const mailwire_event *event);
 
 /**
- * The client's address, as "127.0.0.1:1234".
+ * The client's address, as "127.0.0.1:1234"; "local socket" at a Unix socket, and "unknown" where XCLIENT tells none.
  *
  * The text is never NULL, and lives as long as the event.
  * Thread: any.
  * Since 0.1.
  */
-MAILWIRE_API const char *mailwire_event_peer(const mailwire_event *event);
+MAILWIRE_API
+const char *mailwire_event_peer(const mailwire_event *event);
 
 /**
  * What the client called itself in EHLO, HELO or LHLO, which nobody has verified; empty before that.
@@ -2572,6 +2605,49 @@ size_t mailwire_event_recipient_count(const mailwire_event *event);
  * Since 0.1.
  */
 MAILWIRE_API const char *mailwire_event_recipient_at(const mailwire_event *event, size_t index);
+
+/**
+ * The number of parameters of MAIL, of MAIL and of what has an envelope.
+ *
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API size_t mailwire_event_parameter_count(const mailwire_event *event);
+
+/**
+ * A parameter of MAIL, as "SIZE=1000", "RET=HDRS" or "SMTPUTF8", with its keyword in capitals; empty if there is no such one. Those
+ * that stand for the extensions of "extensions" have been checked. A keyword comes once.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_parameter_at(const mailwire_event *event,
+                                        size_t index);
+
+/**
+ * The number of parameters of RCPT for a recipient, by its index as in mailwire_event_recipient_at; 0 if there is no such recipient.
+ *
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+size_t mailwire_event_recipient_parameter_count(const mailwire_event *event,
+                                                size_t recipient);
+
+/**
+ * A parameter of RCPT for a recipient, as "NOTIFY=NEVER" or "ORCPT=rfc822;joe@example.org", with its keyword in capitals; empty if
+ * there is no such one.
+ *
+ * The text is never NULL, and lives as long as the event.
+ * Thread: any.
+ * Since 0.1.
+ */
+MAILWIRE_API
+const char *mailwire_event_recipient_parameter_at(const mailwire_event *event,
+                                                  size_t recipient,
+                                                  size_t index);
 
 /**
  * The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the

@@ -66,6 +66,13 @@ class c_text {
   private:
     std::string text_;
 };
+
+template <typename At> auto gathered(std::size_t count, At at) {
+    std::vector<decltype(at(count))> all;
+    for (std::size_t i = 0; i < count; ++i)
+        all.push_back(at(i));
+    return all;
+}
 } // namespace detail
 
 /// What became of a message, recipient by recipient. Empty if nothing was tried.
@@ -88,10 +95,9 @@ class report {
     std::string_view tls_cipher() const noexcept { return mailwire_report_tls_cipher(raw_.get()); }
     /// The indexes of the recipients to whom sending again cannot make a second copy and may succeed.
     std::vector<std::size_t> safe_to_retry() const {
-        std::vector<std::size_t> all;
-        for (std::size_t i = 0; i < mailwire_report_retry_count(raw_.get()); ++i)
-            all.push_back(mailwire_report_retry_at(raw_.get(), i));
-        return all;
+        const mailwire_report *r = raw_.get();
+        return detail::gathered(mailwire_report_retry_count(r),
+                                [=](std::size_t i) { return mailwire_report_retry_at(r, i); });
     }
     const mailwire_report *get() const noexcept { return raw_.get(); }
 
@@ -295,15 +301,6 @@ class client {
     detail::owned<mailwire_client, mailwire_client_free> raw_;
 };
 
-namespace detail {
-inline std::vector<const char *> pointers(const std::vector<std::string> &texts) {
-    std::vector<const char *> all;
-    for (const std::string &text : texts)
-        all.push_back(text.c_str());
-    return all;
-}
-} // namespace detail
-
 /// Sends one ready-made message and closes the connection. On failure the error has the report.
 inline report send(std::string_view url, std::string_view sender, const std::vector<std::string> &recipients,
                    std::string_view content, error *e = nullptr) {
@@ -323,7 +320,7 @@ inline report send_text(std::string_view url, std::string_view sender, const std
     std::vector<std::string> checked;
     for (const std::string &recipient : recipients)
         checked.emplace_back(static_cast<const char *>(detail::c_text(recipient)));
-    std::vector<const char *> to = detail::pointers(checked);
+    auto to = detail::gathered(checked.size(), [&](std::size_t i) { return checked[i].c_str(); });
     mailwire_status status = mailwire_send_text(detail::c_text(url), detail::c_text(sender), to.data(), to.size(),
                                                 detail::c_text(subject), detail::c_text(text), &made, &raw);
     report r(made);
@@ -331,7 +328,8 @@ inline report send_text(std::string_view url, std::string_view sender, const std
     return r;
 }
 
-/// Something that happened in a server and may want an answer. Dropped without one, the client is told 451.
+/// Something that happened in a server and may want an answer. Dropped without one, the client is told 451; at AUTH and LOOKUP 454, at CONNECT
+/// 421, which ends the session. It may outlive its server.
 class event {
   public:
     event() noexcept = default;
@@ -356,6 +354,18 @@ class event {
     std::size_t recipient_count() const noexcept { return mailwire_event_recipient_count(raw_.get()); }
     std::string_view recipient_at(std::size_t index) const noexcept {
         return mailwire_event_recipient_at(raw_.get(), index);
+    }
+    /// The parameters of MAIL, as "SIZE=1000", with their keywords in capitals.
+    std::vector<std::string_view> parameters() const {
+        auto at = [e = get()](std::size_t i) -> std::string_view { return mailwire_event_parameter_at(e, i); };
+        return detail::gathered(mailwire_event_parameter_count(get()), at);
+    }
+    /// Those of RCPT for a recipient, as "NOTIFY=NEVER".
+    std::vector<std::string_view> recipient_parameters(std::size_t index) const {
+        auto at = [=, e = get()](std::size_t i) -> std::string_view {
+            return mailwire_event_recipient_parameter_at(e, index, i);
+        };
+        return detail::gathered(mailwire_event_recipient_parameter_count(get(), index), at);
     }
     std::string_view content() const noexcept {
         return {static_cast<const char *>(mailwire_event_content(raw_.get())),
@@ -538,15 +548,12 @@ class server {
     std::size_t address_count() const noexcept { return mailwire_server_address_count(raw_.get()); }
     /// All of them, as "127.0.0.1:2525", each with the port that it got. They live as long as the server.
     std::vector<std::string_view> addresses() const {
-        std::vector<std::string_view> all;
-        for (std::size_t i = 0; i < address_count(); ++i)
-            all.push_back(address(i));
-        return all;
+        return detail::gathered(address_count(), [this](std::size_t i) { return address(i); });
     }
     int fd() const noexcept { return mailwire_server_fd(raw_.get()); }
 
     /// The next event; an empty one when the server was shut down, `by` was signalled, or the time has passed. Any other failure
-    /// is told; `e` gets every failure.
+    /// is told, as that the server has ended by itself; `e` gets every failure.
     event next_event(const cancel *by = nullptr, milliseconds timeout = no_timeout, error *e = nullptr) const {
         mailwire_event *got = nullptr;
         mailwire_error *raw = nullptr;
@@ -568,6 +575,13 @@ class server {
         mailwire_error *raw = nullptr;
         return detail::tell(mailwire_server_reload_tls(raw_.get(), options.get(), &raw), raw, e);
     }
+    /// Begins to end the server and returns at once: take and answer events until an empty one comes. Transactions under way have `grace`.
+    bool begin_shutdown(milliseconds grace, error *e = nullptr) const {
+        mailwire_error *raw = nullptr;
+        return detail::tell(mailwire_server_begin_shutdown(raw_.get(), grace.count(), &raw), raw, e);
+    }
+    /// Ends the server and waits for that; other threads go on taking and answering events meanwhile. A server that is destroyed while it
+    /// runs ends without grace.
     bool shutdown(milliseconds grace, error *e = nullptr) const {
         mailwire_error *raw = nullptr;
         return detail::tell(mailwire_server_shutdown(raw_.get(), grace.count(), &raw), raw, e);

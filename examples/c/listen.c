@@ -53,10 +53,20 @@ static int answer(mailwire_event *event, const char *directory, long number) {
     return is_message && status == MAILWIRE_OK;
 }
 
+/* Answers events until COUNT messages were taken (0: never) or there are no more, for a reason that is in err. */
+static long serve(mailwire_server *server, mailwire_cancel *until, long count, const char *directory, long taken) {
+    mailwire_event *event = NULL;
+    while ((count == 0 || taken < count) &&
+           mailwire_server_next_event(server, until, MAILWIRE_NO_TIMEOUT, &event, &err) == MAILWIRE_OK) {
+        taken += answer(event, directory, taken + 1);
+        mailwire_event_free(event);
+    }
+    return taken;
+}
+
 int main(int argc, char **argv) {
     mailwire_server_options *options = mailwire_server_options_new();
     mailwire_server *server = NULL;
-    mailwire_event *event = NULL;
     struct sigaction action = {.sa_handler = on_signal};
     long taken = 0, count = argc > 6 ? strtol(argv[6], NULL, 10) : 0;
 
@@ -76,15 +86,16 @@ int main(int argc, char **argv) {
         mailwire_server_start(options, &server, &err) == MAILWIRE_OK) {
         printf("listening on %s\n", mailwire_server_address_at(server, 0));
         fflush(stdout);
-        while ((count == 0 || taken < count) &&
-               mailwire_server_next_event(server, stop, MAILWIRE_NO_TIMEOUT, &event, &err) == MAILWIRE_OK) {
-            taken += answer(event, argc > 7 ? argv[7] : NULL, taken + 1);
-            mailwire_event_free(event);
-        }
+        taken = serve(server, stop, count, argc > 7 ? argv[7] : NULL, 0);
         if (!err || mailwire_error_status(err) == MAILWIRE_ERR_CANCELLED) {
             mailwire_error_free(err);
-            if (mailwire_server_shutdown(server, 5000, &err) == MAILWIRE_OK)
-                err = NULL;
+            /* What is under way has five seconds, and wants to be answered. */
+            if (mailwire_server_begin_shutdown(server, 5000, &err) == MAILWIRE_OK)
+                serve(server, NULL, 0, argc > 7 ? argv[7] : NULL, taken);
+        }
+        if (mailwire_error_status(err) == MAILWIRE_END) {
+            mailwire_error_free(err);
+            err = NULL;
         }
     }
     int failed = err != NULL;

@@ -21,6 +21,20 @@ static void keep(const mailwire::event &event, const std::string &directory, lon
     std::cout << " " << event.content().size() << std::endl;
 }
 
+// Answers an event, and says whether a message was taken.
+static bool answer(mailwire::event event, const std::string &directory, long number) {
+    mailwire::error gone; // The client may be gone before it is answered.
+    if (event.kind() == MAILWIRE_EVENT_MESSAGE) {
+        keep(event, directory, number);
+        return event.accept(&gone);
+    }
+    for (std::size_t i = 0; i < event.recipient_count(); ++i)
+        if (event.recipient_at(i).substr(0, 7) == "nobody@")
+            event.reply_at(i, 550, "5.1.1", "No such user here", &gone);
+    event.accept(&gone);
+    return false;
+}
+
 static void listen(int argc, char **argv) {
     mailwire::server_options options;
     options.add_listener(argv[1]);
@@ -32,21 +46,18 @@ static void listen(int argc, char **argv) {
     mailwire::server server(options);
     std::cout << "listening on " << server.address() << std::endl;
 
+    const std::string directory = argc > 7 ? argv[7] : "";
     long taken = 0, count = argc > 6 ? std::stol(argv[6]) : 0;
-    while (mailwire::event event = server.next_event(&stop)) {
-        mailwire::error gone; // The client may be gone before it is answered.
-        if (event.kind() == MAILWIRE_EVENT_MESSAGE) {
-            keep(event, argc > 7 ? argv[7] : "", taken + 1);
-            if (event.accept(&gone) && ++taken == count)
-                break;
-            continue;
-        }
-        for (std::size_t i = 0; i < event.recipient_count(); ++i)
-            if (event.recipient_at(i).substr(0, 7) == "nobody@")
-                event.reply_at(i, 550, "5.1.1", "No such user here", &gone);
-        event.accept(&gone);
+    while (count == 0 || taken < count) {
+        mailwire::event event = server.next_event(&stop);
+        if (!event)
+            break;
+        taken += answer(std::move(event), directory, taken + 1);
     }
-    server.shutdown(std::chrono::seconds(5));
+    // What is under way has five seconds, and wants to be answered.
+    server.begin_shutdown(std::chrono::seconds(5));
+    while (mailwire::event event = server.next_event())
+        taken += answer(std::move(event), directory, taken + 1);
 }
 
 int main(int argc, char **argv) {

@@ -11,10 +11,12 @@ use crate::error::mailwire_error;
 use crate::event_lookup::wanted_keys;
 use crate::failure::Failure;
 use crate::handle::{self, Handle, object};
-use crate::text::{EMPTY, Text, Texts};
+use crate::text::{EMPTY, Text, Texts, Words};
 
-/// Something that happened in a server, and may want an answer. Freed without one, the client is told 451.
+/// Something that happened in a server, and may want an answer. Freed without one, the client is told 451; at AUTH and LOOKUP 454, which
+/// counts as a login that nobody could judge, and at CONNECT 421, which ends the session.
 ///
+/// An event has all that it tells in itself: it may be used and is to be freed also after its server.
 /// Accessors take NULL, and return the same for it as for what an event of its kind does not have.
 ///
 /// Since 0.1.
@@ -27,7 +29,8 @@ pub type mailwire_kind = i32;
 
 /// There is no event.
 pub const MAILWIRE_EVENT_NONE: mailwire_kind = 0;
-/// A client has connected (MAILWIRE_HOOK_CONNECT).
+/// A client has connected (MAILWIRE_HOOK_CONNECT). It comes again, with the same number of the session, where a host of "xclient" goes on with
+/// another client in the same connection: what the program keeps of the session is not that client's.
 pub const MAILWIRE_EVENT_CONNECT: mailwire_kind = 1;
 /// EHLO, HELO or LHLO (MAILWIRE_HOOK_HELLO).
 pub const MAILWIRE_EVENT_HELLO: mailwire_kind = 2;
@@ -35,13 +38,17 @@ pub const MAILWIRE_EVENT_HELLO: mailwire_kind = 2;
 pub const MAILWIRE_EVENT_AUTH: mailwire_kind = 3;
 /// MAIL, with the sender (MAILWIRE_HOOK_MAIL).
 pub const MAILWIRE_EVENT_MAIL: mailwire_kind = 4;
-/// RCPT, with one recipient or several that came in one go; each is owed an answer (MAILWIRE_HOOK_RCPT).
+/// RCPT, with one recipient or several that came in one go; each is owed an answer (MAILWIRE_HOOK_RCPT). The sender is not told again: a
+/// program that wants it asks for MAIL, and keeps it by the number of the session.
 pub const MAILWIRE_EVENT_RECIPIENTS: mailwire_kind = 5;
 /// A whole message with its envelope. Accepting it makes you responsible for it. With LMTP each recipient is owed an answer.
 pub const MAILWIRE_EVENT_MESSAGE: mailwire_kind = 6;
-/// A message begins, with its envelope; only with mailwire_server_options_set_stream.
+/// A message begins, with its envelope; only with mailwire_server_options_set_stream. It is owed an answer, before which no octet of the
+/// message is read: freed without one, the message is refused by 451.
 pub const MAILWIRE_EVENT_BODY: mailwire_kind = 7;
-/// A piece of a message; informs. Free it to have more read. It owes no answer, but may be refused: that refuses the message.
+/// A piece of a message; informs. Free it to have more read: pieces of up to 256 KiB of a message may be held at a time. Where they are
+/// held for longer than "answer_timeout", the message is refused by 451, and MAILWIRE_EVENT_DISCARDED comes. It owes no answer, but may be
+/// refused: that refuses the message.
 pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;
 /// The end of a message that came in pieces. Accepting it makes you responsible for it. With LMTP each recipient is owed an
 /// answer.
@@ -73,7 +80,7 @@ pub const MAILWIRE_EVENT_LOOKUP: mailwire_kind = 19;
 /// A disposition could not take a message: mailwire_event_fault says why; informs (MAILWIRE_HOOK_FAULT).
 pub const MAILWIRE_EVENT_FAULT: mailwire_kind = 20;
 
-/// Frees an event. NULL is allowed. Answers that it still owes become 451.
+/// Frees an event. NULL is allowed. Answers that it still owes become 451, 454 or 421, as mailwire_event says.
 ///
 /// Thread: any, while nobody else uses this event.
 /// Since 0.1.
@@ -109,7 +116,8 @@ pub unsafe extern "C" fn mailwire_event_owed(event: *const mailwire_event) -> us
 pub(crate) struct Held {
     pub(crate) event: Event,
     texts: Texts,
-    pub(crate) recipients: Vec<Text>,
+    parameters: Words,
+    pub(crate) recipients: Vec<Accepted>,
     pub(crate) peer: Text,
     pub(crate) hello_name: Text,
     pub(crate) tls_version: Text,
@@ -126,6 +134,13 @@ pub(crate) struct Held {
     pub(crate) fault: Option<Box<mailwire_error>>,
 }
 
+/// A recipient, and the parameters of its RCPT.
+#[derive(Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) path: Text,
+    parameters: Words,
+}
+
 /// An event for C. One for which there is no memory is answered 451.
 pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
     let session = event.session();
@@ -139,6 +154,7 @@ pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
         user: texts.add_some(session.user())?,
         queue_id: texts.add_some(event.id())?,
         texts,
+        parameters: Words::NONE,
         recipients: Vec::new(),
         sender: Text::ABSENT,
         auth_user: Text::ABSENT,
@@ -168,7 +184,13 @@ impl Held {
                 self.auth_identity = texts.add_some(lookup.authorization_identity())?;
                 self.wanted_keys = texts.add_some(wanted_keys(lookup.wanted()))?;
             }
-            EventKind::Mail { reverse_path, .. } => self.sender = sender(texts, reverse_path)?,
+            EventKind::Mail {
+                reverse_path,
+                parameters,
+            } => {
+                self.sender = sender(texts, reverse_path)?;
+                self.parameters = texts.add_parameters(parameters)?;
+            }
             EventKind::Recipients(recipients) => {
                 self.recipients = all_recipients(texts, recipients)?;
             }
@@ -176,6 +198,7 @@ impl Held {
             | EventKind::Body { envelope }
             | EventKind::EndOfData { envelope, .. } => {
                 self.sender = sender(texts, envelope.reverse_path())?;
+                self.parameters = texts.add_parameters(envelope.parameters())?;
                 self.recipients = all_recipients(texts, envelope.recipients())?;
             }
             EventKind::Verify(argument)
@@ -234,14 +257,54 @@ fn sender(texts: &mut Texts, path: &ReversePath) -> Result<Text, Failure> {
     Ok(texts.add_some(path.mailbox())?)
 }
 
-fn all_recipients(texts: &mut Texts, recipients: &[Recipient]) -> Result<Vec<Text>, Failure> {
+fn all_recipients(texts: &mut Texts, recipients: &[Recipient]) -> Result<Vec<Accepted>, Failure> {
     let mut all = Vec::new();
     all.try_reserve_exact(recipients.len())
         .map_err(|_| Failure::NoMemory)?;
     for recipient in recipients {
-        all.push(texts.add(recipient.path())?);
+        all.push(Accepted {
+            path: texts.add(recipient.path())?,
+            parameters: texts.add_parameters(recipient.parameters())?,
+        });
     }
     Ok(all)
+}
+
+/// The parameters of MAIL, or those of RCPT for the recipient of that index.
+fn parameters(held: &Held, recipient: Option<usize>) -> Words {
+    match recipient {
+        None => held.parameters,
+        Some(index) => held
+            .recipients
+            .get(index)
+            .map_or(Words::NONE, |recipient| recipient.parameters),
+    }
+}
+
+/// # Safety
+/// `event` is NULL or an event.
+pub(crate) unsafe fn parameter_count(
+    event: *const mailwire_event,
+    recipient: Option<usize>,
+) -> usize {
+    // SAFETY: as the caller promises.
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(parameters(event?.lend(), recipient).count))
+}
+
+/// # Safety
+/// `event` is NULL or an event.
+pub(crate) unsafe fn parameter(
+    event: *const mailwire_event,
+    recipient: Option<usize>,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: as the caller promises.
+    let event = unsafe { handle::shared(event) };
+    look(EMPTY, || {
+        let held = event?;
+        Ok(held.texts.word(parameters(&held, recipient), index))
+    })
 }
 
 /// # Safety

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use mailwire::blocking::EventKind;
 
 use crate::call::look;
-use crate::event::{Held, mailwire_event, pointer, text};
+use crate::event::{Held, mailwire_event, parameter, parameter_count, pointer, text};
 use crate::handle;
 use crate::text::{EMPTY, Text};
 
@@ -44,9 +44,65 @@ pub unsafe extern "C" fn mailwire_event_recipient_at(
     // SAFETY: the pointer is NULL or an event, as the header asks.
     unsafe {
         text(event, |held| {
-            held.recipients.get(index).copied().unwrap_or(Text::ABSENT)
+            held.recipients
+                .get(index)
+                .map_or(Text::ABSENT, |recipient| recipient.path)
         })
     }
+}
+
+/// The number of parameters of MAIL, of MAIL and of what has an envelope.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_parameter_count(event: *const mailwire_event) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { parameter_count(event, None) }
+}
+
+/// A parameter of MAIL, as "SIZE=1000", "RET=HDRS" or "SMTPUTF8", with its keyword in capitals; empty if there is no such one. Those
+/// that stand for the extensions of "extensions" have been checked. A keyword comes once.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_parameter_at(
+    event: *const mailwire_event,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { parameter(event, None, index) }
+}
+
+/// The number of parameters of RCPT for a recipient, by its index as in mailwire_event_recipient_at; 0 if there is no such recipient.
+///
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_recipient_parameter_count(
+    event: *const mailwire_event,
+    recipient: usize,
+) -> usize {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { parameter_count(event, Some(recipient)) }
+}
+
+/// A parameter of RCPT for a recipient, as "NOTIFY=NEVER" or "ORCPT=rfc822;joe@example.org", with its keyword in capitals; empty if
+/// there is no such one.
+///
+/// The text is never NULL, and lives as long as the event.
+/// Thread: any.
+/// Since 0.1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_event_recipient_parameter_at(
+    event: *const mailwire_event,
+    recipient: usize,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: the pointer is NULL or an event, as the header asks.
+    unsafe { parameter(event, Some(recipient), index) }
 }
 
 /// The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the

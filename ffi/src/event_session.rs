@@ -20,7 +20,7 @@ pub unsafe extern "C" fn mailwire_event_session_id(event: *const mailwire_event)
     look(0, || Ok(event?.event.session().id()))
 }
 
-/// The client's address, as "127.0.0.1:1234".
+/// The client's address, as "127.0.0.1:1234"; "local socket" at a Unix socket, and "unknown" where XCLIENT tells none.
 ///
 /// The text is never NULL, and lives as long as the event.
 /// Thread: any.

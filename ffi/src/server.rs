@@ -146,9 +146,11 @@ pub unsafe extern "C" fn mailwire_server_port(server: *const mailwire_server, in
 /// may be NULL; signalled, it ends the wait.
 ///
 /// event gets the event, to be freed with mailwire_event_free, or NULL on failure.
-/// Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down and every event was told; MAILWIRE_ERR_TIMEOUT if none came
-/// in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not let it wait; MAILWIRE_ERR_INVALID_ARGUMENT;
-/// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM; MAILWIRE_ERR_INTERNAL.
+/// Returns MAILWIRE_OK; MAILWIRE_END once the server was shut down, every event was told, and those that were pulled are answered or
+/// freed, or too late for an answer; MAILWIRE_ERR_TIMEOUT if none came in that time; MAILWIRE_ERR_CANCELLED; MAILWIRE_ERR_IO if the system does not
+/// let it wait, or if the server has ended by itself, for a socket that it listens on can accept nothing any more, as when somebody who
+/// shares it has shut it down; MAILWIRE_ERR_INTERNAL if it has ended for a fault of the library; MAILWIRE_ERR_INVALID_ARGUMENT;
+/// MAILWIRE_ERR_FORKED; MAILWIRE_ERR_NOMEM. Where the server has ended, each call says so again.
 /// Thread: any number at the same time; each event goes to one of them. A second event of a session comes while an earlier one is
 /// still open only if that was not answered within the option "answer_timeout", for the client then goes on.
 /// Since 0.1.
@@ -183,8 +185,10 @@ pub unsafe extern "C" fn mailwire_server_next_event(
     })
 }
 
-/// A descriptor that reads as ready while an event waits, for programs with an event loop of their own: when it does, pull with
-/// a timeout of 0. Only wait on it; do not read, write or close it. -1 for NULL.
+/// A descriptor that reads as ready while an event waits, and when the server has ended, for programs with an event loop of their own:
+/// when it does, pull with a timeout of 0, until MAILWIRE_ERR_TIMEOUT says that none waits; there may be none the first time. At the end
+/// MAILWIRE_END comes later if events were pulled that are not answered: the last answer has the descriptor read as ready, but that an event
+/// is too late for its answer does not. Only wait on it; do not read, write or close it. -1 for NULL.
 ///
 /// It lives as long as the server.
 /// Thread: any.
@@ -230,10 +234,35 @@ pub unsafe extern "C" fn mailwire_server_reload_tls(
     })
 }
 
-/// Shuts a server down: it stops listening, sends 421 to clients that are idle, and gives transactions that are under way
-/// grace_ms milliseconds to finish, for which their events must still be answered. When it returns the server's threads have
-/// ended; the events that are left can be pulled, and then MAILWIRE_END comes.
+/// Begins to shut a server down as mailwire_server_shutdown does, and returns at once. For a program that pulls events on one thread: pull
+/// and answer on until MAILWIRE_END comes. mailwire_server_free, called before, waits for what is left of the grace.
 ///
+/// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a time without end; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
+/// Thread: any. Not from a signal handler: signal a mailwire_cancel there, which ends the wait for an event.
+/// Since 0.1.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mailwire_server_begin_shutdown(
+    server: *const mailwire_server,
+    grace_ms: i64,
+    err: *mut *mut mailwire_error,
+) -> mailwire_status {
+    // SAFETY: the pointers are NULL or as the header asks.
+    let (err, server) = unsafe { (ErrorOut::of(err), handle::shared(server)) };
+    call("mailwire_server_begin_shutdown", &err, || {
+        let grace: Duration = crate::argument::limit("grace_ms", grace_ms)?;
+        Ok(server?.server.begin_shutdown(grace)?)
+    })
+}
+
+/// Shuts a server down: it stops listening, sends 421 to clients that are idle, gives transactions that are under way grace_ms
+/// milliseconds to finish, and waits for that. Other threads must go on pulling and answering events meanwhile, or those transactions find
+/// nobody who answers: a program that pulls on one thread alone calls mailwire_server_begin_shutdown. When it returns the server's threads
+/// have ended; the events that are left can be pulled, and MAILWIRE_END comes when all that were pulled are answered or freed, or too
+/// late to be answered.
+///
+/// Only the grace of the first call counts, and that of mailwire_server_begin_shutdown is one: any later call waits for the same end. The
+/// option "grace" is not for this.
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT, also for a time without end; MAILWIRE_ERR_FORKED; MAILWIRE_ERR_INTERNAL.
 /// Thread: any, while others pull events.
 /// Since 0.1.

@@ -216,7 +216,8 @@ pub unsafe extern "C" fn mailwire_server_options_set_body_memory(
     })
 }
 
-/// How long an event may stay unanswered before the client is told 451, in milliseconds. 300,000 by default.
+/// How long an event may stay unanswered before the client is told 451 (454 at AUTH and LOOKUP, 421 at CONNECT), in milliseconds. 300,000
+/// by default.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

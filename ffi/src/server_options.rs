@@ -114,8 +114,8 @@ pub extern "C" fn mailwire_server_option_name(index: usize) -> *const c_char {
 /// changes or servers with several keys stand for one another. Keep it as secret as the users' keys; no error repeats it.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_TLS_CONFIGURATION for a file that cannot be used;
-/// MAILWIRE_ERR_MISUSE if another call is using the options; MAILWIRE_ERR_INTERNAL. After a failure the options are as
-/// before.
+/// MAILWIRE_ERR_IO for a "disposition" whose folder cannot be used; MAILWIRE_ERR_MISUSE if another call is using the
+/// options; MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
 /// Thread: any, one call at a time on these options.
 /// Since 0.1.
 #[must_use]
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn mailwire_server_options_set_certificate(
 }
 
 /// Adds a user who may log in, with the password. The library then answers AUTH for this user by itself. AUTH is offered as soon
-/// as there is a user or MAILWIRE_HOOK_AUTH.
+/// as there is a user, MAILWIRE_HOOK_AUTH or MAILWIRE_HOOK_LOOKUP.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.
@@ -274,7 +274,7 @@ pub unsafe extern "C" fn mailwire_server_options_add_user_keys(
 }
 
 /// What the program wants to be asked: MAILWIRE_HOOK_... joined by "|". All else is answered by the library, in the usual way.
-/// MAILWIRE_HOOK_NONE by default. Messages always come.
+/// MAILWIRE_HOOK_NONE by default. Messages always come, but where a disposition takes them.
 ///
 /// Returns MAILWIRE_OK; MAILWIRE_ERR_INVALID_ARGUMENT; MAILWIRE_ERR_MISUSE if another call is using the options;
 /// MAILWIRE_ERR_INTERNAL. After a failure the options are as before.

@@ -15,6 +15,20 @@ impl Text {
     pub(crate) const ABSENT: Self = Self(usize::MAX);
 }
 
+/// The place of words in their [`Texts`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Words {
+    before: usize,
+    pub(crate) count: usize,
+}
+
+impl Words {
+    pub(crate) const NONE: Self = Self {
+        before: usize::MAX,
+        count: 0,
+    };
+}
+
 /// Texts in one piece of memory, which does not move once all of them are in.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
@@ -37,6 +51,37 @@ impl Texts {
     /// The same for what may be absent.
     pub(crate) fn add_some(&mut self, text: Option<impl fmt::Display>) -> Result<Text, fmt::Error> {
         text.map_or(Ok(Text::ABSENT), |text| self.add(text))
+    }
+
+    /// Adds the parameters of a command, each with a space in front, as a text each, its keyword in capitals.
+    pub(crate) fn add_parameters(&mut self, all: impl fmt::Display) -> Result<Words, fmt::Error> {
+        let before = self.bytes.len();
+        write!(self, "{all}")?;
+        let written = &mut self.bytes[before..];
+        let mut count = 0;
+        for word in written.split_mut(|byte| *byte == b' ').skip(1) {
+            let keyword = word.split_mut(|byte| *byte == b'=').next();
+            keyword.into_iter().for_each(<[u8]>::make_ascii_uppercase);
+            count += 1;
+        }
+        for byte in written {
+            if *byte == b' ' {
+                *byte = 0;
+            }
+        }
+        self.push(&[0])?;
+        Ok(Words { before, count })
+    }
+
+    /// One of the words for C, borrowed from `self`; empty if there are not so many.
+    pub(crate) fn word(&self, words: Words, index: usize) -> *const c_char {
+        if index >= words.count {
+            return EMPTY;
+        }
+        let mut texts = self.bytes[words.before..].split(|byte| *byte == 0);
+        texts
+            .nth(index + 1)
+            .map_or(EMPTY, |word| word.as_ptr().cast())
     }
 
     /// The text for C, borrowed from `self`.
@@ -91,5 +136,24 @@ mod tests {
         assert_eq!(read(texts.get(first)), "a  b c");
         assert_eq!(read(texts.get(second)), "7é");
         assert_eq!(read(texts.get(none)), "");
+    }
+
+    #[test]
+    fn each_parameter_is_a_text_with_its_keyword_in_capitals() {
+        let mut texts = Texts::new();
+        texts.add("before").unwrap();
+        let none = texts.add_parameters("").unwrap();
+        let some = texts.add_parameters(" Size=5 x-one=Two smtputf8").unwrap();
+        texts.add("behind").unwrap();
+        let words = |words: Words| -> Vec<_> {
+            (0..words.count)
+                .map(|index| read(texts.word(words, index)))
+                .collect()
+        };
+        assert_eq!(words(none), [""; 0]);
+        assert_eq!(words(some), ["SIZE=5", "X-ONE=Two", "SMTPUTF8"]);
+        for beyond in [none, some, Words::NONE] {
+            assert_eq!(read(texts.word(beyond, 3)), "");
+        }
     }
 }

@@ -340,6 +340,7 @@ class Envelope:
     sender: str
     recipients: tuple[str, ...]
     options: dict[str, str | None]
+    rcpt_options: tuple[dict[str, str | None], ...]
     session: Session | None
     queue_id: str | None
     size: int
@@ -350,6 +351,7 @@ class Envelope:
         body: bytes = b"",
         *,
         options: Mapping[str, str | None] | None = None,
+        rcpt_options: Iterable[Mapping[str, str | None]] | None = None,
         session: Session | None = None,
         queue_id: str | None = None,
     ) -> None: ...

@@ -79,10 +79,9 @@ class Dispatcher:
             self.hooks.add("auth")
         self.has_coroutines = any(map(is_coroutine, hooks))
 
-    @property
-    def asked(self):
-        """What the engine is to ask and tell: also what has no hook of its own."""
-        return self.hooks | {"disconnect", "fault"}
+    def asked(self, by_xclient):
+        """What the engine is to ask and tell: also what has no hook of its own, as that another client has come by XCLIENT."""
+        return self.hooks | {"disconnect", "fault"} | ({"connect"} if by_xclient else set())
 
     def anew(self, most_streams, loop):
         """The same for another run of the server, which numbers its sessions from the beginning: it knows none of these."""
@@ -142,6 +141,9 @@ class Dispatcher:
                 elif kind == "disconnect" and "disconnect" not in self.hooks:
                     self._sessions.pop(info.id, None)
                 else:
+                    if kind == "connect":
+                        # By XCLIENT another client comes over the same connection, and has nothing of the one before.
+                        self._sessions.pop(info.id, None)
                     session = self._session(info)
                     await getattr(self, f"_on_{kind}")(session, event)
             except BaseException as error:
@@ -255,6 +257,8 @@ class Dispatcher:
                     _log().error("the error hook failed for %r", session, exc_info=another)
 
     async def _on_connect(self, session, event):
+        if "connect" not in self.hooks:
+            return event.accept()
         answer_event(event, await self._asked(session, "connect", event))
 
     async def _on_hello(self, session, event):
@@ -488,9 +492,13 @@ def _to_the_loop(awaited):
 class FaultLog:
     """In the place of a `Dispatcher` where a disposition takes the messages and there is no handler: the log is told of faults."""
 
-    asked = ("fault",)
     takes_messages = False
     has_coroutines = False
+
+    @staticmethod
+    def asked(_by_xclient):
+        """What the engine is to tell."""
+        return {"fault"}
 
     def anew(self, most_streams, loop):
         """The same for another run: nothing is kept of any."""
@@ -521,8 +529,16 @@ def _log_fault(session, fault):
 
 def envelope_of(event, session):
     """The envelope of an event that brings a message."""
-    sender, recipients, options, content = event.message
-    return Envelope(sender, recipients, content, options=options, session=session, queue_id=event.queue_id)
+    sender, options, recipients, rcpt_options, content = event.message
+    return Envelope(
+        sender,
+        recipients,
+        content,
+        options=options,
+        rcpt_options=rcpt_options,
+        session=session,
+        queue_id=event.queue_id,
+    )
 
 
 def _closes(error):

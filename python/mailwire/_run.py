@@ -19,9 +19,12 @@ class Run:
         self._loop = loop
         self.process = os.getpid()
         self.ended = threading.Event()
+        # Its listener is over, told to or not, and why, if it was not.
+        self.over = threading.Event()
+        self.failures = []
         self._dispatcher = dispatcher
         self._threads = [
-            threading.Thread(target=_serve, args=(native, dispatcher), name=f"mailwire-handler-{number}", daemon=True)
+            threading.Thread(target=self._serve, args=(native,), name=f"mailwire-handler-{number}", daemon=True)
             for number in range(1, count + 1 if dispatcher else 1)
         ]
 
@@ -62,6 +65,21 @@ class Run:
             self.counts, self.native = _Counts(self.native), None
         finally:
             self.ended.set()
+            self.over.set()
+
+    def _serve(self, native):
+        """One handler thread."""
+        try:
+            while (event := native.serve()) is not None:
+                _handle(self._dispatcher, event)
+                # It holds the engine's memory, and the next one may be long in coming.
+                del event
+        except BaseException as failure:
+            # Each thread is told, and one tells it on.
+            self.failures.append(failure)
+            if self.failures[0] is failure:
+                self.over.set()
+                _tell("the server serves no more", failure)
 
 
 class _Counts:
@@ -80,16 +98,17 @@ class _Counts:
         return self._metrics
 
 
-def _serve(native, dispatcher):
-    """One handler thread."""
-    while (event := native.serve()) is not None:
-        try:
-            dispatcher.handle(event)
-        except BaseException as error:
-            # As where the log itself fails. It must not end the thread that serves everybody.
-            with suppress(BaseException):
-                from logging import getLogger
+def _handle(dispatcher, event):
+    try:
+        dispatcher.handle(event)
+    except BaseException as error:
+        # As where the log itself fails. It must not end the thread that serves everybody.
+        _tell("an event could not be handled", error)
 
-                getLogger("mailwire").error("an event could not be handled", exc_info=error)
-        # It holds the engine's memory, and the next one may be long in coming.
-        del event
+
+def _tell(what, error):
+    """Writes it into the log, if that can be had."""
+    with suppress(BaseException):
+        from logging import getLogger
+
+        getLogger("mailwire").error(what, exc_info=error)

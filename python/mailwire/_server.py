@@ -35,7 +35,7 @@ class Server:
 
     `handler` is one callable taking the envelope, or an object or class with some of the hooks below. A class is made
     once for each connection. Hooks of one session never run at the same time; those of different sessions may, in
-    `threads` threads. Without a handler, `messages` gives what arrives.
+    `threads` threads, and as many `def` hooks that are slow make all others wait. Without a handler, `messages` gives what arrives.
 
         connect(session)  helo(session, name)  auth(session, credentials)  lookup(session, username)
         mail(session, sender, options)  rcpt(session, recipient, options)
@@ -117,7 +117,8 @@ class Server:
 
     A server that was started runs until it is stopped or the program ends, also if nobody keeps it. Leaving `with` or
     `async with`, and what ends `serve_forever`, are as `stop()`: transactions have 5 seconds to finish, or as many as
-    `options={"grace": 30}` says.
+    `options={"grace": 30}` says. Where the program ends they have one second. What goes wrong without anybody to tell
+    goes to the log of `logging` named "mailwire".
 
     `options` is for what has no argument of its own: a dict, or pairs, of the names that `mailwire_server_options_set`
     of C takes, and their values as text, number or bool, such as {"unix_mode": 0o660, "max_hops": 50}.
@@ -229,6 +230,7 @@ class Server:
             *(limits or Limits())._settings(),
             *pairs,
         ]
+        by_xclient = any(name == "xclient" for name, _ in chosen)
         passwords = [(text(name, "auth"), text(password, "auth: a password")) for name, password in users]
         try:
             self._options = _native.ServerOptions(
@@ -237,7 +239,7 @@ class Server:
                 passwords,
                 [(text(name, "user_keys"), one) for name, keys in (user_keys or {}).items() for one in _keys(keys)],
                 None if tls is None else _certificate(tls),
-                sorted(self._dispatcher.asked) if self._dispatcher else [],
+                sorted(self._dispatcher.asked(by_xclient)) if self._dispatcher else [],
             )
         except InvalidArgument as error:
             name, colon, rest = error.message.partition(": ")
@@ -252,7 +254,7 @@ class Server:
         self._lock = threading.RLock()
 
     def start(self):
-        """Begins to listen. Gives the server itself."""
+        """Begins to listen. Gives the server itself, or raises `mailwire.Error`, an `OSError` where the address cannot be had."""
         return self._start(None)
 
     def _start(self, running):
@@ -320,15 +322,18 @@ class Server:
     def serve_forever(self):
         """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did.
 
-        Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. SIGTERM ends a process at once, as it does without a
+        Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. Where the server ends by itself, as when somebody who shares a
+        socket of `sockets` has shut it down, the reason is raised; it goes to the log in any case. SIGTERM ends a process at once, as it does without a
         server; a program that lets transactions finish has a handler: `signal.signal(signal.SIGTERM, lambda *_: server.stop())`.
         """
         with self._lock:
             run = (self if self._runs() else self.start())._run
         try:
-            run.ended.wait()
+            run.over.wait()
         finally:
             self._stop(run, self._grace)
+        for failure in run.failures[:1]:
+            raise failure
 
     def messages(self, timeout=None):
         """Iterates over what arrives, for a server without a handler. A message is accepted when it is handed over.

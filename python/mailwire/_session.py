@@ -7,7 +7,11 @@ from ._results import Reply
 
 
 class Session:
-    """One client's connection to a server. The same object in every hook of the connection; `state` is the handler's own."""
+    """One client's connection to a server. The same object in every hook of the connection; `state` is the handler's own.
+
+    Where a host of `xclient` goes on with another client in the same connection, that one has a `Session` of its own, with the same `id`
+    and an empty `state`, and a handler of its own where that is a class. `connect` is called for it; `disconnect` only for the last one.
+    """
 
     __slots__ = ("_info", "handler", "state")
 
@@ -24,7 +28,7 @@ class Session:
 
     @property
     def peer(self):
-        """The client's address, as '192.0.2.1:1234'."""
+        """The client's address, as '192.0.2.1:1234'; 'local socket' at a Unix socket, and 'unknown' where XCLIENT tells none."""
         return self._info.peer
 
     @property
@@ -50,8 +54,8 @@ class Session:
 class Envelope:
     """A message that arrived: what MAIL and RCPT said, and the message itself.
 
-    `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}. `received_at` is when
-    it was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
+    `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}, and `rcpt_options` those of RCPT, one
+    such dict for each of `recipients`; a keyword without a value, as SMTPUTF8, has None. `received_at` is when the message was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
     told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
 
     Whoever keeps it when the hook has answered has the message for itself: it does not count as `limits.body_memory` any more.
@@ -65,17 +69,19 @@ class Envelope:
         "_received",
         "options",
         "queue_id",
+        "rcpt_options",
         "recipients",
         "sender",
         "session",
         "size",
     )
 
-    def __init__(self, sender, recipients, body=b"", *, options=None, session=None, queue_id=None):
+    def __init__(self, sender, recipients, body=b"", *, options=None, rcpt_options=None, session=None, queue_id=None):
         """An envelope, for example to test a handler with."""
         self.sender = sender
         self.recipients = tuple(recipients)
         self.options = dict(options or {})
+        self.rcpt_options = tuple(map(dict, rcpt_options)) if rcpt_options else tuple({} for _ in self.recipients)
         self.session = session
         self.queue_id = queue_id
         self.size = 0 if body is None else len(body)

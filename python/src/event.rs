@@ -22,8 +22,14 @@ pub(crate) struct Event {
     reading: Option<Reading>,
 }
 
-/// Sender, recipients, options, and the content of a whole message.
-type Message<'py> = (String, Vec<String>, Bound<'py, PyDict>, Option<Body>);
+/// Sender and its options, recipients and theirs, and the content of a whole message.
+type Message<'py> = (
+    String,
+    Bound<'py, PyDict>,
+    Vec<String>,
+    Vec<Bound<'py, PyDict>>,
+    Option<Body>,
+);
 
 /// User name, password, what stands behind the name, and whom to act as.
 type Credentials<'py> = (String, Bound<'py, PyBytes>, &'static str, Option<String>);
@@ -187,7 +193,7 @@ impl Event {
         }
     }
 
-    /// Sender, recipients and options of a message that is whole, with its content, or that begins.
+    /// Sender, recipients and their options of a message that is whole, with its content, or that begins.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Option<Message<'py>>> {
         let event = self.lock();
@@ -196,16 +202,19 @@ impl Event {
             EventKind::Body { envelope } => (envelope, None),
             _ => return Ok(None),
         };
-        let recipients = envelope
-            .recipients()
-            .iter()
-            .map(|recipient| recipient.path().to_string())
-            .collect();
+        let mut recipients = Vec::new();
+        let mut recipient_options = Vec::new();
+        for recipient in envelope.recipients() {
+            let (path, options) = one(py, recipient)?;
+            recipients.push(path);
+            recipient_options.push(options);
+        }
         let options = mail_options(py, envelope.parameters())?;
         Ok(Some((
             envelope.reverse_path().to_string(),
-            recipients,
             options,
+            recipients,
+            recipient_options,
             content.map(|content| Body::new(content.pieces().to_vec())),
         )))
     }

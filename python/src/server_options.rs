@@ -55,14 +55,6 @@ impl ServerOptions {
         let fail = |error: mailwire::Error| error::to_python(py, &error, None);
         let mut options = Options::new();
         let mut destination = None;
-        for (name, value) in &settings {
-            // The options of a server do not know what becomes of messages.
-            if name == "disposition" {
-                destination = Some(Destination::open(value).map_err(fail)?);
-            } else {
-                options.set(name, value).map_err(fail)?;
-            }
-        }
         for (name, password) in users {
             options
                 .add_user(&name, Secret::new(password))
@@ -80,6 +72,15 @@ impl ServerOptions {
         }
         if let Some(names) = domains {
             options.set_domains(Some(parse_domains(py, &names)?));
+        }
+        // Last, as whoever gives one of these in two places means the one that is more particular.
+        for (name, value) in &settings {
+            // The options of a server do not know what becomes of messages.
+            if name == "disposition" {
+                destination = Some(Destination::open(value).map_err(fail)?);
+            } else {
+                options.set(name, value).map_err(fail)?;
+            }
         }
         options.set_hooks(hooks_of(py, &hooks)?);
         let streams = hooks.iter().any(|name| name == "stream");

@@ -218,10 +218,88 @@ static void answers_by_recipient(void) {
     }
 }
 
+// The parameters of an event: those of MAIL, and those of RCPT by recipient. All are words, one behind the other.
+static void has_parameters(const mailwire_event *event, const char *of_mail, const char *of_first) {
+    char words[256] = "";
+    for (size_t i = 0; i < mailwire_event_parameter_count(event); i++)
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s ", mailwire_event_parameter_at(event, i));
+    CHECK_TEXT(words, of_mail);
+    CHECK_TEXT(mailwire_event_parameter_at(event, mailwire_event_parameter_count(event)), "");
+    words[0] = '\0';
+    size_t count = mailwire_event_recipient_parameter_count(event, 0);
+    for (size_t i = 0; i < count; i++)
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s ",
+                 mailwire_event_recipient_parameter_at(event, 0, i));
+    CHECK_TEXT(words, of_first);
+    CHECK_TEXT(mailwire_event_recipient_parameter_at(event, 0, count), "");
+    CHECK_INT(mailwire_event_recipient_parameter_count(event, 1), 0);
+    CHECK_TEXT(mailwire_event_recipient_parameter_at(event, 1, 0), "");
+    CHECK_INT(mailwire_event_recipient_parameter_count(event, SIZE_MAX), 0);
+}
+
+// What MAIL and RCPT have said beside the addresses comes with their own events and with the envelope.
+static void parameters_of_mail_and_rcpt(void) {
+    static const char of_mail[] = "SIZE=9 BODY=8BITMIME RET=HDRS ENVID=a+2Bb X-CLASS ";
+    static const char of_first[] = "NOTIFY=NEVER ORCPT=rfc822;d@example.net X-FOLDER=In-box ";
+    for (int stream = 0; stream < 2; stream++) {
+        mailwire_error *err = NULL;
+        mailwire_server_options *options = mailwire_server_options_new();
+        CHECK_OK(mailwire_server_options_set_hooks(
+            options, MAILWIRE_HOOK_HELLO | MAILWIRE_HOOK_MAIL | MAILWIRE_HOOK_RCPT, &err));
+        CHECK_OK(mailwire_server_options_set(options, "extensions", "SIZE,8BITMIME,DSN", &err));
+        CHECK_OK(mailwire_server_options_set(options, "mail_parameter", "X-Class", &err));
+        CHECK_OK(mailwire_server_options_set(options, "rcpt_parameter", "X-Folder", &err));
+        CHECK_OK(mailwire_server_options_set_stream(options, stream, &err));
+        mailwire_server *server = start(options);
+        int fd = dial(server);
+        say(fd, "EHLO client.example\r\n");
+        mailwire_event *event = next(server, MAILWIRE_EVENT_HELLO);
+        has_parameters(event, "", "");
+        CHECK_OK(mailwire_event_accept(event, &err));
+        mailwire_event_free(event);
+        hear(fd, "220 ");
+        hear(fd, "250");
+        say(fd, "MAIL FROM:<a@example.org> size=9 BODY=8bitmime RET=HDRS ENVID=a+2Bb x-class\r\n");
+        event = next(server, MAILWIRE_EVENT_MAIL);
+        has_parameters(event, of_mail, "");
+        CHECK_OK(mailwire_event_accept(event, &err));
+        mailwire_event_free(event);
+        hear(fd, "250 2.1.0");
+        say(fd, "RCPT TO:<b@example.net> NOTIFY=NEVER ORCPT=rfc822;d@example.net X-Folder=In-box\r\n");
+        event = next(server, MAILWIRE_EVENT_RECIPIENTS);
+        has_parameters(event, "", of_first);
+        CHECK_OK(mailwire_event_accept(event, &err));
+        mailwire_event_free(event);
+        hear(fd, "250 2.1.5");
+        say(fd, "RCPT TO:<c@example.net>\r\n");
+        accept_next(server, MAILWIRE_EVENT_RECIPIENTS);
+        hear(fd, "250 2.1.5");
+        say(fd, "DATA\r\n");
+        if (stream) {
+            event = next(server, MAILWIRE_EVENT_BODY);
+            has_parameters(event, of_mail, of_first);
+            CHECK_OK(mailwire_event_accept(event, &err));
+            mailwire_event_free(event);
+        }
+        hear(fd, "354 ");
+        say(fd, "x\r\n.\r\n");
+        if (stream)
+            mailwire_event_free(next(server, MAILWIRE_EVENT_CHUNK));
+        event = next(server, stream ? MAILWIRE_EVENT_END_OF_DATA : MAILWIRE_EVENT_MESSAGE);
+        has_parameters(event, of_mail, of_first);
+        CHECK_OK(mailwire_event_accept(event, &err));
+        mailwire_event_free(event);
+        hear(fd, "250 2.");
+        close(fd);
+        end(server);
+    }
+}
+
 int main(void) {
     a_session_with_every_hook();
     turned_away();
     each_hook_alone();
     answers_by_recipient();
+    parameters_of_mail_and_rcpt();
     return check_result();
 }

@@ -302,6 +302,53 @@ static void an_end_of_the_grace(void) {
     mailwire_server_free(server);
 }
 
+// A program of one thread begins the end, and answers until it comes.
+static void an_end_by_one_thread(void) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    mailwire_server *server = start(mailwire_server_options_new());
+    CHECK_FAILS(mailwire_server_begin_shutdown(server, MAILWIRE_NO_TIMEOUT, &err), MAILWIRE_ERR_INVALID_ARGUMENT);
+    int busy = dial(server);
+    say(busy, begin_message);
+    hear_an_invitation(busy);
+    CHECK_OK(mailwire_server_begin_shutdown(server, 60000, &err));
+    CHECK_OK(mailwire_server_begin_shutdown(server, 0, &err));
+    say(busy, "x\r\n.\r\n");
+    event = next(server, MAILWIRE_EVENT_MESSAGE);
+    CHECK_OK(mailwire_event_accept(event, &err));
+    mailwire_event_free(event);
+    hear(busy, "250 2.");
+    hear(busy, "421 4.3.2 Shutting down");
+    hear_the_end(busy);
+    CHECK_FAILS(mailwire_server_next_event(server, NULL, 20000, &event, &err), MAILWIRE_END);
+    mailwire_server_free(server);
+}
+
+// A server whose socket somebody else has shut down is over, and whoever waits for events hears of it, and that nobody meant it to be.
+static void an_end_by_itself(void) {
+    mailwire_error *err = NULL;
+    mailwire_event *event = NULL;
+    mailwire_server *server = NULL;
+    char address[16];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(listen(fd, 1), 0);
+    snprintf(address, sizeof address, "fd:%d", fd);
+    mailwire_server_options *options = mailwire_server_options_new();
+    CHECK_OK(mailwire_server_options_add_listener(options, address, &err));
+    CHECK_OK(mailwire_server_start(options, &server, &err));
+    mailwire_server_options_free(options);
+    CHECK_INT(shutdown(fd, SHUT_RDWR), 0);
+    for (int again = 0; again < 2; again++) {
+        CHECK_INT(mailwire_server_next_event(server, NULL, 20000, &event, &err), MAILWIRE_ERR_IO);
+        CHECK_HAS(mailwire_error_message(err), "the server has ended by itself: no more connections can be accepted: ");
+        mailwire_error_free(err);
+        err = NULL;
+    }
+    CHECK_OK(mailwire_server_shutdown(server, 0, &err));
+    mailwire_server_free(server);
+    close(fd);
+}
+
 int main(void) {
     two_connections(mailwire_server_options_set_max_connections, "421 4.3.2 Too many connections\r\n");
     two_connections(mailwire_server_options_set_connections_per_address,
@@ -314,5 +361,7 @@ int main(void) {
     the_time_for_a_command();
     an_end_with_grace();
     an_end_of_the_grace();
+    an_end_by_one_thread();
+    an_end_by_itself();
     return check_result();
 }

@@ -175,6 +175,64 @@ static void unknown_commands() {
     CHECK(server.shutdown(std::chrono::seconds(1), &e));
 }
 
+// A session by hand: who logs in, what MAIL and RCPT say, an answer for each recipient, certificates that are renewed, and an end that one
+// thread begins and sees.
+static void by_hand() {
+    mailwire::error e;
+    mailwire::server_options options, renewed;
+    CHECK(options.add_listener("127.0.0.1:0", &e));
+    CHECK(options.set("allow_plaintext_auth", "true", &e) && options.set("extensions", "PIPELINING,DSN", &e));
+    CHECK(options.set_hooks(MAILWIRE_HOOK_HELLO | MAILWIRE_HOOK_AUTH | MAILWIRE_HOOK_MAIL | MAILWIRE_HOOK_RCPT, &e));
+    CHECK(options.set_certificate(certificate, key, &e));
+    mailwire::server server(options, &e);
+    CHECK(server && !e);
+    auto next = [&](mailwire_kind kind) {
+        mailwire::event event = server.next_event(nullptr, std::chrono::seconds(10), &e);
+        CHECK_INT(event.kind(), kind);
+        CHECK_INT(event.session_id(), 1);
+        return event;
+    };
+    int fd = dial(server.get());
+    hear(fd, "220 ");
+    say(fd, "EHLO client.example\r\n");
+    CHECK(next(MAILWIRE_EVENT_HELLO).accept(&e));
+    hear(fd, "250");
+    say(fd, "AUTH PLAIN AHRpbQBzZWNyZXQ=\r\n");
+    {
+        mailwire::event event = next(MAILWIRE_EVENT_AUTH);
+        CHECK(event.hello_name() == "client.example" && event.auth_user() == "tim" && event.auth_secret() == "secret");
+        CHECK(event.accept(&e));
+    }
+    hear(fd, "235 ");
+    say(fd, "MAIL FROM:<a@example.org> ret=HDRS\r\n");
+    {
+        mailwire::event event = next(MAILWIRE_EVENT_MAIL);
+        CHECK(event.parameters() == std::vector<std::string_view>{"RET=HDRS"} && event.user() == "tim");
+        CHECK(event.accept(&e));
+    }
+    hear(fd, "250 2.1.0");
+    say(fd, "RCPT TO:<b@example.net> NOTIFY=NEVER\r\nRCPT TO:<c@example.net>\r\n");
+    {
+        mailwire::event event = next(MAILWIRE_EVENT_RECIPIENTS);
+        CHECK_INT(event.recipient_count(), 2);
+        CHECK(event.recipient_parameters(0) == std::vector<std::string_view>{"NOTIFY=NEVER"});
+        CHECK(event.recipient_parameters(1).empty() && event.parameters().empty());
+        CHECK(event.accept_at(1, &e) && event.reply_at(0, 550, "5.1.1", "no such user", &e));
+        CHECK(!event.accept_at(1, &e) && e.status() == MAILWIRE_ERR_MISUSE);
+    }
+    hear(fd, "550 5.1.1 no such user");
+    hear(fd, "250 2.1.5");
+    CHECK(!server.reload_tls(renewed, &e) && e.status() == MAILWIRE_ERR_INVALID_ARGUMENT);
+    CHECK(renewed.set_certificate(renewed_certificate, key, &e) && server.reload_tls(renewed, &e));
+    CHECK(server.begin_shutdown(std::chrono::seconds(20), &e));
+    say(fd, "RSET\r\n");
+    hear(fd, "250 ");
+    hear(fd, "421 4.3.2 Shutting down");
+    hear_the_end(fd);
+    CHECK(!server.next_event(nullptr, std::chrono::seconds(10), &e));
+    CHECK_INT(e.status(), MAILWIRE_END);
+}
+
 // What a server keeps of a password instead of the password.
 static void keys_of_a_password() {
     mailwire::error e;
@@ -247,11 +305,14 @@ static void faults() {
 }
 
 int main() {
+    if (!find_pki())
+        return 2;
     sending();
     views();
     serving();
     faults();
     unknown_commands();
+    by_hand();
     keys_of_a_password();
 #if defined(__cpp_exceptions)
     throwing();

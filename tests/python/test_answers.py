@@ -5,7 +5,7 @@ import re
 import mailwire
 import pytest
 from mailwire import Reject, Reply
-from mailwire._run import _serve
+from mailwire._run import Run
 from peers import connect
 
 
@@ -189,7 +189,7 @@ def test_what_cannot_be_handled_at_all_is_logged_and_the_next_is_served(logged):
         def handle(self, event):
             raise GeneratorExit
 
-    _serve(Stub(), Stub())
+    Run(None, Stub(), None, 0)._serve(Stub())
     assert len(logged()) == 2
 
 

@@ -69,6 +69,19 @@ def test_a_place_among_the_options_is_the_only_one():
         assert server.addresses == (("127.0.0.1", port),)
 
 
+def test_what_options_say_comes_last(localhost, ca_file, tmp_path):
+    certificate, key = localhost
+    tls = mailwire.TLS.from_files(certificate, key)
+    # What builds on a certificate finds that of the argument.
+    options = {"client_ca": ca_file, "domains": "example.net"}
+    server = mailwire.Server(print, tls=tls, domains=["example.org"], options=options)
+    with server, smtplib.SMTP("127.0.0.1", server.port) as client:
+        client.ehlo()
+        client.mail("a@example.com")
+        assert client.rcpt("b@example.org")[0] == 550
+        assert client.rcpt("b@example.net")[0] == 250
+
+
 def test_nothing_stays_of_the_listener_when_it_is_stopped():
     # Each of them would keep descriptors of its own, those of its runtime among them.
     before, servers = len(os.listdir("/dev/fd")), [mailwire.Server() for _ in range(5)]

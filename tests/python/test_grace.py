@@ -62,13 +62,13 @@ def by_the_end_of_serving_for_ever(server):
 
     class Interrupted:
         def __init__(self):
-            self.set = server._run.ended.set
+            self.set = server._run.over.set
 
         def wait(self):
             raise KeyboardInterrupt
 
     graces = spied(server.start())
-    server._run.ended = Interrupted()
+    server._run.over = Interrupted()
     with pytest.raises(KeyboardInterrupt):
         server.serve_forever()
     return graces

@@ -5,7 +5,7 @@ import threading
 import mailwire
 import pytest
 from mailwire import Reject, Reply
-from peers import connect, wait_for
+from peers import connect, data, wait_for
 
 
 def test_every_hook_is_called_in_its_turn(message):
@@ -209,8 +209,75 @@ def test_what_a_handler_does_not_keep_is_not_copied(monkeypatch):
     assert (sizes, kept) == ([17, 17], [])
 
 
+@pytest.mark.parametrize("hook", ["data", "stream"])
+def test_what_mail_and_rcpt_have_said_comes_with_the_envelope(hook):
+    seen = []
+
+    class Handler:
+        def mail(self, session, sender, options):
+            seen.append(options)
+
+        def rcpt(self, session, recipient, options):
+            seen.append(options)
+
+    def take(self, session, envelope, *body):
+        seen.append((envelope.options, envelope.rcpt_options))
+
+    setattr(Handler, hook, take)
+    more = [("mail_parameter", "X-Class"), ("rcpt_parameter", "X-Folder"), ("extensions", "SIZE,8BITMIME,DSN")]
+    with mailwire.Server(Handler(), options=more) as server, connect(server) as client:
+        client.ehlo()
+        assert client.mail("a@example.org", ["size=9", "body=8bitmime", "ret=HDRS", "x-class"])[0] == 250
+        assert client.rcpt("b@example.org", ["notify=never", "X-Folder=In-box"])[0] == 250
+        assert client.rcpt("c@example.org")[0] == 250
+        assert data(client, b"x\r\n")[0] == 250
+    of_mail = {"SIZE": "9", "BODY": "8BITMIME", "RET": "HDRS", "X-CLASS": None}
+    of_first = {"NOTIFY": "NEVER", "X-FOLDER": "In-box"}
+    assert seen == [of_mail, of_first, {}, (of_mail, (of_first, {}))]
+
+
+@pytest.mark.parametrize("connects", [False, True])
+def test_another_client_of_one_connection_has_nothing_of_the_one_before(connects):
+    seen = []
+
+    class Handler:
+        def __init__(self):
+            self.of_mine = []
+
+        def mail(self, session, sender, options):
+            seen.append((session.peer, sender, dict(session.state), list(self.of_mine)))
+            session.state["sender"] = sender
+            self.of_mine.append(sender)
+
+        def disconnect(self, session):
+            seen.append((session.peer, dict(session.state)))
+
+    if connects:
+        Handler.connect = lambda self, session: seen.append(session.peer)
+    with mailwire.Server(Handler, xclient="127.0.0.1") as server, connect(server) as client:
+        for address in ("192.0.2.1", "192.0.2.2"):
+            assert client.docmd("XCLIENT", f"ADDR={address} PORT=25")[0] == 220
+            client.ehlo()
+            client.mail(f"{address[-1]}@example.org")
+            client.rset()
+            client.mail("again@example.org")
+            client.rset()
+        proxy = "{}:{}".format(*client.sock.getsockname())
+    first, second = (
+        [
+            *([f"192.0.2.{n}:25"] if connects else []),
+            (f"192.0.2.{n}:25", f"{n}@example.org", {}, []),
+            (f"192.0.2.{n}:25", "again@example.org", {"sender": f"{n}@example.org"}, [f"{n}@example.org"]),
+        ]
+        for n in (1, 2)
+    )
+    gone = ("192.0.2.2:25", {"sender": "again@example.org"})
+    assert seen == [*([proxy] if connects else []), *first, *second, gone]
+
+
 def test_values_for_a_handlers_own_tests():
     envelope = mailwire.Envelope("a@example.org", ["b@example.org"], b"Subject: x\r\n\r\ny\r\n", options={"SIZE": "1"})
+    assert envelope.rcpt_options == ({},)
     assert (envelope.body, envelope.size, envelope.as_message()["Subject"]) == (b"Subject: x\r\n\r\ny\r\n", 17, "x")
     assert mailwire.Credentials("u", "p").password == "p"
     assert Reject(550, "5.1.1 no").reply == Reply(550, "no", "5.1.1")

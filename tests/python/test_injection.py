@@ -131,6 +131,7 @@ HARMLESS = {
     "Envelope.__init__ sender": "made by the library from what was parsed, or by a test for itself",
     "Envelope.__init__ recipients": "the same",
     "Envelope.__init__ options": "the same",
+    "Envelope.__init__ rcpt_options": "the same",
     "Envelope.__init__ queue_id": "the same",
     "Credentials.__init__ username": "the same",
     "Credentials.__init__ password": "the same",

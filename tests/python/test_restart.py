@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import mailwire
 import pytest
@@ -258,3 +259,26 @@ def test_a_server_that_cannot_end_holds_nobody_up_who_waits_for_its_end():
             run.end(0)
         assert run.ended.is_set()
         run.native = native
+
+
+def broken(server_of):
+    """A server whose socket somebody else makes of no use, soon."""
+    taken = socket.create_server(("127.0.0.1", 0))
+    server = server_of(sockets=[taken])
+    threading.Timer(0.2, taken.shutdown, [socket.SHUT_RDWR]).start()
+    return server
+
+
+def test_a_server_that_ends_by_itself_says_so(logged):
+    text = "the server has ended by itself: no more connections can be accepted: "
+    for server_of in (partial(mailwire.Server, print), partial(mailwire.Server, disposition="discard", threads=1)):
+        server = broken(server_of)
+        with pytest.raises(mailwire.Error, match=text) as raised:
+            server.serve_forever()
+        assert isinstance(raised.value, OSError)
+        with pytest.raises(mailwire.Misuse, match="was stopped"):
+            _ = server.port
+    told = [(one.message, str(one.exc_info[1])[: len(text)]) for one in logged()]
+    assert told == [("the server serves no more", text)] * 2
+    with broken(mailwire.Server) as server, pytest.raises(mailwire.Error, match=text):
+        list(server.messages())

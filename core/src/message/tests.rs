@@ -193,10 +193,10 @@ fn bcc_is_in_the_envelope_and_nowhere_in_the_message() {
         ["b@example.net", "hidden@example.com", "hidden2@example.com"]
     );
     let text = text(&mail).to_lowercase();
-    assert!(
-        !text.contains("hidden") && !text.contains("bcc") && !text.contains("secret"),
-        "{text}"
-    );
+    // The hexadecimal digits of its Message-ID may well be "bcc".
+    for part in ["hidden", "bcc:", "secret"] {
+        assert!(!text.contains(part), "{text}");
+    }
 }
 
 #[test]

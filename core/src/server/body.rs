@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::buffer::{READ_BUFFER, append, overwrite};
 use super::channel::{Channel, Ended};
-use super::memory::{Held, Room};
+use super::memory::{Held, PIECE, Room};
 use super::trace::{MAIL_LOOP, Trace};
 use crate::error::{Error, Phase, Status};
 use crate::proto::server::{Answer, Event};
@@ -133,6 +133,7 @@ impl Body<'_> {
             return Err(self.no_memory(refusal));
         }
         let mut pieces = Vec::new();
+        let mut held = 0;
         // Small parts are gathered in here.
         let mut tail = BytesMut::new();
         while let Some(piece) = self.next_piece().await? {
@@ -145,6 +146,7 @@ impl Body<'_> {
             if !fits && !tail.is_empty() {
                 pieces.push(self.charge(std::mem::take(&mut tail).freeze()));
             }
+            held += len as u64;
             match piece {
                 Piece::LineEnd => tail.extend_from_slice(CRLF),
                 Piece::Read(part) if len < COPIED => tail = self.copy(&part, tail),
@@ -158,7 +160,8 @@ impl Body<'_> {
             if fits {
                 continue;
             }
-            if let Some(refusal) = self.memory.refusal() {
+            let held = held + PIECE * pieces.len() as u64;
+            if let Some(refusal) = self.memory.refusal_beside(held) {
                 return Err(self.no_memory(refusal));
             }
         }

@@ -247,7 +247,7 @@ impl Channel {
                 Woken::TimeOut
             } else {
                 let heed_shutdown = !self.shared.stop.begun();
-                let since = (phase == Phase::Body).then_some(begun);
+                let since = self.waits_for_octets(phase).then_some(begun);
                 let channel = &mut *self;
                 let waiting = Waiting { channel, since };
                 poll_fn(move |cx| waiting.channel.poll_read(cx, until, heed_shutdown)).await
@@ -389,6 +389,12 @@ impl Channel {
         self.machine.waiting_for().unwrap_or(Phase::Idle)
     }
 
+    /// Whether it waits for octets of a message, which have a least rate. Between two chunks it waits for a command, which has a time of
+    /// its own (RFC 5321 section 4.5.3.2.7).
+    fn waits_for_octets(&self, phase: Phase) -> bool {
+        phase == Phase::Body && !self.machine.is_between_chunks()
+    }
+
     /// Until when the client is waited for, and what it is told then.
     fn limit(&mut self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
         let in_refused_chunk = self.machine.refuses_chunk();
@@ -397,8 +403,9 @@ impl Channel {
             self.begin_body();
         }
         self.in_refused_chunk = in_refused_chunk;
+        let waits_for_octets = self.waits_for_octets(phase);
         let options = &self.shared.options;
-        let mut limit = if phase == Phase::Body {
+        let mut limit = if waits_for_octets {
             let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;
             let (whole, reply) = if is_slow {
                 (self.patience, &TOO_SLOW)

@@ -31,6 +31,13 @@ const NO_ROOM_OF_YOURS: Reply = Reply::fixed(
     "Too much of messages from your address is held, try again later",
 );
 
+/// The message alone is more than may ever be held: trying again does not help (RFC 3463 section 3.4).
+const NEVER_ROOM: Reply = Reply::fixed(
+    552,
+    Some((5, 3, 4)),
+    "Message too big for the memory that is kept for messages here",
+);
+
 /// What a piece of a message costs beside its octets, at the most: its allocations, and the event that tells of it. A client chooses
 /// how small its pieces are.
 pub(crate) const PIECE: u64 = 768;
@@ -48,8 +55,9 @@ impl Options {
     /// The most octets of messages held in memory over all sessions, where each piece counts for 768 more. The default is 256 MiB. Of
     /// what a [`Collect`](crate::disposition::Collect) holds, the envelopes count too: their octets, 768 for each of them, 256 for each
     /// recipient and 128 for each parameter; and so do, while a transaction goes on, its recipients beyond the first 16.
-    /// Over it, streamed messages are not read on until memory was given back, and others, and such recipients, are answered 452. Who waits is served in
-    /// the order of coming, where all sessions of an address have one place in the line at a time.
+    /// Over it, streamed messages are not read on until memory was given back, and others, and such recipients, are answered 452; a message
+    /// that is held whole and is more than that alone is answered 552. Who waits is served in the order of coming, where all sessions of an
+    /// address have one place in the line at a time.
     pub fn set_body_memory(&mut self, octets: u64) -> Result<(), Error> {
         self.body_memory = within("body_memory", octets, 1..=u64::MAX)?;
         Ok(())
@@ -197,6 +205,13 @@ impl Room {
             Some(_) => Some(NO_ROOM_OF_YOURS),
             None => Some(NO_ROOM),
         }
+    }
+
+    /// The same to who holds so many octets of a message already: as many as there ever is room for are refused for good.
+    pub(super) fn refusal_beside(&self, octets: u64) -> Option<Reply> {
+        let refusal = self.refusal()?;
+        let most = self.all().map_or(self.most, |all| all.most.min(self.most));
+        Some(if octets < most { refusal } else { NEVER_ROOM })
     }
 
     /// What is answered to who has waited in vain.

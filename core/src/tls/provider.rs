@@ -36,16 +36,3 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
         .map_err(|_| Error::new(Status::Internal, "the system gave no random numbers"))?;
     Ok(octets)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_of_tickets_change_within_half_a_day() {
-        let ticketer = ticketer().unwrap();
-        assert!(ticketer.enabled() && ticketer.lifetime() <= 12 * 3600);
-        // One that only seals has the same lifetime, and the same key for ever.
-        assert!(format!("{ticketer:?}").contains("Rotator"), "{ticketer:?}");
-    }
-}

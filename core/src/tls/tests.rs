@@ -175,3 +175,16 @@ fn the_server_chooses_the_cipher() {
     let chosen = server.negotiated_cipher_suite().unwrap();
     assert_eq!(chosen.suite(), provider().cipher_suites[0].suite());
 }
+
+#[test]
+fn keys_of_tickets_change_within_half_a_day() {
+    let issued = Authority::new("ours").issue(&["mail.example"]);
+    let tls = issued.server();
+    for _ in 0..2 {
+        let ticketer = Arc::clone(&tls.config().ticketer);
+        assert!(ticketer.enabled() && ticketer.lifetime() <= 12 * 3600);
+        // One that only seals has the same lifetime, and the same key for ever.
+        assert!(format!("{ticketer:?}").contains("Rotator"), "{ticketer:?}");
+        tls.reload(&issued.certificate(), &issued.key()).unwrap();
+    }
+}

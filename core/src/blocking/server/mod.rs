@@ -120,8 +120,10 @@ impl Server {
 
     /// Waits for the next event. `None`: none came within `timeout`, which may be zero.
     ///
-    /// Fails with [`Status::End`] once the server was shut down and nothing is left to answer, [`Status::Cancelled`] and
-    /// [`Status::Timeout`] as `call` says, and [`Status::Forked`] in the child of a fork.
+    /// Fails with [`Status::End`] once the server was shut down and nothing is left to answer: that is, every event that was taken
+    /// was answered or dropped, or is too late. Where the server has ended by itself, it fails with [`Status::Io`] then, if a socket
+    /// that it listens on can accept nothing any more, and else with [`Status::Internal`], each time it is called. It fails with [`Status::Cancelled`] and
+    /// [`Status::Timeout`] as `call` says, and with [`Status::Forked`] in the child of a fork.
     pub fn next_event(
         &self,
         timeout: Option<Duration>,
@@ -149,7 +151,13 @@ impl Server {
         loop {
             let ending = match self.inner.queue.take(max) {
                 Taken::Events(events) => return Ok(events),
-                Taken::End(why) => return Err(Error::new(Status::End, why)),
+                Taken::End(None) => {
+                    return Err(Error::new(Status::End, "the server was shut down"));
+                }
+                Taken::End(Some((status, why))) => {
+                    let text = format!("the server has ended by itself: {why}");
+                    return Err(Error::new(status, text));
+                }
                 Taken::None { ending } => ending,
             };
             let now = Instant::now();
@@ -181,17 +189,26 @@ impl Server {
     }
 
     /// Accepts no more connections, tells idle clients 421, gives running transactions `grace` to finish, ends what is left and
-    /// joins the threads. Meanwhile other threads may go on taking and answering events, as transactions may need. Called
-    /// again, it waits for the same end.
+    /// joins the threads. Meanwhile other threads must go on taking and answering events, or a transaction that waits for an answer
+    /// finds none: a program that takes events on one thread alone calls [`begin_shutdown`](Self::begin_shutdown). Called
+    /// again, it waits for the same end, and its `grace` means nothing.
     pub fn shutdown(&self, grace: Duration) -> Result<(), Error> {
-        self.guard.check()?;
-        self.inner.shared.stop.begin(grace);
+        self.begin_shutdown(grace)?;
         let mut workers = self
             .inner
             .workers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         workers.join();
+        Ok(())
+    }
+
+    /// Begins what [`shutdown`](Self::shutdown) does, and returns at once: take and answer events until
+    /// [`next_event`](Self::next_event) fails with [`Status::End`]. Called again, it changes nothing. A server that is dropped before that end
+    /// waits for what is left of `grace`.
+    pub fn begin_shutdown(&self, grace: Duration) -> Result<(), Error> {
+        self.guard.check()?;
+        self.inner.shared.stop.begin(grace);
         Ok(())
     }
 

@@ -48,9 +48,11 @@ struct State {
     crowded: usize,
     /// When the last event that was taken will be too late to answer.
     last_answer: Instant,
-    /// Why it ended, if not because it was told to.
-    failure: Option<String>,
+    failure: Option<Failure>,
 }
+
+/// Why a server has ended that nobody told to.
+pub(super) type Failure = (Status, String);
 
 /// Who waits, and who of them was told.
 #[derive(Debug, Default)]
@@ -73,8 +75,8 @@ pub(super) enum Taken {
     Events(Vec<Event>),
     /// None now. `ending`: only answers are still to come.
     None { ending: bool },
-    /// None ever again, and why.
-    End(String),
+    /// None ever again.
+    End(Option<Failure>),
 }
 
 impl State {
@@ -207,7 +209,7 @@ impl Queue {
         if !taken.is_empty() {
             Taken::Events(taken)
         } else if ended {
-            Taken::End(failure.unwrap_or_else(|| "the server was shut down".to_owned()))
+            Taken::End(failure)
         } else {
             Taken::None {
                 ending: self.ending.load(Ordering::SeqCst),
@@ -277,7 +279,7 @@ impl Queue {
     }
 
     /// No I/O thread runs any more: what is left of the queue is all that comes.
-    pub(super) fn end(&self, failure: Option<String>) {
+    pub(super) fn end(&self, failure: Option<Failure>) {
         let mut state = self.state();
         state.failure = failure;
         self.ending.store(true, Ordering::SeqCst);

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Runtime};
 
 use super::post::Post;
-use super::queue::Queue;
+use super::queue::{Failure, Queue};
 use super::session::QueueHandler;
 use crate::disposition::Destination;
 use crate::error::{Error, Status};
@@ -26,7 +26,7 @@ pub(super) struct Workers {
 /// What the threads tell each other at their end.
 struct Ending {
     running: AtomicUsize,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<Failure>>,
 }
 
 impl Workers {
@@ -122,7 +122,7 @@ fn run(runtime: &Runtime, listeners: Vec<Listener>, handler: QueueHandler, endin
         post: Arc::clone(&handler.post),
         queue: Arc::clone(&handler.queue),
         ending,
-        failure: Some("an I/O thread has panicked".to_owned()),
+        failure: Some((Status::Internal, "an I/O thread has panicked".to_owned())),
     };
     let shared = Arc::clone(&handler.shared);
     let result = runtime.block_on(async {
@@ -137,7 +137,9 @@ fn run(runtime: &Runtime, listeners: Vec<Listener>, handler: QueueHandler, endin
             }
         }
     });
-    running.failure = result.err().map(|error| error.to_string());
+    running.failure = result
+        .err()
+        .map(|error| (error.status(), error.message().to_owned()));
 }
 
 /// An I/O thread that runs. However it ends, whoever waits for events learns of the last one's end, and the others end with one that
@@ -148,7 +150,7 @@ struct Running {
     queue: Arc<Queue>,
     ending: Arc<Ending>,
     /// What is told if the thread were to end now.
-    failure: Option<String>,
+    failure: Option<Failure>,
 }
 
 impl Drop for Running {
@@ -191,7 +193,7 @@ mod tests {
             post: Arc::new(Post::new()),
             queue: Arc::clone(&queue),
             ending: Arc::clone(&ending),
-            failure: failure.map(str::to_owned),
+            failure: failure.map(|text| (Status::Internal, text.to_owned())),
         };
         let bad = running(Some("it has panicked"));
         let thread = thread::spawn(move || {
@@ -203,6 +205,6 @@ mod tests {
         assert!(shared.stop.begun());
         assert!(matches!(queue.take(1), Taken::None { ending: false }));
         drop(running(None));
-        assert!(matches!(queue.take(1), Taken::End(why) if why == "it has panicked"));
+        assert!(matches!(queue.take(1), Taken::End(Some((_, why))) if why == "it has panicked"));
     }
 }

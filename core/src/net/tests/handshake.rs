@@ -258,6 +258,33 @@ async fn client_certificates_are_optional_and_must_be_ours() {
 }
 
 #[tokio::test]
+async fn clients_are_asked_for_certificates_after_any_change_too() {
+    let authority = Authority::new("ours");
+    let issued = authority.issue(&["mail.example", "mx.example"]);
+    let (certificate, key) = (issued.certificate(), issued.key());
+    let roots = [authority.pem()];
+    let server = ServerTls::with_client_roots(&certificate, &key, &roots).unwrap();
+    let badge = authority.issue(&["client.example"]);
+    let client = authority
+        .client()
+        .with_certificate(&badge.certificate(), &badge.key())
+        .unwrap();
+    let copied = server.copied().unwrap();
+    server.reload(&certificate, &key).unwrap();
+    let added = ServerTls::with_client_roots(&certificate, &key, &roots).unwrap();
+    added
+        .add_certificate("mx.example", &certificate, &key)
+        .unwrap();
+    for server in [server, copied, added] {
+        for name in ["mail.example", "mx.example"] {
+            let (client, there) = handshake(&client, name, &server).await;
+            client.unwrap();
+            assert!(there.unwrap().1.peer_certificate().is_some(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_renewed_certificate_is_shown_from_the_next_handshake_on() {
     let authority = Authority::new("ours");
     let (old, new) = (

@@ -271,12 +271,17 @@ impl Connection {
         match self.state {
             State::Start | State::Closed(_) => None,
             // A message in chunks is waited for between them as well.
-            State::Command if self.has_open_message() => Some(Phase::Body),
+            _ if self.is_between_chunks() => Some(Phase::Body),
             State::Command => Some(Phase::Idle),
             State::Auth(_) | State::AuthStep(_) | State::AuthRefused(_) => Some(Phase::Auth),
             State::Body(_) | State::Chunk(_) | State::Skip(_) => Some(Phase::Body),
             State::Tls => Some(Phase::Tls),
         }
+    }
+
+    /// Whether a command is waited for within a message that comes in chunks.
+    pub fn is_between_chunks(&self) -> bool {
+        matches!(self.state, State::Command) && self.has_open_message()
     }
 
     /// Whether the octets of a chunk that is refused are waited for.

@@ -395,6 +395,38 @@ async fn a_shutdown_ends_the_wait_of_a_login_for_its_turn() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_the_delay_of_a_login() {
+    let mut set = Options::new();
+    options(&[("auth_delay", "60"), ("grace", "50")])(&mut set);
+    let server = Server::bind(set).unwrap();
+    let address = server.addresses()[0];
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async { stopped.await.unwrap_or_default() };
+    let handler = Scripted(Seen::default());
+    let serving = tokio::spawn(server.serve_until(handler, stopped));
+    let login = format!("{}\r\n", plain("nobody", "secret"));
+    let mut talk = greeted(address).await;
+    let mut line = String::new();
+    // Eight failures have the next one wait for half a minute.
+    for _ in 0..8 {
+        line.clear();
+        talk.write_all(login.as_bytes()).await.unwrap();
+        talk.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("535 "), "{line}");
+    }
+    line.clear();
+    talk.write_all(login.as_bytes()).await.unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(20), talk.read_line(&mut line));
+    assert!(told.await.is_err(), "{line}");
+    stop.send(()).unwrap();
+    let begun = Instant::now();
+    while talk.read_line(&mut line).await.unwrap() > 0 {}
+    assert!(line.ends_with("421 4.3.2 Shutting down\r\n"), "{line}");
+    serving.await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test(start_paused = true)]
 async fn s381_an_exchange_has_the_time_of_one_command_and_its_place_is_free_then() {
     let mut set = Options::new();
     options(&[("auth_failures_per_account", "1")])(&mut set);

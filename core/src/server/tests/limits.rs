@@ -168,6 +168,53 @@ async fn s382_a_message_that_drips_is_below_the_least_rate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s380_between_two_chunks_a_command_is_waited_for_as_elsewhere() {
+    let server = Server::bind(Options::new()).unwrap();
+    let address = server.addresses()[0];
+    let handler = Scripted(super::Seen::default());
+    let serving = tokio::spawn(server.serve_until(handler, std::future::pending()));
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let start = "EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
+    stream.write_all(start.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    // More than the time that a message has to begin with, again and again.
+    for _ in 0..3 {
+        stream.write_all(b"BDAT 3\r\nx\r\n").await.unwrap();
+        let reading = stream.read_to_end(&mut said);
+        let waited = tokio::time::timeout(Duration::from_secs(280), reading).await;
+        assert!(waited.is_err(), "{}", String::from_utf8_lossy(&said));
+    }
+    // The octets of a chunk have no more time for that.
+    stream.write_all(b"BDAT 9\r\n").await.unwrap();
+    let begun = tokio::time::Instant::now();
+    stream.read_to_end(&mut said).await.unwrap();
+    let seconds = begun.elapsed().as_secs();
+    assert!((59..=62).contains(&seconds), "{seconds}");
+    let said = String::from_utf8(said).unwrap();
+    assert!(
+        said.ends_with("421 4.4.2 Too slow, closing the connection\r\n"),
+        "{said}"
+    );
+    // And a command has as much as any.
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(format!("{start}BDAT 3\r\nx\r\n").as_bytes())
+        .await
+        .unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    let seconds = begun.elapsed().as_secs();
+    assert!((299..=301).contains(&seconds), "{seconds}");
+    assert!(
+        said.ends_with("421 4.4.2 Timeout, closing the connection\r\n"),
+        "{said}"
+    );
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn s382_a_chunk_that_is_refused_has_a_time_of_its_own() {
     // Patience for minutes is earned before it, by a message.
     let text = "0123456789 0123456789\r\n".repeat(40_000);

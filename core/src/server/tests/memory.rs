@@ -60,17 +60,61 @@ fn an_address_that_holds_its_share_is_told_and_others_are_served() {
         );
         assert_eq!(reply, "250 2.0.0 queued");
     }
-    // One that comes over the edge while it is read is told the same.
-    let mut over = server.speaking_for("192.0.2.3");
-    let text = b"x".repeat(60_000);
-    let reply = over.message(
-        "a@b.example",
-        &["c@d.example"],
-        &[&text[..], b"\r\n"].concat(),
-    );
-    assert_eq!(reply, OF_ADDRESS);
     let told = server.statistics();
-    assert_eq!((told.messages, told.messages_without_memory), (2, 3));
+    assert_eq!((told.messages, told.messages_without_memory), (2, 2));
+}
+
+#[test]
+fn a_message_that_comes_over_the_edge_while_it_is_read_is_told_so() {
+    let settings = [
+        ("body_memory", "1000000"),
+        ("body_memory_per_address", "300000"),
+    ];
+    let server = server(&settings);
+    let _holding = holder(&server, "192.0.2.1", 200_000);
+    let mut over = server.speaking_for("192.0.2.1");
+    let text = [&b"x".repeat(250_000)[..], b"\r\n"].concat();
+    let reply = over.message("a@b.example", &["c@d.example"], &text);
+    assert_eq!(reply, OF_ADDRESS);
+    assert_eq!(server.statistics().messages_without_memory, 1);
+}
+
+#[test]
+fn a_message_that_can_never_be_held_is_refused_for_good() {
+    const NEVER: &str = "552 5.3.4 Message too big for the memory that is kept for messages here";
+    for (settings, largest) in [
+        (&[("body_memory_per_address", "20000")][..], 20_000),
+        (&[("body_memory_per_address", "1G")], 100_000),
+    ] {
+        let server = server(settings);
+        let mut talk = server.speaking_for("192.0.2.1");
+        for (octets, told) in [(largest - 8_000, "250 2.0.0 queued"), (2 * largest, NEVER)] {
+            let text = [b"x".repeat(octets - 2), b"\r\n".to_vec()].concat();
+            let reply = talk.message("a@b.example", &["c@d.example"], &text);
+            assert_eq!(reply, told, "{octets} {settings:?}");
+        }
+        assert_eq!(server.statistics().messages_without_memory, 1);
+    }
+}
+
+/// The memory of another client that the same proxy goes on with is that client's.
+#[test]
+fn each_client_of_one_connection_has_a_share_of_its_own() {
+    let server = server(&[("body_memory_per_address", "20000")]);
+    let _holding = holder(&server, "192.0.2.1", 20_000);
+    // This one has its share in use already when the other begins.
+    let mut talk = server.speaking_for("192.0.2.1");
+    envelope(&mut talk, "a");
+    assert_eq!(talk.ask("DATA"), OF_ADDRESS);
+    talk.ask("RSET");
+    assert!(talk.ask("XCLIENT ADDR=192.0.2.2").starts_with("220 "));
+    talk.ask("EHLO again.example");
+    let reply = talk.message("a@b.example", &["c@d.example"], b"x\r\n");
+    assert_eq!(reply, "250 2.0.0 queued");
+    assert!(talk.ask("XCLIENT ADDR=192.0.2.1").starts_with("220 "));
+    talk.ask("EHLO again.example");
+    envelope(&mut talk, "a");
+    assert_eq!(talk.ask("DATA"), OF_ADDRESS);
 }
 
 #[test]

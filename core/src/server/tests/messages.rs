@@ -303,7 +303,7 @@ fn collecting_fails_at_once_where_there_is_no_memory() {
     let (_, wire) = text(1 << 20);
     assert!(
         talk.message("a@b.example", &["c@d.example"], &wire)
-            .starts_with("452 4.3.1")
+            .starts_with("552 5.3.4")
     );
     assert_eq!(
         talk.message("a@b.example", &["c@d.example"], b"x\r\n"),

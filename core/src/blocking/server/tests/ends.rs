@@ -1,6 +1,7 @@
 //! How a server ends: by shutdown, by being dropped, and in the child of a fork.
 
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,22 @@ fn a_running_transaction_finishes_and_the_end_comes_last() {
 }
 
 #[test]
+fn one_thread_alone_can_begin_the_end_and_answer_until_it_comes() {
+    let server = start(|_| {});
+    let mut idle = greeted(&server);
+    let client = send(&server, "a@b.example", b"x\r\n");
+    let mut event = next(&server);
+    server.begin_shutdown(Duration::from_secs(20)).unwrap();
+    assert_eq!(idle.reply(), "421 4.3.2 Shutting down");
+    // It is the first one that counts.
+    server.begin_shutdown(Duration::ZERO).unwrap();
+    event.accept().unwrap();
+    assert_eq!(client.join().unwrap(), "250 2.0.0 OK");
+    let end = server.next_event(None, Call::default()).unwrap_err();
+    assert_eq!(end.status(), Status::End);
+}
+
+#[test]
 fn an_event_taken_and_kept_holds_the_end_back_until_it_is_too_late_to_answer() {
     let server = start(|options| {
         options.set_answer_timeout(Duration::from_secs(5)).unwrap();
@@ -54,6 +71,28 @@ fn an_event_taken_and_kept_holds_the_end_back_until_it_is_too_late_to_answer() {
     assert_eq!(end.status(), Status::End);
     assert!(begun.elapsed() < Duration::from_secs(30));
     drop(event);
+}
+
+#[test]
+fn who_waits_for_events_learns_that_the_server_has_ended_by_itself_and_why() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = start(|options| {
+        let descriptor = format!("fd:{}", socket.as_raw_fd());
+        options.listen(&descriptor).unwrap();
+        options.set_workers(2).unwrap();
+    });
+    let mut idle = greeted(&server);
+    // Whoever shares the socket can end it for all.
+    rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).unwrap();
+    for _ in 0..2 {
+        let end = server.next_event(None, Call::default()).unwrap_err();
+        assert_eq!(end.status(), Status::Io);
+        let text = "the server has ended by itself: no more connections can be accepted: ";
+        assert!(end.message().starts_with(text), "{end}");
+    }
+    assert_eq!(idle.reply(), "421 4.3.2 Shutting down");
+    assert!(idle.is_closed());
+    server.shutdown(Duration::ZERO).unwrap();
 }
 
 #[test]
