@@ -46,7 +46,7 @@ pub const MAILWIRE_EVENT_MESSAGE: mailwire_kind = 6;
 /// A message begins, with its envelope; only with mailwire_server_options_set_stream. It is owed an answer, before which no octet of the
 /// message is read: freed without one, the message is refused by 451.
 pub const MAILWIRE_EVENT_BODY: mailwire_kind = 7;
-/// A piece of a message; informs. Free it to have more read: pieces of up to 256 KiB of a message may be held at a time. Where they are
+/// A piece of a message; informs. Free it to have more read: pieces of up to 256 KiB of a message may be held at a time. Where so many are
 /// held for longer than "answer_timeout", the message is refused by 451, and MAILWIRE_EVENT_DISCARDED comes. It owes no answer, but may be
 /// refused: that refuses the message.
 pub const MAILWIRE_EVENT_CHUNK: mailwire_kind = 8;

@@ -75,11 +75,16 @@ class Run:
                 # It holds the engine's memory, and the next one may be long in coming.
                 del event
         except BaseException as failure:
-            # Each thread is told, and one tells it on.
-            self.failures.append(failure)
-            if self.failures[0] is failure:
-                self.over.set()
-                _tell("the server serves no more", failure)
+            # What is kept of the failure must not keep the listener.
+            del native
+            self.fail(failure)
+
+    def fail(self, failure):
+        """Its listener has ended by itself. Each thread is told so, and the first one tells it on."""
+        self.failures.append(failure)
+        if self.failures[0] is failure:
+            self.over.set()
+            _tell("the server serves no more", failure)
 
 
 class _Counts:

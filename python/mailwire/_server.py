@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 
 from . import _native
-from ._errors import InvalidArgument, Misuse
+from ._errors import Error, InvalidArgument, Misuse
 from ._handlers import Dispatcher, FaultLog, envelope_of
 from ._hooks import look_at
 from ._loop import Loop, settle
@@ -107,7 +107,7 @@ class Server:
     envelope's recipients in front where `?delivered_to=true` follows the path; "discard" forgets;
     "relay:smtp://host:port", or another URL, hands on to that server, passes its answer back, and needs `domains`,
     `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional. Where it cannot take a message
-    the client is told 451 or 452 and nothing of the reason: that goes to the log, and to `error` as one of the
+    the client is told 451 or 452 and nothing of the reason (a relay has 552 for what is more than `body_memory`): that goes to the log, and to `error` as one of the
     exceptions of this package, once for each message. It says what was attempted, on which path or at which server, and
     what to try. While 4,096 events wait for the threads none is added; `stats["faults"]` counts all.
 
@@ -322,9 +322,10 @@ class Server:
     def serve_forever(self):
         """Runs until `stop` is called or a signal such as Ctrl-C ends it. Starts the server if nobody did.
 
-        Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. Where the server ends by itself, as when somebody who shares a
-        socket of `sockets` has shut it down, the reason is raised; it goes to the log in any case. SIGTERM ends a process at once, as it does without a
-        server; a program that lets transactions finish has a handler: `signal.signal(signal.SIGTERM, lambda *_: server.stop())`.
+        Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. Where the server ends by itself, as when
+        somebody who shares a socket of `sockets` has shut it down, the reason is raised, and goes to the log; without a
+        handler, once `messages` was told. SIGTERM ends a process at once, as it does without a server; a program that lets
+        transactions finish has a handler: `signal.signal(signal.SIGTERM, lambda *_: server.stop())`.
         """
         with self._lock:
             run = (self if self._runs() else self.start())._run
@@ -344,7 +345,8 @@ class Server:
             raise Misuse("messages: this server has a disposition, which gets them")
         if self._dispatcher is not None:
             raise Misuse("messages: this server has a handler, which gets them")
-        return _messages(self._live(), None if timeout is None else seconds(timeout, "timeout"))
+        self._live()
+        return _messages(self._run, None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):
         """Takes other certificates, all of them, for all handshakes from now on, also when it is stopped and started again."""
@@ -445,8 +447,8 @@ class Server:
         raise TypeError("a Server cannot be pickled; make one where it is needed")
 
 
-def _messages(native, timeout):
-    while (event := native.next_event(timeout)) is not None:
+def _messages(run, timeout):
+    while (event := _next(run, timeout)) is not None:
         envelope = envelope_of(event, Session(event.session))
         envelope._keep()
         try:
@@ -456,6 +458,19 @@ def _messages(native, timeout):
             continue
         del event
         yield envelope
+
+
+def _next(run, timeout):
+    """The next event of a run; None where it was stopped, or none came in time."""
+    native = run.native
+    try:
+        return native and native.next_event(timeout)
+    except Error as failure:
+        # What is kept of the failure must not keep the listener.
+        del native
+        if not isinstance(failure, Misuse):
+            run.fail(failure)
+        raise
 
 
 def _certificate(tls):

@@ -262,23 +262,43 @@ def test_a_server_that_cannot_end_holds_nobody_up_who_waits_for_its_end():
 
 
 def broken(server_of):
-    """A server whose socket somebody else makes of no use, soon."""
-    taken = socket.create_server(("127.0.0.1", 0))
-    server = server_of(sockets=[taken])
-    threading.Timer(0.2, taken.shutdown, [socket.SHUT_RDWR]).start()
+    """A server that runs, whose socket somebody else makes of no use."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = server_of(sockets=[taken]).start()
+        taken.shutdown(socket.SHUT_RDWR)
     return server
 
 
-def test_a_server_that_ends_by_itself_says_so(logged):
-    text = "the server has ended by itself: no more connections can be accepted: "
-    for server_of in (partial(mailwire.Server, print), partial(mailwire.Server, disposition="discard", threads=1)):
-        server = broken(server_of)
-        with pytest.raises(mailwire.Error, match=text) as raised:
-            server.serve_forever()
-        assert isinstance(raised.value, OSError)
-        with pytest.raises(mailwire.Misuse, match="was stopped"):
-            _ = server.port
-    told = [(one.message, str(one.exc_info[1])[: len(text)]) for one in logged()]
-    assert told == [("the server serves no more", text)] * 2
-    with broken(mailwire.Server) as server, pytest.raises(mailwire.Error, match=text):
+ENDED = "the server has ended by itself: no more connections can be accepted: "
+
+
+@pytest.mark.parametrize(
+    "server_of", [partial(mailwire.Server, print), partial(mailwire.Server, disposition="discard", threads=1)]
+)
+def test_a_server_that_ends_by_itself_says_so(server_of, logged):
+    server = broken(server_of)
+    with pytest.raises(mailwire.Error, match=ENDED) as raised:
+        server.serve_forever()
+    assert isinstance(raised.value, OSError)
+    with pytest.raises(mailwire.Misuse, match="was stopped"):
+        _ = server.port
+    told = [(one.message, str(one.exc_info[1])[: len(ENDED)]) for one in logged()]
+    assert told == [("the server serves no more", ENDED)]
+
+
+def test_a_server_without_a_handler_that_ends_by_itself_says_so_to_who_waits_for_messages(logged):
+    server = broken(mailwire.Server)
+    with server, pytest.raises(mailwire.Error, match=ENDED):
         list(server.messages())
+    server = broken(mailwire.Server)
+
+    def wait():
+        with pytest.raises(mailwire.Error, match=ENDED):
+            list(server.messages())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    with pytest.raises(mailwire.Error, match=ENDED):
+        server.serve_forever()
+    waiting.join()
+    assert [one.message for one in logged()] == ["the server serves no more"] * 2

@@ -72,6 +72,8 @@ pub(super) struct Channel {
     login_until: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
+    /// To that the time of a command was put, for the waits between the chunks of a message.
+    has_time_of_command: bool,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
     waited: Duration,
     /// How long the client was waited for to take what is sent to it now, by futures that were dropped too.
@@ -170,6 +172,7 @@ impl Channel {
             in_refused_chunk: false,
             login_until: None,
             patience: SLOW_START,
+            has_time_of_command: false,
             waited: Duration::ZERO,
             unsent: Duration::ZERO,
             memory: None,
@@ -207,6 +210,7 @@ impl Channel {
     pub(super) fn begin_body(&mut self) {
         self.login_until = None;
         self.patience = SLOW_START;
+        self.has_time_of_command = false;
         self.waited = Duration::ZERO;
     }
 
@@ -247,7 +251,7 @@ impl Channel {
                 Woken::TimeOut
             } else {
                 let heed_shutdown = !self.shared.stop.begun();
-                let since = self.waits_for_octets(phase).then_some(begun);
+                let since = (phase == Phase::Body).then_some(begun);
                 let channel = &mut *self;
                 let waiting = Waiting { channel, since };
                 poll_fn(move |cx| waiting.channel.poll_read(cx, until, heed_shutdown)).await
@@ -389,12 +393,6 @@ impl Channel {
         self.machine.waiting_for().unwrap_or(Phase::Idle)
     }
 
-    /// Whether it waits for octets of a message, which have a least rate. Between two chunks it waits for a command, which has a time of
-    /// its own (RFC 5321 section 4.5.3.2.7).
-    fn waits_for_octets(&self, phase: Phase) -> bool {
-        phase == Phase::Body && !self.machine.is_between_chunks()
-    }
-
     /// Until when the client is waited for, and what it is told then.
     fn limit(&mut self, now: Instant, phase: Phase) -> (Instant, &'static Reply) {
         let in_refused_chunk = self.machine.refuses_chunk();
@@ -403,9 +401,14 @@ impl Channel {
             self.begin_body();
         }
         self.in_refused_chunk = in_refused_chunk;
-        let waits_for_octets = self.waits_for_octets(phase);
         let options = &self.shared.options;
-        let mut limit = if waits_for_octets {
+        if !self.has_time_of_command && self.machine.is_between_chunks() {
+            // Between two chunks it waits for a command, which has this time (RFC 5321 section 4.5.3.2.7). All of them have it once:
+            // else whoever sends the least of chunks in the most of time could hold what it has sent for as long as a session may last.
+            self.has_time_of_command = true;
+            self.patience += options.idle_timeout;
+        }
+        let mut limit = if phase == Phase::Body {
             let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;
             let (whole, reply) = if is_slow {
                 (self.patience, &TOO_SLOW)

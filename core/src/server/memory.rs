@@ -64,7 +64,8 @@ impl Options {
     }
 
     /// The most of [`set_body_memory`](Self::set_body_memory) that messages from one address may hold; of IPv6, from one /64 network.
-    /// Over it that address alone waits or is answered 452, with a text that says so. By default it is a quarter of it, or more if
+    /// Over it that address alone waits or is answered 452, with a text that says so, or 552 for a message that is held whole and is more by
+    /// itself. By default it is a quarter of it, or more if
     /// one message of [`set_max_message_size`](Self::set_max_message_size) takes more. A client of a Unix socket has no address,
     /// and behind XCLIENT or the PROXY protocol it is that which the proxy tells.
     pub fn set_body_memory_per_address(&mut self, octets: u64) -> Result<(), Error> {

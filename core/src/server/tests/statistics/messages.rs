@@ -128,7 +128,7 @@ pub(super) const MESSAGES: &[Case] = &[
         what: "no memory",
         settings: &[("body_memory", "20000")],
         act: |server, _| {
-            let text = "x".repeat(60_000);
+            let text = "x".repeat(200_000);
             says_in_transaction(server, &[("DATA", "354"), (&format!("{text}\r\n."), "552")]);
         },
         moves: &[("refused_messages", 1), ("messages_without_memory", 1)],
