@@ -72,8 +72,8 @@ pub(super) struct Channel {
     login_until: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
-    /// To that the time of a command was put, for the waits between the chunks of a message.
-    has_time_of_command: bool,
+    /// What is put to that for the waits between the chunks of a message.
+    between_chunks: Duration,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
     waited: Duration,
     /// How long the client was waited for to take what is sent to it now, by futures that were dropped too.
@@ -172,7 +172,7 @@ impl Channel {
             in_refused_chunk: false,
             login_until: None,
             patience: SLOW_START,
-            has_time_of_command: false,
+            between_chunks: Duration::ZERO,
             waited: Duration::ZERO,
             unsent: Duration::ZERO,
             memory: None,
@@ -210,7 +210,7 @@ impl Channel {
     pub(super) fn begin_body(&mut self) {
         self.login_until = None;
         self.patience = SLOW_START;
-        self.has_time_of_command = false;
+        self.between_chunks = self.shared.options.idle_timeout;
         self.waited = Duration::ZERO;
     }
 
@@ -401,13 +401,13 @@ impl Channel {
             self.begin_body();
         }
         self.in_refused_chunk = in_refused_chunk;
-        let options = &self.shared.options;
-        if !self.has_time_of_command && self.machine.is_between_chunks() {
-            // Between two chunks it waits for a command, which has this time (RFC 5321 section 4.5.3.2.7). All of them have it once:
-            // else whoever sends the least of chunks in the most of time could hold what it has sent for as long as a session may last.
-            self.has_time_of_command = true;
-            self.patience += options.idle_timeout;
+        if self.machine.is_between_chunks() {
+            // It waits for a command, which has a time of its own (RFC 5321 section 4.5.3.2.7). All of them together have it: else who
+            // sends the smallest chunks at the longest intervals could hold what it has sent for as long as a session may last.
+            let more = std::mem::take(&mut self.between_chunks);
+            self.patience = self.patience.saturating_add(more);
         }
+        let options = &self.shared.options;
         let mut limit = if phase == Phase::Body {
             let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;
             let (whole, reply) = if is_slow {
