@@ -79,7 +79,7 @@ impl DerefMut for ServerOptions {
 ///
 /// Then no event of MAILWIRE_EVENT_MESSAGE or MAILWIRE_EVENT_BODY comes. What is set by mailwire_server_options_set_hooks is still
 /// asked; without it the queue may be left alone, which then tells nothing but that the server has ended by itself. Where a message
-/// cannot be taken the client is told 451 or 452 and nothing of the reason (a relay has 552 for what is more than "body_memory"): that comes as an event of MAILWIRE_EVENT_FAULT, one for each message while it lasts, if MAILWIRE_HOOK_FAULT is set. While
+/// cannot be taken the client is told 451 or 452 and nothing of the reason: that comes as an event of MAILWIRE_EVENT_FAULT, one for each message while it lasts, if MAILWIRE_HOOK_FAULT is set. While
 /// 4,096 events wait none is added; the number "faults" of mailwire_statistics counts them all.
 ///
 /// With a relay mailwire_server_start fails with MAILWIRE_ERR_INVALID_ARGUMENT unless domains, trusted networks or required authentication keep strangers from relaying.

@@ -83,8 +83,8 @@ class Run:
         """Its listener has ended by itself. Each thread is told so, and the first one tells it on."""
         self.failures.append(failure)
         if self.failures[0] is failure:
-            self.over.set()
             _tell("the server serves no more", failure)
+            self.over.set()
 
 
 class _Counts:

@@ -26,6 +26,9 @@ _ARGUMENTS = {"listen": "host", "user": "auth"}
 # Seconds that transactions have to finish where a server is stopped and nothing else was said.
 _GRACE = 5.0
 
+# The statuses of a listener that has ended by itself.
+_ENDED = (100, 900)
+
 # A server runs until it is stopped, also one that nobody else keeps.
 _running = set()
 
@@ -107,7 +110,7 @@ class Server:
     envelope's recipients in front where `?delivered_to=true` follows the path; "discard" forgets;
     "relay:smtp://host:port", or another URL, hands on to that server, passes its answer back, and needs `domains`,
     `trusted_networks` or `auth_required`. Other hooks are asked; a handler is optional. Where it cannot take a message
-    the client is told 451 or 452 and nothing of the reason (a relay has 552 for what is more than `body_memory`): that goes to the log, and to `error` as one of the
+    the client is told 451 or 452 and nothing of the reason: that goes to the log, and to `error` as one of the
     exceptions of this package, once for each message. It says what was attempted, on which path or at which server, and
     what to try. While 4,096 events wait for the threads none is added; `stats["faults"]` counts all.
 
@@ -324,7 +327,7 @@ class Server:
 
         Ctrl-C is raised here as `KeyboardInterrupt` when the server has stopped. Where the server ends by itself, as when
         somebody who shares a socket of `sockets` has shut it down, the reason is raised, and goes to the log; without a
-        handler, once `messages` was told. SIGTERM ends a process at once, as it does without a server; a program that lets
+        handler and a disposition, once `messages` was told. SIGTERM ends a process at once, as it does without a server; a program that lets
         transactions finish has a handler: `signal.signal(signal.SIGTERM, lambda *_: server.stop())`.
         """
         with self._lock:
@@ -345,8 +348,9 @@ class Server:
             raise Misuse("messages: this server has a disposition, which gets them")
         if self._dispatcher is not None:
             raise Misuse("messages: this server has a handler, which gets them")
-        self._live()
-        return _messages(self._run, None if timeout is None else seconds(timeout, "timeout"))
+        with self._lock:
+            self._live()
+            return _messages(self._run, None if timeout is None else seconds(timeout, "timeout"))
 
     def reload_tls(self, tls):
         """Takes other certificates, all of them, for all handshakes from now on, also when it is stopped and started again."""
@@ -468,7 +472,7 @@ def _next(run, timeout):
     except Error as failure:
         # What is kept of the failure must not keep the listener.
         del native
-        if not isinstance(failure, Misuse):
+        if failure.status in _ENDED:
             run.fail(failure)
         raise
 

@@ -302,3 +302,12 @@ def test_a_server_without_a_handler_that_ends_by_itself_says_so_to_who_waits_for
         server.serve_forever()
     waiting.join()
     assert [one.message for one in logged()] == ["the server serves no more"] * 2
+
+
+def test_what_is_wrong_with_a_call_for_messages_ends_no_server(logged):
+    with mailwire.Server() as server:
+        for timeout in (-1, float("inf"), float("nan")):
+            with pytest.raises(mailwire.InvalidArgument, match="timeout"):
+                list(server.messages(timeout=timeout))
+        assert not server._run.over.is_set()
+    assert logged() == []

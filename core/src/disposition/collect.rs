@@ -19,7 +19,7 @@ const MOST: usize = 16 * 1024;
 ///
 /// Octets and envelopes count towards [`Options::set_body_memory`](crate::server::Options::set_body_memory) until a message that was
 /// taken is dropped. Over it, and while 16,384 messages wait, the next ones are answered 452 4.3.1, and 552 5.3.4 where one
-/// is more than that by itself; once the collection was dropped, 451 4.3.0.
+/// is more by itself than may ever be held; once the collection was dropped, 451 4.3.0.
 #[derive(Debug, Clone)]
 pub struct Collect(mpsc::Sender<Collected>);
 

@@ -11,8 +11,7 @@
 //!
 //! # When a message cannot be taken
 //!
-//! The client is told no more than it needs to know: 451 or 452, and to come again; only of a message that is more than the memory for all
-//! of them it is told so, by 552. Why is for whoever runs the server, as an
+//! The client is told no more than it needs to know: 451 or 452, and to come again. Why is for whoever runs the server, as an
 //! [`Error`](crate::Error): what was attempted, on which path or at which server, in which phase, what the system or the other server
 //! said, escaped, and what to try. It goes to [`Session::fault`], behind [`Deliver`] to what [`Deliver::with_on_fault`] was given,
 //! behind the event queue to [`EventKind::Fault`](crate::blocking::EventKind::Fault), and with the feature `tracing` to subscribers, at

@@ -72,7 +72,7 @@ pub(super) struct Channel {
     login_until: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
-    /// What is put to that for the waits between the chunks of a message.
+    /// How long a message is still waited for between its chunks. It is waited for a command then, not for octets at a rate.
     between_chunks: Duration,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
     waited: Duration,
@@ -105,8 +105,14 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(since) = self.since {
-            self.channel.waited += since.elapsed();
+        let Some(since) = self.since else {
+            return;
+        };
+        let channel = &mut *self.channel;
+        if channel.machine.is_between_chunks() {
+            channel.between_chunks = channel.between_chunks.saturating_sub(since.elapsed());
+        } else {
+            channel.waited += since.elapsed();
         }
     }
 }
@@ -265,10 +271,12 @@ impl Channel {
                     self.received += octets as u64;
                     tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
-                        let least_rate = self.shared.options.least_rate;
+                        let options = &self.shared.options;
+                        let more =
+                            |left, most| patience(left, octets as u64, options.least_rate, most);
                         let waited = std::mem::take(&mut self.waited);
-                        let left = self.patience.saturating_sub(waited);
-                        self.patience = patience(left, octets as u64, least_rate);
+                        self.patience = more(self.patience.saturating_sub(waited), MOST_PATIENCE);
+                        self.between_chunks = more(self.between_chunks, options.idle_timeout);
                     }
                     return Ok(());
                 }
@@ -401,14 +409,9 @@ impl Channel {
             self.begin_body();
         }
         self.in_refused_chunk = in_refused_chunk;
-        if self.machine.is_between_chunks() {
-            // It waits for a command, which has a time of its own (RFC 5321 section 4.5.3.2.7). All of them together have it: else who
-            // sends the smallest chunks at the longest intervals could hold what it has sent for as long as a session may last.
-            let more = std::mem::take(&mut self.between_chunks);
-            self.patience = self.patience.saturating_add(more);
-        }
+        let is_between_chunks = self.machine.is_between_chunks();
         let options = &self.shared.options;
-        let mut limit = if phase == Phase::Body {
+        let mut limit = if phase == Phase::Body && !is_between_chunks {
             let is_slow = options.least_rate > 0 && self.patience < options.idle_timeout;
             let (whole, reply) = if is_slow {
                 (self.patience, &TOO_SLOW)
@@ -417,6 +420,7 @@ impl Channel {
             };
             (now + whole.saturating_sub(self.waited), reply)
         } else {
+            // All of a command has this time (RFC 5321 section 4.5.3.2.7).
             let since = *self.command_wait.get_or_insert(now);
             let until = since + options.idle_timeout;
             (
@@ -424,6 +428,11 @@ impl Channel {
                 &IDLE,
             )
         };
+        // Else who sends the smallest chunks at the longest intervals could hold what it has sent for as long as a session may last.
+        let until = now + self.between_chunks;
+        if is_between_chunks && options.least_rate > 0 && until < limit.0 {
+            limit = (until, &TOO_SLOW);
+        }
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
         }
@@ -533,12 +542,12 @@ fn tell_time(machine: &mut Connection, shared: &Shared) {
 
 /// How much longer a client is waited for that was to be waited for so long and has sent `octets`. There is a most of it, or who
 /// once was quick could hold what it has sent for days.
-fn patience(left: Duration, octets: u64, least_rate: u64) -> Duration {
+fn patience(left: Duration, octets: u64, least_rate: u64, most: Duration) -> Duration {
     let nanos = octets.saturating_mul(1_000_000_000);
     let earned = nanos
         .checked_div(least_rate)
         .map_or(Duration::ZERO, Duration::from_nanos);
-    left.saturating_add(earned).min(MOST_PATIENCE)
+    left.saturating_add(earned).min(most)
 }
 
 fn gone(phase: Phase) -> Ended {
@@ -552,6 +561,7 @@ mod tests {
     #[test]
     fn a_client_earns_patience_by_what_it_sends() {
         let seconds = Duration::from_secs;
+        let patience = |left, octets, rate| patience(left, octets, rate, MOST_PATIENCE);
         assert_eq!(patience(seconds(60), 0, 64), seconds(60));
         assert_eq!(patience(seconds(1), 6400, 64), seconds(101));
         assert_eq!(patience(seconds(1), 32, 64), Duration::from_millis(1500));

@@ -370,9 +370,10 @@ impl Options {
         Ok(())
     }
 
-    /// The least octets a second that a client must send of a message. It gets one minute before that counts, and for the waits between the
-    /// chunks of a message the time of [`set_idle_timeout`](Self::set_idle_timeout) once; what it sends faster is put to its credit, up to
-    /// five minutes. 0 turns it off. The default is 64.
+    /// The least octets a second that a client must send of a message. It gets one minute before that counts, and what it sends faster
+    /// is put to its credit, up to five minutes. The waits between the chunks of a message are counted by themselves: it gets the time of
+    /// [`set_idle_timeout`](Self::set_idle_timeout) for them, and what it sends is put to that, up to as much. 0 turns it off. The default
+    /// is 64.
     pub fn set_least_rate(&mut self, octets_per_second: u64) {
         self.least_rate = octets_per_second;
     }
