@@ -72,8 +72,8 @@ pub(super) struct Channel {
     login_until: Option<Instant>,
     /// How much longer the message that comes is waited for, at the least rate.
     patience: Duration,
-    /// How long a message is still waited for between its chunks. It is waited for a command then, not for octets at a rate.
-    between_chunks: Duration,
+    /// How many milliseconds a message is still waited for between its chunks. It is waited for a command then, not for octets at a rate.
+    between_chunks: u32,
     /// How long more of that message was waited for since something of it came, by futures that were dropped too.
     waited: Duration,
     /// How long the client was waited for to take what is sent to it now, by futures that were dropped too.
@@ -110,7 +110,8 @@ impl Drop for Waiting<'_> {
         };
         let channel = &mut *self.channel;
         if channel.machine.is_between_chunks() {
-            channel.between_chunks = channel.between_chunks.saturating_sub(since.elapsed());
+            let waited = milliseconds(since.elapsed());
+            channel.between_chunks = channel.between_chunks.saturating_sub(waited);
         } else {
             channel.waited += since.elapsed();
         }
@@ -178,7 +179,7 @@ impl Channel {
             in_refused_chunk: false,
             login_until: None,
             patience: SLOW_START,
-            between_chunks: Duration::ZERO,
+            between_chunks: 0,
             waited: Duration::ZERO,
             unsent: Duration::ZERO,
             memory: None,
@@ -216,7 +217,7 @@ impl Channel {
     pub(super) fn begin_body(&mut self) {
         self.login_until = None;
         self.patience = SLOW_START;
-        self.between_chunks = self.shared.options.idle_timeout;
+        self.between_chunks = milliseconds(self.shared.options.idle_timeout);
         self.waited = Duration::ZERO;
     }
 
@@ -276,7 +277,9 @@ impl Channel {
                             |left, most| patience(left, octets as u64, options.least_rate, most);
                         let waited = std::mem::take(&mut self.waited);
                         self.patience = more(self.patience.saturating_sub(waited), MOST_PATIENCE);
-                        self.between_chunks = more(self.between_chunks, options.idle_timeout);
+                        let between_chunks = Duration::from_millis(self.between_chunks.into());
+                        self.between_chunks =
+                            milliseconds(more(between_chunks, options.idle_timeout));
                     }
                     return Ok(());
                 }
@@ -429,7 +432,7 @@ impl Channel {
             )
         };
         // Else who sends the smallest chunks at the longest intervals could hold what it has sent for as long as a session may last.
-        let until = now + self.between_chunks;
+        let until = now + Duration::from_millis(self.between_chunks.into());
         if is_between_chunks && options.least_rate > 0 && until < limit.0 {
             limit = (until, &TOO_SLOW);
         }
@@ -548,6 +551,11 @@ fn patience(left: Duration, octets: u64, least_rate: u64, most: Duration) -> Dur
         .checked_div(least_rate)
         .map_or(Duration::ZERO, Duration::from_nanos);
     left.saturating_add(earned).min(most)
+}
+
+/// As many as there are, or as fit: a month and a half.
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn gone(phase: Phase) -> Ended {
