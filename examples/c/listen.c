@@ -69,6 +69,7 @@ int main(int argc, char **argv) {
     mailwire_server *server = NULL;
     struct sigaction action = {.sa_handler = on_signal};
     long taken = 0, count = argc > 6 ? strtol(argv[6], NULL, 10) : 0;
+    const char *directory = argc > 7 ? argv[7] : NULL;
 
     if (argc < 6) {
         fprintf(stderr, "usage: %s ADDRESS CERT KEY USER PASSWORD [COUNT [DIRECTORY]]\n", argv[0]);
@@ -86,12 +87,12 @@ int main(int argc, char **argv) {
         mailwire_server_start(options, &server, &err) == MAILWIRE_OK) {
         printf("listening on %s\n", mailwire_server_address_at(server, 0));
         fflush(stdout);
-        taken = serve(server, stop, count, argc > 7 ? argv[7] : NULL, 0);
+        taken = serve(server, stop, count, directory, 0);
         if (!err || mailwire_error_status(err) == MAILWIRE_ERR_CANCELLED) {
             mailwire_error_free(err);
             /* What is under way has five seconds, and wants to be answered. */
             if (mailwire_server_begin_shutdown(server, 5000, &err) == MAILWIRE_OK)
-                serve(server, NULL, 0, argc > 7 ? argv[7] : NULL, taken);
+                serve(server, NULL, 0, directory, taken);
         }
         if (mailwire_error_status(err) == MAILWIRE_END) {
             mailwire_error_free(err);

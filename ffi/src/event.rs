@@ -117,7 +117,7 @@ pub(crate) struct Held {
     pub(crate) event: Event,
     texts: Texts,
     parameters: Words,
-    pub(crate) recipients: Vec<Accepted>,
+    pub(crate) recipients: Vec<RecipientTexts>,
     pub(crate) peer: Text,
     pub(crate) hello_name: Text,
     pub(crate) tls_version: Text,
@@ -135,8 +135,7 @@ pub(crate) struct Held {
 }
 
 /// A recipient, and the parameters of its RCPT.
-#[derive(Clone, Copy)]
-pub(crate) struct Accepted {
+pub(crate) struct RecipientTexts {
     pub(crate) path: Text,
     parameters: Words,
 }
@@ -170,6 +169,22 @@ pub(crate) fn to_c(event: Event) -> Result<*mut mailwire_event, Failure> {
 }
 
 impl Held {
+    /// The parameters of MAIL, or those of RCPT for the recipient of that index.
+    pub(crate) fn parameters(&self, recipient: Option<usize>) -> Words {
+        match recipient {
+            None => self.parameters,
+            Some(index) => self
+                .recipients
+                .get(index)
+                .map_or(Words::NONE, |recipient| recipient.parameters),
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn parameter(&self, recipient: Option<usize>, index: usize) -> Text {
+        self.texts.word(self.parameters(recipient), index)
+    }
+
     /// Writes down what is particular to the kind.
     fn describe(&mut self) -> Result<(), Failure> {
         let texts = &mut self.texts;
@@ -257,54 +272,20 @@ fn sender(texts: &mut Texts, path: &ReversePath) -> Result<Text, Failure> {
     Ok(texts.add_some(path.mailbox())?)
 }
 
-fn all_recipients(texts: &mut Texts, recipients: &[Recipient]) -> Result<Vec<Accepted>, Failure> {
+fn all_recipients(
+    texts: &mut Texts,
+    recipients: &[Recipient],
+) -> Result<Vec<RecipientTexts>, Failure> {
     let mut all = Vec::new();
     all.try_reserve_exact(recipients.len())
         .map_err(|_| Failure::NoMemory)?;
     for recipient in recipients {
-        all.push(Accepted {
+        all.push(RecipientTexts {
             path: texts.add(recipient.path())?,
             parameters: texts.add_parameters(recipient.parameters())?,
         });
     }
     Ok(all)
-}
-
-/// The parameters of MAIL, or those of RCPT for the recipient of that index.
-fn parameters(held: &Held, recipient: Option<usize>) -> Words {
-    match recipient {
-        None => held.parameters,
-        Some(index) => held
-            .recipients
-            .get(index)
-            .map_or(Words::NONE, |recipient| recipient.parameters),
-    }
-}
-
-/// # Safety
-/// `event` is NULL or an event.
-pub(crate) unsafe fn parameter_count(
-    event: *const mailwire_event,
-    recipient: Option<usize>,
-) -> usize {
-    // SAFETY: as the caller promises.
-    let event = unsafe { handle::shared(event) };
-    look(0, || Ok(parameters(event?.lend(), recipient).count))
-}
-
-/// # Safety
-/// `event` is NULL or an event.
-pub(crate) unsafe fn parameter(
-    event: *const mailwire_event,
-    recipient: Option<usize>,
-    index: usize,
-) -> *const c_char {
-    // SAFETY: as the caller promises.
-    let event = unsafe { handle::shared(event) };
-    look(EMPTY, || {
-        let held = event?;
-        Ok(held.texts.word(parameters(&held, recipient), index))
-    })
 }
 
 /// # Safety

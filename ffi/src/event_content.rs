@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use mailwire::blocking::EventKind;
 
 use crate::call::look;
-use crate::event::{Held, mailwire_event, parameter, parameter_count, pointer, text};
+use crate::event::{Held, mailwire_event, pointer, text};
 use crate::handle;
 use crate::text::{EMPTY, Text};
 
@@ -58,7 +58,8 @@ pub unsafe extern "C" fn mailwire_event_recipient_at(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mailwire_event_parameter_count(event: *const mailwire_event) -> usize {
     // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { parameter_count(event, None) }
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(event?.parameters(None).count))
 }
 
 /// A parameter of MAIL, as "SIZE=1000", "RET=HDRS" or "SMTPUTF8", with its keyword in capitals; empty if there is no such one. Those
@@ -73,7 +74,7 @@ pub unsafe extern "C" fn mailwire_event_parameter_at(
     index: usize,
 ) -> *const c_char {
     // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { parameter(event, None, index) }
+    unsafe { text(event, |held| held.parameter(None, index)) }
 }
 
 /// The number of parameters of RCPT for a recipient, by its index as in mailwire_event_recipient_at; 0 if there is no such recipient.
@@ -86,7 +87,8 @@ pub unsafe extern "C" fn mailwire_event_recipient_parameter_count(
     recipient: usize,
 ) -> usize {
     // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { parameter_count(event, Some(recipient)) }
+    let event = unsafe { handle::shared(event) };
+    look(0, || Ok(event?.parameters(Some(recipient)).count))
 }
 
 /// A parameter of RCPT for a recipient, as "NOTIFY=NEVER" or "ORCPT=rfc822;joe@example.org", with its keyword in capitals; empty if
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn mailwire_event_recipient_parameter_at(
     index: usize,
 ) -> *const c_char {
     // SAFETY: the pointer is NULL or an event, as the header asks.
-    unsafe { parameter(event, Some(recipient), index) }
+    unsafe { text(event, |held| held.parameter(Some(recipient), index)) }
 }
 
 /// The id of the message that MESSAGE, BODY, CHUNK, END_OF_DATA or DISCARDED is about, as it stands in its Received field and in the

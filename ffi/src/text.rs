@@ -73,15 +73,15 @@ impl Texts {
         Ok(Words { before, count })
     }
 
-    /// One of the words for C, borrowed from `self`; empty if there are not so many.
-    pub(crate) fn word(&self, words: Words, index: usize) -> *const c_char {
+    /// One of the words; absent if there are not so many.
+    pub(crate) fn word(&self, words: Words, index: usize) -> Text {
         if index >= words.count {
-            return EMPTY;
+            return Text::ABSENT;
         }
-        let mut texts = self.bytes[words.before..].split(|byte| *byte == 0);
-        texts
-            .nth(index + 1)
-            .map_or(EMPTY, |word| word.as_ptr().cast())
+        let bytes = self.bytes.iter().enumerate().skip(words.before);
+        let mut ends = bytes.filter(|(_, byte)| **byte == 0);
+        ends.nth(index)
+            .map_or(Text::ABSENT, |(end, _)| Text(end + 1))
     }
 
     /// The text for C, borrowed from `self`.
@@ -147,13 +147,13 @@ mod tests {
         texts.add("behind").unwrap();
         let words = |words: Words| -> Vec<_> {
             (0..words.count)
-                .map(|index| read(texts.word(words, index)))
+                .map(|index| read(texts.get(texts.word(words, index))))
                 .collect()
         };
         assert_eq!(words(none), [""; 0]);
         assert_eq!(words(some), ["SIZE=5", "X-ONE=Two", "SMTPUTF8"]);
         for beyond in [none, some, Words::NONE] {
-            assert_eq!(read(texts.word(beyond, 3)), "");
+            assert_eq!(read(texts.get(texts.word(beyond, 3))), "");
         }
     }
 }

@@ -529,13 +529,13 @@ def _log_fault(session, fault):
 
 def envelope_of(event, session):
     """The envelope of an event that brings a message."""
-    sender, options, recipients, rcpt_options, content = event.message
+    (sender, options), recipients, content = event.message
     return Envelope(
         sender,
-        recipients,
+        [recipient for recipient, _ in recipients],
         content,
         options=options,
-        rcpt_options=rcpt_options,
+        rcpt_options=[options for _, options in recipients],
         session=session,
         queue_id=event.queue_id,
     )

@@ -38,7 +38,8 @@ class Server:
 
     `handler` is one callable taking the envelope, or an object or class with some of the hooks below. A class is made
     once for each connection. Hooks of one session never run at the same time; those of different sessions may, in
-    `threads` threads, and as many `def` hooks that are slow make all others wait. Without a handler, `messages` gives what arrives.
+    `threads` threads, and as many `def` hooks that are slow make all others wait. Without a handler, `messages` gives
+    what arrives.
 
         connect(session)  helo(session, name)  auth(session, credentials)  lookup(session, username)
         mail(session, sender, options)  rcpt(session, recipient, options)

@@ -55,8 +55,9 @@ class Envelope:
     """A message that arrived: what MAIL and RCPT said, and the message itself.
 
     `sender` is empty for the null reverse-path. `options` are those of MAIL, as {"SIZE": "100"}, and `rcpt_options` those of RCPT, one
-    such dict for each of `recipients`; a keyword without a value, as SMTPUTF8, has None. `received_at` is when the message was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the client is
-    told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
+    such dict for each of `recipients`; a keyword without a value, as SMTPUTF8, has None. `received_at` is when the message
+    was complete, in UTC. `session` is the client's. `queue_id` is the message's id in its Received field and in what the
+    client is told, "queued as", as `SendResult.queue_id` has it there; None unless the server has `received`.
 
     Whoever keeps it when the hook has answered has the message for itself: it does not count as `limits.body_memory` any more.
 

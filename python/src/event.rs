@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mailwire::blocking::{self, EventKind};
-use mailwire::proto::{MailParameters, Parameter, Recipient};
+use mailwire::proto::{MailParameters, Parameter, Recipient, ReversePath};
 use mailwire::sasl::{Found, Proof, ScramKeys, Secret};
 use mailwire::server;
 use pyo3::prelude::*;
@@ -22,14 +22,11 @@ pub(crate) struct Event {
     reading: Option<Reading>,
 }
 
-/// Sender and its options, recipients and theirs, and the content of a whole message.
-type Message<'py> = (
-    String,
-    Bound<'py, PyDict>,
-    Vec<String>,
-    Vec<Bound<'py, PyDict>>,
-    Option<Body>,
-);
+/// An address, and the options of its command.
+type Addressed<'py> = (String, Bound<'py, PyDict>);
+
+/// Sender, recipients, and the content of a whole message.
+type Message<'py> = (Addressed<'py>, Vec<Addressed<'py>>, Option<Body>);
 
 /// User name, password, what stands behind the name, and whom to act as.
 type Credentials<'py> = (String, Bound<'py, PyBytes>, &'static str, Option<String>);
@@ -168,32 +165,26 @@ impl Event {
 
     /// Sender and options of MAIL.
     #[getter]
-    fn mail<'py>(&self, py: Python<'py>) -> PyResult<Option<(String, Bound<'py, PyDict>)>> {
+    fn mail<'py>(&self, py: Python<'py>) -> PyResult<Option<Addressed<'py>>> {
         match self.lock().kind() {
             EventKind::Mail {
                 reverse_path,
                 parameters,
-            } => Ok(Some((
-                reverse_path.to_string(),
-                mail_options(py, parameters)?,
-            ))),
+            } => sender(py, reverse_path, parameters).map(Some),
             _ => Ok(None),
         }
     }
 
     /// Recipient and options of each RCPT.
     #[getter]
-    fn recipients<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyDict>)>> {
+    fn recipients<'py>(&self, py: Python<'py>) -> PyResult<Vec<Addressed<'py>>> {
         match self.lock().kind() {
-            EventKind::Recipients(recipients) => recipients
-                .iter()
-                .map(|recipient| one(py, recipient))
-                .collect(),
+            EventKind::Recipients(recipients) => each(py, recipients),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// Sender, recipients and their options of a message that is whole, with its content, or that begins.
+    /// Sender and recipients, with their options, of a message that is whole, with its content, or that begins.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Option<Message<'py>>> {
         let event = self.lock();
@@ -202,19 +193,9 @@ impl Event {
             EventKind::Body { envelope } => (envelope, None),
             _ => return Ok(None),
         };
-        let mut recipients = Vec::new();
-        let mut recipient_options = Vec::new();
-        for recipient in envelope.recipients() {
-            let (path, options) = one(py, recipient)?;
-            recipients.push(path);
-            recipient_options.push(options);
-        }
-        let options = mail_options(py, envelope.parameters())?;
         Ok(Some((
-            envelope.reverse_path().to_string(),
-            options,
-            recipients,
-            recipient_options,
+            sender(py, envelope.reverse_path(), envelope.parameters())?,
+            each(py, envelope.recipients())?,
             content.map(|content| Body::new(content.pieces().to_vec())),
         )))
     }
@@ -350,16 +331,23 @@ fn proof_name(proof: Proof) -> &'static str {
     }
 }
 
-fn one<'py>(py: Python<'py>, recipient: &Recipient) -> PyResult<(String, Bound<'py, PyDict>)> {
-    let options = options(py, &recipient.parameters().to_parameters())?;
-    Ok((recipient.path().to_string(), options))
+fn sender<'py>(
+    py: Python<'py>,
+    path: &ReversePath,
+    parameters: &MailParameters,
+) -> PyResult<Addressed<'py>> {
+    Ok((path.to_string(), options(py, &parameters.to_parameters())?))
 }
 
-/// The options of MAIL, by keyword in capitals.
-fn mail_options<'py>(py: Python<'py>, parameters: &MailParameters) -> PyResult<Bound<'py, PyDict>> {
-    options(py, &parameters.to_parameters())
+fn each<'py>(py: Python<'py>, recipients: &[Recipient]) -> PyResult<Vec<Addressed<'py>>> {
+    let one = |recipient: &Recipient| {
+        let options = options(py, &recipient.parameters().to_parameters())?;
+        Ok((recipient.path().to_string(), options))
+    };
+    recipients.iter().map(one).collect()
 }
 
+/// The options of a command, by keyword in capitals.
 fn options<'py>(py: Python<'py>, parameters: &[Parameter]) -> PyResult<Bound<'py, PyDict>> {
     let options = PyDict::new(py);
     for parameter in parameters {

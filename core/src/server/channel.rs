@@ -273,13 +273,13 @@ impl Channel {
                     tell_time(&mut self.machine, &self.shared);
                     if phase == Phase::Body {
                         let options = &self.shared.options;
-                        let more =
-                            |left, most| patience(left, octets as u64, options.least_rate, most);
+                        let (octets, least_rate) = (octets as u64, options.least_rate);
                         let waited = std::mem::take(&mut self.waited);
-                        self.patience = more(self.patience.saturating_sub(waited), MOST_PATIENCE);
-                        let between_chunks = Duration::from_millis(self.between_chunks.into());
-                        self.between_chunks =
-                            milliseconds(more(between_chunks, options.idle_timeout));
+                        let left = self.patience.saturating_sub(waited);
+                        self.patience = patience(left, octets, least_rate);
+                        let earned = milliseconds(earned(octets, least_rate));
+                        let most = milliseconds(options.idle_timeout);
+                        self.between_chunks = self.between_chunks.saturating_add(earned).min(most);
                     }
                     return Ok(());
                 }
@@ -432,9 +432,11 @@ impl Channel {
             )
         };
         // Else who sends the smallest chunks at the longest intervals could hold what it has sent for as long as a session may last.
-        let until = now + Duration::from_millis(self.between_chunks.into());
-        if is_between_chunks && options.least_rate > 0 && until < limit.0 {
-            limit = (until, &TOO_SLOW);
+        if is_between_chunks && options.least_rate > 0 {
+            let until = now + Duration::from_millis(self.between_chunks.into());
+            if until < limit.0 {
+                limit = (until, &TOO_SLOW);
+            }
         }
         if self.end < limit.0 {
             limit = (self.end, &IDLE);
@@ -545,12 +547,17 @@ fn tell_time(machine: &mut Connection, shared: &Shared) {
 
 /// How much longer a client is waited for that was to be waited for so long and has sent `octets`. There is a most of it, or who
 /// once was quick could hold what it has sent for days.
-fn patience(left: Duration, octets: u64, least_rate: u64, most: Duration) -> Duration {
+fn patience(left: Duration, octets: u64, least_rate: u64) -> Duration {
+    left.saturating_add(earned(octets, least_rate))
+        .min(MOST_PATIENCE)
+}
+
+/// How long so many octets take at the least rate.
+fn earned(octets: u64, least_rate: u64) -> Duration {
     let nanos = octets.saturating_mul(1_000_000_000);
-    let earned = nanos
+    nanos
         .checked_div(least_rate)
-        .map_or(Duration::ZERO, Duration::from_nanos);
-    left.saturating_add(earned).min(most)
+        .map_or(Duration::ZERO, Duration::from_nanos)
 }
 
 /// As many as there are, or as fit: a month and a half.
@@ -569,7 +576,6 @@ mod tests {
     #[test]
     fn a_client_earns_patience_by_what_it_sends() {
         let seconds = Duration::from_secs;
-        let patience = |left, octets, rate| patience(left, octets, rate, MOST_PATIENCE);
         assert_eq!(patience(seconds(60), 0, 64), seconds(60));
         assert_eq!(patience(seconds(1), 6400, 64), seconds(101));
         assert_eq!(patience(seconds(1), 32, 64), Duration::from_millis(1500));
